@@ -1,0 +1,38 @@
+namespace Marionette.Runners;
+
+/// <summary>One execution environment. Key: <c>tenant/run_…</c>. It is recorded before its provider is asked, so none is forgotten.</summary>
+[Alias("mn.runner.v1"), GrainInterfaceType("mn.runner")]
+public interface IRunnerGrain : IGrainWithStringKey
+{
+    /// <summary>Records the runner and sets its provider to work. Returns at once; idempotent.</summary>
+    [Alias("ensure")] Task EnsureAsync(RunnerRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>The runner.</summary>
+    /// <exception cref="MarionetteException">NotFound.</exception>
+    [Alias("view"), ReadOnly] ValueTask<RunnerView> GetAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>Checks what an agent proves; the first hello binds the token to the agent's secret.</summary>
+    /// <exception cref="MarionetteException">TokenRefused, Fenced.</exception>
+    [Alias("hello")] Task<RunnerAdmission> HelloAsync(RunnerHello hello, CancellationToken cancellationToken = default);
+
+    /// <summary>Its stream is up, or away. Informative; starts and stops the lease.</summary>
+    [Alias("presence")] Task PresenceAsync(bool online, CancellationToken cancellationToken = default);
+
+    /// <summary>What the provider found. Called by the provider's grain.</summary>
+    [Alias("observed")] Task ObservedAsync(RunnerObservation observation, CancellationToken cancellationToken = default);
+
+    /// <summary>Gives it back. Idempotent; an agent that still lives is fenced.</summary>
+    [Alias("release")] Task ReleaseAsync(string reason, CancellationToken cancellationToken = default);
+}
+
+/// <summary>A look at a runner by its provider.</summary>
+/// <param name="State">"running", "exited", "missing", "failed" (could not be made).</param>
+/// <param name="Cause">For the last three: a cause of <c>runner.lost</c>.</param>
+/// <param name="Detail">A sentence for people.</param>
+/// <param name="ProvisionMs">How long making it took; null on later looks.</param>
+[GenerateSerializer, Immutable, Alias("mn.runner.observation.v1")]
+public sealed record RunnerObservation(
+    [property: Id(0)] string State,
+    [property: Id(1)] string? Cause,
+    [property: Id(2)] string? Detail,
+    [property: Id(3)] long? ProvisionMs);

@@ -1,0 +1,75 @@
+using Marionette.Permissions;
+using Marionette.Runners;
+using Marionette.Tasks;
+
+namespace Marionette.Sessions;
+
+/// <summary>One agent session, the one writer of its log. Key: <c>tenant/sess_…</c>.</summary>
+[Alias("mn.session.v1"), GrainInterfaceType("mn.session")]
+public interface ISessionGrain : IGrainWithStringKey
+{
+    /// <summary>Creates it; returns once it is durable. Idempotent.</summary>
+    [Alias("create")] Task<SessionView> CreateAsync(CreateSession command, CancellationToken cancellationToken = default);
+
+    /// <summary>Snapshot. Waits for a running command, never for another read.</summary>
+    /// <exception cref="MarionetteException">NotFound.</exception>
+    [Alias("view"), ReadOnly] ValueTask<SessionView> GetAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>Interrupts what runs, releases the runner, keeps conversation and workspace. Idempotent; returns when it is on its way.</summary>
+    /// <exception cref="MarionetteException">NotFound, SessionClosed.</exception>
+    [Alias("suspend")] Task<SessionView> SuspendAsync(string reason, CancellationToken cancellationToken = default);
+
+    /// <summary>Gets a new runner. Idempotent; an active session stays as it is.</summary>
+    /// <exception cref="MarionetteException">NotFound, SessionClosed.</exception>
+    [Alias("resume")] Task<SessionView> ResumeAsync(string reason, CancellationToken cancellationToken = default);
+
+    /// <summary>Ends it: tasks are canceled, open requests too, the runner is released. Idempotent.</summary>
+    /// <exception cref="MarionetteException">NotFound.</exception>
+    [Alias("terminate")] Task<SessionView> TerminateAsync(string reason, CancellationToken cancellationToken = default);
+
+    /// <summary>Accepts a prompt; returns once it is durable, not once it has run. A suspended session resumes.</summary>
+    /// <exception cref="MarionetteException">NotFound, SessionClosed, QueueFull.</exception>
+    [Alias("submit")] Task<TaskView> SubmitTaskAsync(SubmitTask command, CancellationToken cancellationToken = default);
+
+    /// <summary>The task as the session knows it.</summary>
+    /// <exception cref="MarionetteException">NotFound.</exception>
+    [Alias("task"), ReadOnly] ValueTask<TaskView> GetTaskAsync(string taskId, CancellationToken cancellationToken = default);
+
+    /// <summary>See <see cref="ITaskGrain.CancelAsync"/>.</summary>
+    [Alias("cancel-task")] Task<TaskView> CancelTaskAsync(CancelTask command, CancellationToken cancellationToken = default);
+
+    /// <summary>See <see cref="ITaskGrain.RetryAsync"/>.</summary>
+    [Alias("retry-task")] Task<TaskView> RetryTaskAsync(RetryTask command, CancellationToken cancellationToken = default);
+
+    /// <summary>Answers a permission request; the first answer stands.</summary>
+    /// <exception cref="MarionetteException">NotFound; AlreadyDecided, with the winner in the message.</exception>
+    [Alias("decide")] Task<PermissionView> DecidePermissionAsync(DecidePermission command, CancellationToken cancellationToken = default);
+
+    /// <summary>A runner's stream has come up at a gateway. The newest connection of an epoch replaces an older one.</summary>
+    /// <exception cref="MarionetteException">Fenced when the epoch is not the session's.</exception>
+    [Alias("attach")] Task<RunnerAttachment> AttachRunnerAsync(AttachRunner command, IRunnerConnection connection, CancellationToken cancellationToken = default);
+
+    /// <summary>The stream ended. No change of state: the runner has its lease to come back.</summary>
+    [Alias("detach")] Task DetachRunnerAsync(long epoch, string connectionId, CancellationToken cancellationToken = default);
+
+    /// <summary>Appends what the runner said; returns the number up to which all is durable. Repeats are dropped.</summary>
+    /// <exception cref="MarionetteException">Fenced; Invalid when a number is skipped; Unavailable when the store is away: send it again.</exception>
+    [Alias("append")] Task<long> AppendOutputAsync(RunnerOutput output, CancellationToken cancellationToken = default);
+
+    /// <summary>The runner of this epoch is gone for good.</summary>
+    [Alias("runner-lost")] Task RunnerLostAsync(long epoch, string cause, string? detail, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Registers or renews a gateway's ear for <see cref="SessionFeedLease.Seconds"/>; returns the seq of the newest durable event.
+    /// </summary>
+    [Alias("listen")] ValueTask<SessionFeedLease> ListenAsync(ISessionObserver observer, CancellationToken cancellationToken = default);
+
+    /// <summary>Takes the ear away.</summary>
+    [Alias("unlisten")] ValueTask UnlistenAsync(ISessionObserver observer, CancellationToken cancellationToken = default);
+}
+
+/// <summary>What a gateway gets for listening.</summary>
+/// <param name="LastSeq">Newest durable event at that moment; 0 when the session does not exist.</param>
+/// <param name="Seconds">Renew well before this.</param>
+[GenerateSerializer, Immutable, Alias("mn.session.feed-lease.v1")]
+public sealed record SessionFeedLease([property: Id(0)] long LastSeq, [property: Id(1)] int Seconds);

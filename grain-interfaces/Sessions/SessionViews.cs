@@ -1,0 +1,81 @@
+using System.Collections.Immutable;
+using Marionette.Tasks;
+
+namespace Marionette.Sessions;
+
+/// <summary>
+/// What a session shows, and the JSON that stands in its state row: lists are read from there, single reads from the grain.
+/// Times are UTC.
+/// </summary>
+[GenerateSerializer, Immutable, Alias("mn.session.view.v1")]
+public sealed record SessionView
+{
+    /// <summary>"sess_…".</summary>
+    [Id(0)] public required string Id { get; init; }
+    /// <summary>For people.</summary>
+    [Id(1)] public string? Name { get; init; }
+    /// <summary>State.</summary>
+    [Id(2)] public SessionStatus Status { get; init; }
+    /// <summary>What it does within the state: "idle", "provisioning", "running", "waiting_permission", "suspending", "terminating".</summary>
+    [Id(3)] public string Phase { get; init; } = "";
+    /// <summary>Why it is in this state, in a sentence; empty when there is nothing to say.</summary>
+    [Id(4)] public string Reason { get; init; } = "";
+    /// <summary>Agent kind.</summary>
+    [Id(5)] public required string Agent { get; init; }
+    /// <summary>Version that the agent last reported.</summary>
+    [Id(6)] public string? AgentVersion { get; init; }
+    /// <summary>Named configuration, if any.</summary>
+    [Id(7)] public string? AgentConfigId { get; init; }
+    /// <summary>Model asked for.</summary>
+    [Id(8)] public string? Model { get; init; }
+    /// <summary>Model API address asked for.</summary>
+    [Id(9)] public string? BaseUrl { get; init; }
+    /// <summary>The session brought its own model key.</summary>
+    [Id(10)] public bool IsByok { get; init; }
+    /// <summary>Names of the session's environment variables; their values are sealed.</summary>
+    [Id(11)] public ImmutableArray<string> EnvNames { get; init; } = [];
+    /// <summary>Runner now assigned.</summary>
+    [Id(12)] public string? RunnerId { get; init; }
+    /// <summary>Runner before this one.</summary>
+    [Id(13)] public string? PreviousRunnerId { get; init; }
+    /// <summary>Number of runners assigned so far; the fence.</summary>
+    [Id(14)] public long Epoch { get; init; }
+    /// <summary>"ws_…".</summary>
+    [Id(15)] public required string WorkspaceId { get; init; }
+    /// <summary>Profile, if any.</summary>
+    [Id(16)] public string? ProfileId { get; init; }
+    /// <summary>"open", "allow_list", "deny". Enforced by providers that can; see the provider's page.</summary>
+    [Id(17)] public string NetworkPolicy { get; init; } = "open";
+    /// <summary>With "allow_list".</summary>
+    [Id(18)] public ImmutableArray<string> AllowedHosts { get; init; } = [];
+    /// <summary>"on_demand" or "persistent".</summary>
+    [Id(19)] public string LifecycleMode { get; init; } = "on_demand";
+    /// <summary>Suspend after so long without a task; null = never.</summary>
+    [Id(20)] public int? IdleTimeoutSeconds { get; init; }
+    /// <summary>Permission mode of the agent.</summary>
+    [Id(21)] public string PermissionMode { get; init; } = "default";
+    /// <summary>The user's labels.</summary>
+    [Id(22)] public ImmutableDictionary<string, string> Labels { get; init; } = ImmutableDictionary<string, string>.Empty;
+    /// <summary>The agent's own conversation id, once known.</summary>
+    [Id(23)] public string? ConversationId { get; init; }
+    /// <summary>Newest event's seq.</summary>
+    [Id(24)] public long LastSeq { get; init; }
+    /// <summary>Task that runs now.</summary>
+    [Id(25)] public string? CurrentTaskId { get; init; }
+    /// <summary>Tasks that wait.</summary>
+    [Id(26)] public int QueuedTasks { get; init; }
+    /// <summary>Sum over all runs.</summary>
+    [Id(27)] public Usage Usage { get; init; } = Usage.None;
+    /// <summary>When it was made.</summary>
+    [Id(28)] public DateTimeOffset CreatedAt { get; init; }
+    /// <summary>When its state last changed.</summary>
+    [Id(29)] public DateTimeOffset UpdatedAt { get; init; }
+    /// <summary>Last task, answer or output that changed its state.</summary>
+    [Id(30)] public DateTimeOffset? LastActivityAt { get; init; }
+    /// <summary>Last suspension.</summary>
+    [Id(31)] public DateTimeOffset? SuspendedAt { get; init; }
+    /// <summary>Last resumption.</summary>
+    [Id(32)] public DateTimeOffset? ResumedAt { get; init; }
+    /// <summary>argv of the "command" agent.</summary>
+    [Id(33)] public ImmutableArray<string> Command { get; init; } = [];
+}
