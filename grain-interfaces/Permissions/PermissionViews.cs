@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace Marionette.Permissions;
 
 /// <summary>State of a permission request. It leaves <see cref="Pending"/> once.</summary>
