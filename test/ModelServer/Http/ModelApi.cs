@@ -1,0 +1,194 @@
+using System.Security.Cryptography;
+using Marionette.ModelServer.Scenarios;
+using Marionette.ModelServer.Wire;
+
+namespace Marionette.ModelServer.Http;
+
+/// <summary>The API's routes, and the one place where failures become answers.</summary>
+internal sealed class ModelApi(ModelServerOptions options, RequestJournal journal, CancellationToken stopping)
+{
+    private static readonly string[] Models = ["claude-opus-5-5", "claude-sonnet-5", "claude-haiku-4-5"];
+
+    private readonly KeyCheck _keys = new(options.RequiredKey);
+    private readonly AttemptCounter _attempts = new();
+
+    public async Task HandleAsync(HttpContext context)
+    {
+        var entry = new JournalEntry(context, options.TimeProvider, journal);
+        var requestId = $"req_{RandomNumberGenerator.GetHexString(24, lowercase: true)}";
+        context.Response.Headers["request-id"] = requestId;
+        using var cancellation = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
+        try
+        {
+            await RouteAsync(context, entry, cancellation.Token);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            context.Abort(); // the caller has gone or the server stops: nobody reads an answer
+        }
+        catch (ApiException refused)
+        {
+            await ErrorAsync(context, refused, requestId, cancellation.Token);
+        }
+        catch (BadHttpRequestException bad) // for one, a body over the limit
+        {
+            var error = new ApiException(bad.StatusCode, ApiException.TypeOf(bad.StatusCode), bad.Message);
+            await ErrorAsync(context, error, requestId, cancellation.Token);
+        }
+        finally
+        {
+            entry.Close();
+        }
+    }
+
+    private Task RouteAsync(HttpContext context, JournalEntry entry, CancellationToken cancellationToken)
+    {
+        var path = context.Request.Path.Value ?? "/";
+        var get = HttpMethods.IsGet(context.Request.Method);
+        if (path == "/" && (get || HttpMethods.IsHead(context.Request.Method)))
+            return JsonAsync(context, json => json.WriteString("service", "marionette scripted model"), cancellationToken);
+
+        var key = KeyCheck.Read(context.Request.Headers);
+        entry.KeySha256 = key is null ? null : KeyCheck.Hash(key);
+        _keys.Demand(key);
+
+        var post = HttpMethods.IsPost(context.Request.Method);
+        return path switch
+        {
+            "/v1/messages" when post => MessagesAsync(context, entry, cancellationToken),
+            "/v1/messages/count_tokens" when post => CountTokensAsync(context, entry, cancellationToken),
+            "/v1/models" when get => ModelsAsync(context, cancellationToken),
+            "/v1/messages" or "/v1/messages/count_tokens" or "/v1/models" =>
+                throw new ApiException(405, ApiException.TypeOf(400), $"{context.Request.Method} is not allowed here"),
+            _ => throw new ApiException(404, ApiException.TypeOf(404), $"Not found: {path}"),
+        };
+    }
+
+    private async Task MessagesAsync(HttpContext context, JournalEntry entry, CancellationToken cancellationToken)
+    {
+        var body = await ReadBodyAsync(context, cancellationToken);
+        var request = MessagesRequest.Parse(body, needsMaxTokens: true);
+        var session = entry.ReadSession(request);
+        entry.Stream = request.Stream;
+        entry.Step = request.Conversation.Step;
+        var script = Script.At(request.Conversation);
+        var place = AttemptCounter.KeyOf(session, request.Conversation);
+        var attempt = _attempts.Read(place, context.Request.Headers);
+        entry.Scenario = script.Scenario;
+        entry.Attempt = attempt;
+
+        if (options.Latency > TimeSpan.Zero) await Task.Delay(options.Latency, options.TimeProvider, cancellationToken);
+        if (script.Beats.Any(b => Fails(b, attempt))) _attempts.CountFailure(place);
+        if (script.Beats.OfType<RefusalBeat>().FirstOrDefault(r => attempt < r.Times) is { } refusal)
+        {
+            throw new ApiException(
+                refusal.Status, ApiException.TypeOf(refusal.Status), refusal.Message, refusal.RetryAfterSeconds);
+        }
+
+        var answer = new AnswerWriter(request, attempt);
+        if (request.Stream) await StreamAsync(context, answer, script, attempt, cancellationToken);
+        else await WholeAsync(context, answer, script, attempt, cancellationToken);
+    }
+
+    /// <summary>
+    /// Leaves the handler so that Kestrel sends what was flushed and closes without the last chunk. Abort would race with
+    /// the sending: sometimes the caller would get the beginning of the answer, sometimes nothing.
+    /// </summary>
+    private sealed class BrokenOffException() : Exception("Scripted cut of the connection");
+
+    private static bool Fails(Beat beat, int attempt) => beat switch
+    {
+        RefusalBeat refusal => attempt < refusal.Times,
+        BreakBeat broken => attempt < broken.Times,
+        _ => false,
+    };
+
+    private async Task StreamAsync(
+        HttpContext context, AnswerWriter answer, Answer script, int attempt, CancellationToken cancellationToken)
+    {
+        context.Response.ContentType = "text/event-stream; charset=utf-8";
+        context.Response.Headers.CacheControl = "no-cache";
+        var stream = new AnswerStream(context.Response.BodyWriter, answer, options.TimeProvider);
+        var end = await stream.WriteAsync(script, attempt, cancellationToken);
+        if (end == AnswerStream.End.Cut) throw new BrokenOffException();
+    }
+
+    private async Task WholeAsync(
+        HttpContext context, AnswerWriter answer, Answer script, int attempt, CancellationToken cancellationToken)
+    {
+        foreach (var beat in script.Beats)
+        {
+            if (beat is SilenceBeat silence) await Task.Delay(silence.Duration, options.TimeProvider, cancellationToken);
+            if (beat is not BreakBeat broken || attempt >= broken.Times) continue;
+            if (broken.ErrorType is { } type) throw new ApiException(type == ApiException.TypeOf(529) ? 529 : 500, type, "Scripted failure");
+            context.Abort();
+            return;
+        }
+
+        context.Response.ContentType = "application/json";
+        AnswerBody.Write(context.Response.BodyWriter, answer, script);
+        await context.Response.BodyWriter.FlushAsync(cancellationToken);
+    }
+
+    private static async Task CountTokensAsync(HttpContext context, JournalEntry entry, CancellationToken cancellationToken)
+    {
+        var request = MessagesRequest.Parse(await ReadBodyAsync(context, cancellationToken), needsMaxTokens: false);
+        entry.ReadSession(request);
+        await JsonAsync(context, json => json.WriteNumber("input_tokens", Usage.TokensOf(request.Length)), cancellationToken);
+    }
+
+    private static Task ModelsAsync(HttpContext context, CancellationToken cancellationToken) => JsonAsync(context, json =>
+    {
+        json.WriteStartArray("data");
+        foreach (var model in Models)
+        {
+            json.WriteStartObject();
+            json.WriteString("type", "model");
+            json.WriteString("id", model);
+            json.WriteString("display_name", $"{model} (scripted)");
+            json.WriteString("created_at", "2026-01-01T00:00:00Z");
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteBoolean("has_more", false);
+        json.WriteString("first_id", Models[0]);
+        json.WriteString("last_id", Models[^1]);
+    }, cancellationToken);
+
+    private static async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext context, CancellationToken cancellationToken)
+    {
+        using var body = new MemoryStream((int)Math.Clamp(context.Request.ContentLength ?? 0, 0, ScriptedModelServer.MaxBodyBytes));
+        await context.Request.Body.CopyToAsync(body, cancellationToken);
+        return body.GetBuffer().AsMemory(0, (int)body.Length);
+    }
+
+    private static Task ErrorAsync(HttpContext context, ApiException error, string requestId, CancellationToken cancellationToken)
+    {
+        context.Response.StatusCode = error.Status;
+        if (error.RetryAfterSeconds is { } seconds) context.Response.Headers.RetryAfter = $"{seconds}";
+        return JsonAsync(context, json =>
+        {
+            json.WriteString("type", "error");
+            json.WriteStartObject("error");
+            json.WriteString("type", error.Type);
+            json.WriteString("message", error.Message);
+            json.WriteEndObject();
+            json.WriteString("request_id", requestId);
+        }, cancellationToken);
+    }
+
+    private static async Task JsonAsync(
+        HttpContext context, Action<System.Text.Json.Utf8JsonWriter> members, CancellationToken cancellationToken)
+    {
+        context.Response.ContentType = "application/json";
+        using (var json = AnswerWriter.Open(context.Response.BodyWriter))
+        {
+            json.WriteStartObject();
+            members(json);
+            json.WriteEndObject();
+        }
+
+        await context.Response.BodyWriter.FlushAsync(cancellationToken);
+    }
+}
