@@ -9,7 +9,7 @@ public interface IProviderGrain : IGrainWithStringKey
     [Alias("provision")] Task ProvisionAsync(ProvisionRunner command, CancellationToken cancellationToken = default);
 
     /// <summary>Ends a runner in the background. Idempotent; one that is absent is a success.</summary>
-    [Alias("release")] Task ReleaseAsync(string runnerKey, CancellationToken cancellationToken = default);
+    [Alias("release")] Task ReleaseAsync(string runnerKey, long epoch, CancellationToken cancellationToken = default);
 
     /// <summary>Watches a runner that was provisioned before this activation.</summary>
     [Alias("watch")] Task WatchAsync(string runnerKey, long epoch, CancellationToken cancellationToken = default);

@@ -35,4 +35,5 @@ public sealed record RunnerObservation(
     [property: Id(0)] string State,
     [property: Id(1)] string? Cause,
     [property: Id(2)] string? Detail,
-    [property: Id(3)] long? ProvisionMs);
+    [property: Id(3)] long? ProvisionMs,
+    [property: Id(4)] int? ExitCode);

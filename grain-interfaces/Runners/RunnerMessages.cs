@@ -31,7 +31,7 @@ public sealed record RunnerRequest(
 
 /// <summary>A runner for lists, and the JSON of its state row.</summary>
 [GenerateSerializer, Immutable, Alias("mn.runner.view.v1")]
-public sealed record RunnerView
+public record RunnerView
 {
     /// <summary>"run_…".</summary>
     [Id(0)] public required string Id { get; init; }

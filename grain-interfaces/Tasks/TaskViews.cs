@@ -147,6 +147,9 @@ public sealed record TaskView
     /// <summary>Seq of its final event; null while it lives.</summary>
     [Id(19)] public long? LastSeq { get; init; }
 
+    /// <summary>Command that last asked for a new run, so that its repeat is known.</summary>
+    [Id(20)] public string? RetriedByCommand { get; init; }
+
     /// <summary>It has ended.</summary>
-    public bool IsFinal => Status >= TaskState.Completed;
+    [System.Text.Json.Serialization.JsonIgnore] public bool IsFinal => Status >= TaskState.Completed;
 }

@@ -1,0 +1,60 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Marionette.Permissions;
+using Marionette.Runners;
+using Marionette.Sessions;
+using Marionette.Tasks;
+using Marionette.Workspaces;
+
+namespace Marionette.Json;
+
+/// <summary>All JSON that the grains store: payloads of events and state rows. snake_case, nulls left out, enums by name.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    Converters =
+    [
+        typeof(SnakeCaseEnum<SessionStatus>), typeof(SnakeCaseEnum<TaskState>), typeof(SnakeCaseEnum<RunStatus>),
+        typeof(SnakeCaseEnum<PermissionStatus>), typeof(SnakeCaseEnum<RunnerStatus>),
+    ])]
+[JsonSerializable(typeof(SessionCreated))]
+[JsonSerializable(typeof(SessionActivated))]
+[JsonSerializable(typeof(SessionSuspending))]
+[JsonSerializable(typeof(SessionSuspended))]
+[JsonSerializable(typeof(SessionResuming))]
+[JsonSerializable(typeof(SessionTerminated))]
+[JsonSerializable(typeof(SessionFailed))]
+[JsonSerializable(typeof(RunnerAssigned))]
+[JsonSerializable(typeof(RunnerConnected))]
+[JsonSerializable(typeof(RunnerDisconnected))]
+[JsonSerializable(typeof(RunnerReleased))]
+[JsonSerializable(typeof(RunnerLost))]
+[JsonSerializable(typeof(TaskCreated))]
+[JsonSerializable(typeof(TaskDispatched))]
+[JsonSerializable(typeof(TaskStarted))]
+[JsonSerializable(typeof(TaskInterrupted))]
+[JsonSerializable(typeof(TaskCancelRequested))]
+[JsonSerializable(typeof(TaskRetried))]
+[JsonSerializable(typeof(TaskEnded))]
+[JsonSerializable(typeof(PermissionRequested))]
+[JsonSerializable(typeof(PermissionDecided))]
+[JsonSerializable(typeof(PermissionExpired))]
+[JsonSerializable(typeof(PermissionCanceled))]
+[JsonSerializable(typeof(PermissionDelivered))]
+[JsonSerializable(typeof(RunStartedReport))]
+[JsonSerializable(typeof(RunFinishedReport))]
+[JsonSerializable(typeof(PermissionReport))]
+[JsonSerializable(typeof(PermissionNotice))]
+[JsonSerializable(typeof(RunnerStoppedReport))]
+[JsonSerializable(typeof(SessionView))]
+[JsonSerializable(typeof(SessionCheckpoint))]
+[JsonSerializable(typeof(SealedSecrets))]
+[JsonSerializable(typeof(TaskView))]
+[JsonSerializable(typeof(PermissionView))]
+[JsonSerializable(typeof(WorkspaceView))]
+[JsonSerializable(typeof(RunnerView))]
+internal sealed partial class GrainsJsonContext : JsonSerializerContext;
+
+/// <summary>Enums by name in snake_case: numbers would tie stored rows to the order of a declaration.</summary>
+internal sealed class SnakeCaseEnum<T>() : JsonStringEnumConverter<T>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false)
+    where T : struct, Enum;

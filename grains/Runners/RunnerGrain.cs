@@ -1,0 +1,208 @@
+using System.Security.Cryptography;
+using System.Text;
+using Marionette.Providers;
+using Marionette.Sessions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Marionette.Runners;
+
+/// <summary>
+/// One runner: recorded before its provider is asked, admitted by token and secret, given up when its lease ends. It tells its session what became
+/// of it; those calls are not awaited, since the session calls here too.
+/// </summary>
+[GrainType("runner")]
+internal sealed partial class RunnerGrain(
+    [PersistentState("runner", StorageNames.State)] IPersistentState<RunnerRecord> row, TimeProvider clock, IOptions<SessionOptions> options,
+    ILogger<RunnerGrain> logger) : Grain, IRunnerGrain
+{
+    /// <summary>An agent that dies more often than this is not started again.</summary>
+    private const int RestartLimit = 3;
+
+    /// <summary>Exit codes of marionette-agent after which a new start would end the same way: 0 done, 75 fenced, 76 token refused.</summary>
+    private static readonly int[] FinalExits = [0, 75, 76];
+
+    private static readonly TimeSpan LeaseCheck = TimeSpan.FromSeconds(2);
+
+    private IGrainTimer? _lease;
+
+    private RunnerRecord? Record => row.RecordExists ? row.State : null;
+
+    private DateTimeOffset Now => clock.GetUtcNow();
+
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        if (Record is { IsFinal: false }) WatchLease();
+        return Task.CompletedTask;
+    }
+
+    public async Task EnsureAsync(RunnerRequest request, CancellationToken cancellationToken)
+    {
+        if (Record is { } known)
+        {
+            if (known.IsFinal) return;
+            if (known.Status == RunnerStatus.Provisioning) await ProvisionAsync(known);
+            else await Provider(known).WatchAsync(this.GetPrimaryKeyString(), known.Epoch, CancellationToken.None);
+            return;
+        }
+
+        var (_, id) = GrainKeys.Split(this.GetPrimaryKeyString());
+        var now = Now;
+        await ProvisionAsync(new RunnerRecord
+        {
+            Id = id, Name = id, Status = RunnerStatus.Provisioning, Provider = request.Provider, SessionId = request.SessionId,
+            Epoch = request.Epoch, WorkspaceId = request.WorkspaceId, CreatedAt = now, UpdatedAt = now,
+        });
+        WatchLease();
+    }
+
+    public ValueTask<RunnerView> GetAsync(CancellationToken cancellationToken) => ValueTask.FromResult(Known().ToView());
+
+    public async Task<RunnerAdmission> HelloAsync(RunnerHello hello, CancellationToken cancellationToken)
+    {
+        var record = Record ?? throw new MarionetteException(FaultCode.TokenRefused, "The runner token is not known.");
+        var secret = Hash(hello.Secret);
+        if (!Same(record.TokenHash, Hash(Encoding.UTF8.GetBytes(hello.Token))) || hello.Secret.Length < 16)
+            throw new MarionetteException(FaultCode.TokenRefused, "The runner token is not known.");
+        if (record.SecretHash is { } bound && !Same(bound, secret))
+            throw new MarionetteException(FaultCode.TokenRefused, "The runner token was used by another agent.");
+        if (record.IsFinal || hello.Epoch != record.Epoch)
+            throw new MarionetteException(FaultCode.Fenced, $"The runner is {record.Status.ToString().ToLowerInvariant()}.");
+
+        var first = record.SecretHash is null;
+        var phases = first ? record.StartPhasesMs.SetItem("connect", (long)(Now - record.CreatedAt).TotalMilliseconds) : record.StartPhasesMs;
+        await WriteAsync(record with
+        {
+            SecretHash = secret, Status = RunnerStatus.Online, OfflineSince = null, Hostname = hello.Hostname, AgentVersion = hello.AgentVersion,
+            StartPhasesMs = phases, LastSeenAt = Now,
+        });
+        return new RunnerAdmission(GrainKeys.Of(GrainKeys.Split(this.GetPrimaryKeyString()).Tenant, record.SessionId!), record.Epoch);
+    }
+
+    public async Task PresenceAsync(bool online, CancellationToken cancellationToken)
+    {
+        if (Record is not { IsFinal: false } record) return;
+        if (online == (record.Status == RunnerStatus.Online)) return;
+        await WriteAsync(record with
+        {
+            Status = online ? RunnerStatus.Online : RunnerStatus.Offline, OfflineSince = online ? null : Now, LastSeenAt = Now,
+        });
+    }
+
+    public async Task ObservedAsync(RunnerObservation observation, CancellationToken cancellationToken)
+    {
+        if (Record is not { IsFinal: false } record) return;
+        switch (observation.State)
+        {
+            case "running":
+                if (record.Status == RunnerStatus.Provisioning)
+                    await WriteAsync(record with
+                    {
+                        Status = RunnerStatus.Started,
+                        StartPhasesMs = observation.ProvisionMs is { } took ? record.StartPhasesMs.SetItem("provision", took) : record.StartPhasesMs,
+                    });
+                break;
+            case "exited" when record.Restarts < RestartLimit && !FinalExits.Contains(observation.ExitCode ?? -1):
+                // In its old place: what the agent had not sent yet lies in its spool there.
+                Log.AgentRestarted(logger, record.Id, observation.Detail ?? "");
+                await ProvisionAsync(record with { Restarts = record.Restarts + 1 });
+                break;
+            default:
+                await LoseAsync(record, observation.Cause ?? "exited", observation.Detail);
+                break;
+        }
+    }
+
+    public async Task ReleaseAsync(string reason, CancellationToken cancellationToken)
+    {
+        if (Record is not { } record) return;
+        if (!record.IsFinal)
+        {
+            await WriteAsync(record with { Status = RunnerStatus.Released, Reason = reason });
+            _lease?.Dispose();
+        }
+
+        await Provider(record).ReleaseAsync(this.GetPrimaryKeyString(), record.Epoch, CancellationToken.None);
+        DeactivateOnIdle();
+    }
+
+    /// <summary>Writes the record with a fresh token, then asks: a token is for one start of an agent.</summary>
+    private async Task ProvisionAsync(RunnerRecord record)
+    {
+        var token = "rtok_" + Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)).TrimEnd('=').Replace('+', '-').Replace('/', '_');
+        await WriteAsync(record with { TokenHash = Hash(Encoding.UTF8.GetBytes(token)) });
+        await Provider(record).ProvisionAsync(
+            new ProvisionRunner(this.GetPrimaryKeyString(), record.Epoch, token, record.WorkspaceId), CancellationToken.None);
+    }
+
+    private void WatchLease() => _lease ??= this.RegisterGrainTimer(CheckLeaseAsync, LeaseCheck, LeaseCheck);
+
+    private async Task CheckLeaseAsync(CancellationToken cancellationToken)
+    {
+        if (Record is not { IsFinal: false } record) return;
+        if (record.SecretHash is null && Now - record.CreatedAt > options.Value.ConnectTimeout)
+            await LoseAsync(record, "provision_failed", $"The agent did not call within {options.Value.ConnectTimeout.TotalSeconds:0} s of its order.");
+        else if (Now - record.OfflineSince > options.Value.RunnerLease)
+            await LoseAsync(record, "lease_expired", $"No stream for {options.Value.RunnerLease.TotalSeconds:0} s.");
+    }
+
+    private async Task LoseAsync(RunnerRecord record, string cause, string? detail)
+    {
+        await WriteAsync(record with { Status = RunnerStatus.Lost, Reason = detail ?? cause });
+        _lease?.Dispose();
+        Log.RunnerLost(logger, record.Id, cause, detail ?? "");
+        var tenant = GrainKeys.Split(this.GetPrimaryKeyString()).Tenant;
+        TellSession(GrainFactory.GetGrain<ISessionGrain>(GrainKeys.Of(tenant, record.SessionId!)).RunnerLostAsync(record.Epoch, cause, detail));
+        await Provider(record).ReleaseAsync(this.GetPrimaryKeyString(), record.Epoch, CancellationToken.None);
+    }
+
+    /// <summary>Not awaited: the session may be waiting for this grain. Its minute reminder finds a final runner if this is lost.</summary>
+    private async void TellSession(Task call)
+    {
+        try
+        {
+            await call;
+        }
+        catch (Exception e)
+        {
+            Log.SessionNotTold(logger, e, this.GetPrimaryKeyString());
+        }
+    }
+
+    private IProviderGrain Provider(RunnerRecord record) => GrainFactory.GetGrain<IProviderGrain>(record.Provider);
+
+    private RunnerRecord Known() => Record ?? throw new MarionetteException(FaultCode.NotFound, "No such runner.");
+
+    private async Task WriteAsync(RunnerRecord record)
+    {
+        var before = row.State;
+        row.State = record with { UpdatedAt = Now };
+        try
+        {
+            await row.WriteStateAsync();
+        }
+        catch
+        {
+            row.State = before;
+            DeactivateOnIdle();
+            throw;
+        }
+    }
+
+    private static string Hash(byte[] value) => Convert.ToHexStringLower(SHA256.HashData(value));
+
+    private static bool Same(string a, string b) =>
+        CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(a), Encoding.ASCII.GetBytes(b));
+
+    private static partial class Log
+    {
+        [LoggerMessage(3001, LogLevel.Warning, "Runner {Runner} is lost: {Cause}. {Detail}", EventName = "runner.lost")]
+        public static partial void RunnerLost(ILogger logger, string runner, string cause, string detail);
+
+        [LoggerMessage(3002, LogLevel.Warning, "The agent of runner {Runner} is started again. {Detail}", EventName = "runner.agent.restarted")]
+        public static partial void AgentRestarted(ILogger logger, string runner, string detail);
+
+        [LoggerMessage(3003, LogLevel.Warning, "The session of runner {Runner} could not be told", EventName = "runner.session.not_told")]
+        public static partial void SessionNotTold(ILogger logger, Exception exception, string runner);
+    }
+}

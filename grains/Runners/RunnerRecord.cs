@@ -1,0 +1,31 @@
+namespace Marionette.Runners;
+
+/// <summary>A runner's row: its view, and what proves its agent.</summary>
+internal sealed record RunnerRecord : RunnerView
+{
+    /// <summary>"ws_…".</summary>
+    public string WorkspaceId { get; init; } = "";
+
+    /// <summary>SHA-256 of the token that its agent was last started with, hex.</summary>
+    public string TokenHash { get; init; } = "";
+
+    /// <summary>SHA-256 of the secret that the first hello brought, hex; null before it.</summary>
+    public string? SecretHash { get; init; }
+
+    /// <summary>Times that its agent was started again in its old place.</summary>
+    public int Restarts { get; init; }
+
+    /// <summary>When its stream went away; null while it is up.</summary>
+    public DateTimeOffset? OfflineSince { get; init; }
+
+    /// <summary>What others may see: a copy without the proofs.</summary>
+    public RunnerView ToView() => new()
+    {
+        Id = Id, Name = Name, Hostname = Hostname, Status = Status, Reason = Reason, Provider = Provider, SessionId = SessionId, Epoch = Epoch,
+        AgentVersion = AgentVersion, SandboxMode = SandboxMode, LastSeenAt = LastSeenAt, CreatedAt = CreatedAt, UpdatedAt = UpdatedAt,
+        StartPhasesMs = StartPhasesMs,
+    };
+
+    [System.Text.Json.Serialization.JsonIgnore]
+    public bool IsFinal => Status is RunnerStatus.Released or RunnerStatus.Lost;
+}

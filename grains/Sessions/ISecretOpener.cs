@@ -1,0 +1,18 @@
+namespace Marionette.Sessions;
+
+/// <summary>Opens what a gateway sealed. A seam to the outside: where the master key lives is the host's business.</summary>
+public interface ISecretOpener
+{
+    /// <summary>The secrets of this session.</summary>
+    /// <exception cref="MarionetteException">Internal: another key, or the box was moved or changed.</exception>
+    SessionSecrets Open(string tenant, string session, SealedSecrets box);
+}
+
+/// <summary>Opened secrets: on their way to the runner, never stored or logged.</summary>
+/// <param name="ApiKey">Model key or null.</param>
+/// <param name="Env">Environment of the agent.</param>
+public sealed record SessionSecrets(string? ApiKey, IReadOnlyDictionary<string, string> Env)
+{
+    /// <summary>Never the content.</summary>
+    public override string ToString() => nameof(SessionSecrets);
+}

@@ -1,0 +1,101 @@
+using System.Collections.Immutable;
+using Marionette.Runners;
+
+namespace Marionette.Sessions;
+
+/// <content>The runner's side: its stream, its events, its end.</content>
+internal sealed partial class SessionGrain
+{
+    private Connection? _connection;
+    private IDisposable? _repeat;
+
+    public async Task<RunnerAttachment> AttachRunnerAsync(AttachRunner command, IRunnerConnection connection, CancellationToken cancellationToken)
+    {
+        await CommitAsync(SessionMachine.Attach(_state, command.RunnerId, command.Epoch, NewIds(), Now), cancellationToken);
+        if (_connection is { } old && old.Id != command.ConnectionId)
+            Forget(old.Observer.OnFencedAsync(command.Epoch, "A newer connection of the same runner took over."), "fence");
+        _connection = new Connection(command.ConnectionId, connection, command.LastCommand);
+
+        var secrets = _secrets is null ? null : secretOpener.Open(_tenant, _id, _secrets);
+        var commands = PendingCommands.Of(_state, command.LastCommand);
+        _connection.SentUpTo = commands.IsEmpty ? command.LastCommand : commands[^1].Number;
+        Repeat();
+        return new RunnerAttachment
+        {
+            Acked = _state.Acked,
+            SessionId = _id,
+            Agent = _state.View.Agent,
+            Model = _state.View.Model,
+            BaseUrl = _state.View.BaseUrl,
+            ApiKey = secrets?.ApiKey,
+            Env = secrets?.Env.ToImmutableDictionary() ?? ImmutableDictionary<string, string>.Empty,
+            PermissionMode = _state.View.PermissionMode,
+            ConversationId = _state.View.ConversationId,
+            IncludeRaw = _state.IncludeRaw,
+            Command = _state.View.Command,
+            Commands = commands,
+        };
+    }
+
+    public async Task DetachRunnerAsync(long epoch, string connectionId, CancellationToken cancellationToken)
+    {
+        if (_connection?.Id != connectionId) return;
+        _connection = null;
+        if (_state.IsClosed || _state.View.RunnerId is not { } runner || _state.View.Epoch != epoch) return;
+        var scribe = new Scribe(_state, Now);
+        scribe.Write(new RunnerDisconnected(runner, epoch));
+        await CommitAsync(scribe.Decide(), cancellationToken);
+    }
+
+    public async Task<long> AppendOutputAsync(RunnerOutput output, CancellationToken cancellationToken)
+    {
+        var decision = SessionMachine.Append(_state, output, NewIds, Provider, () => EntityId.New(EntityId.Permission, Now), Now);
+        await CommitAsync(decision, cancellationToken);
+        // An event that ends the epoch (runner.stopped) resets the counter: what was sent is durable all the same.
+        return Math.Max(_state.View.Epoch == output.Epoch ? _state.Acked : 0, output.First + output.Events.Length - 1);
+    }
+
+    public Task RunnerLostAsync(long epoch, string cause, string? detail, CancellationToken cancellationToken) =>
+        CommitAsync(SessionMachine.Lost(_state, epoch, cause, detail, NewIds(), Provider, Now), cancellationToken);
+
+    /// <summary>Sends what the runner has not been sent yet.</summary>
+    private void SendCommands()
+    {
+        if (_connection is not { } connection) return;
+        var commands = PendingCommands.Of(_state, connection.SentUpTo);
+        if (!commands.IsEmpty)
+        {
+            connection.SentUpTo = commands[^1].Number;
+            Forget(connection.Observer.OnCommandsAsync(commands), "commands");
+        }
+
+        Repeat();
+    }
+
+    /// <summary>While a command shows no effect it goes out again: a lost message delays, and loses nothing. The agent does each number once.</summary>
+    private void Repeat()
+    {
+        var due = _connection is not null && !PendingCommands.Of(_state, 0).IsEmpty;
+        if (due == _repeat is not null) return;
+        _repeat?.Dispose();
+        _repeat = due ? this.RegisterGrainTimer(RepeatCommands, options.Value.CommandRepeat, options.Value.CommandRepeat) : null;
+    }
+
+    private Task RepeatCommands()
+    {
+        if (_connection is { } connection && PendingCommands.Of(_state, 0) is { IsEmpty: false } commands)
+            Forget(connection.Observer.OnCommandsAsync(commands), "commands");
+        Repeat();
+        return Task.CompletedTask;
+    }
+
+    private sealed class Connection(string id, IRunnerConnection observer, long lastCommand)
+    {
+        public string Id => id;
+
+        public IRunnerConnection Observer => observer;
+
+        /// <summary>Highest command number that this connection was given.</summary>
+        public long SentUpTo { get; set; } = lastCommand;
+    }
+}

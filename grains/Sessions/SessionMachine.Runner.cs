@@ -1,0 +1,237 @@
+using System.Text.Json;
+using Marionette.Json;
+using Marionette.Runners;
+using Marionette.Tasks;
+
+namespace Marionette.Sessions;
+
+/// <content>What a runner says, and what becomes of it.</content>
+internal static partial class SessionMachine
+{
+    /// <summary>A stream of the session's runner is up. The first one makes the session active.</summary>
+    public static Decision Attach(SessionState state, string runnerId, long epoch, NewIds ids, DateTimeOffset now)
+    {
+        Fence(state, epoch);
+        var scribe = new Scribe(state, now);
+        scribe.Write(new RunnerConnected(runnerId, epoch));
+        if (state.View.Status is SessionStatus.Pending or SessionStatus.Resuming) scribe.Write(new SessionActivated(runnerId, epoch));
+        Dispatch(scribe, ids);
+        return scribe.Decide();
+    }
+
+    /// <summary>The epoch's runner is gone for good: what it ran waits for another one.</summary>
+    public static Decision Lost(SessionState state, long epoch, string cause, string? detail, NewIds ids, string provider, DateTimeOffset now)
+    {
+        if (!state.Exists || state.IsClosed || epoch != state.View.Epoch || state.View.RunnerId is not { } runner) return new(state);
+        var scribe = new Scribe(state, now);
+        var reason = detail ?? $"The runner was lost: {cause}.";
+        CutOff(scribe, reason);
+        scribe.Write(new RunnerLost(runner, epoch, cause, detail));
+        if (scribe.State.LossesInARow >= InterruptionLimit)
+        {
+            // Nothing that starts again by itself would end differently. People look; a resume or a retry tries again.
+            foreach (var task in scribe.State.Tasks)
+                End(scribe, task, TaskState.Failed, new RunError("runner_lost", reason), 0, now);
+        }
+
+        if (state.Stop == StopIntent.Suspend || scribe.State.Tasks.IsEmpty)
+        {
+            scribe.Write(new SessionSuspended(reason));
+            AfterSuspend(scribe, ids.Runner, provider);
+        }
+        else
+        {
+            Assign(scribe, reason, ids.Runner, provider);
+        }
+
+        return scribe.Decide();
+    }
+
+    /// <summary>
+    /// Appends what the runner said. Events at or below the acknowledged number are repeats and are dropped; a gap is refused. Control events
+    /// become the session's own facts.
+    /// </summary>
+    public static Decision Append(SessionState state, RunnerOutput output, Func<NewIds> newIds, string provider, Func<string> newPermissionId, DateTimeOffset now)
+    {
+        Fence(state, output.Epoch);
+        if (output.First > state.Acked + 1)
+            throw new MarionetteException(FaultCode.Invalid, $"Events {state.Acked + 1} to {output.First - 1} are missing.");
+
+        var scribe = new Scribe(state, now);
+        var skip = (int)Math.Min(state.Acked + 1 - output.First, output.Events.Length);
+        for (var i = skip; i < output.Events.Length; i++)
+        {
+            var e = output.Events[i];
+            var source = output.First + i;
+            // The runner's clock is a hint; a time that is no time falls back on ours.
+            var at = e.AtMs is > 0 and < 253_402_300_800_000 ? DateTimeOffset.FromUnixTimeMilliseconds(e.AtMs) : now;
+            if (!IsControl(e.Type))
+            {
+                var type = FactCodec.IsLifecycle(e.Type) ? "log" : e.Type;
+                var current = scribe.State.Current;
+                var taskId = e.RunId is { } run && current?.RunId == run ? current.View.Id : null;
+                scribe.WriteOutput(new Output(type, e.Payload), taskId, e.RunId, source, at);
+                continue;
+            }
+
+            scribe.SettleOutputs();
+            Report(scribe, e, source, newIds(), provider, newPermissionId);
+        }
+
+        scribe.SettleOutputs();
+        return scribe.Decide();
+    }
+
+    private static bool IsControl(string type) =>
+        type is "run.started" or "run.finished" or "permission.request" or "permission.withdrawn" or "permission.received" or "runner.stopped";
+
+    private static void Report(Scribe scribe, OutputEvent e, long source, NewIds ids, string provider, Func<string> newPermissionId)
+    {
+        var before = scribe.State.Seq;
+        try
+        {
+            switch (e.Type)
+            {
+                case "run.started":
+                    Started(scribe, e.RunId, Parse(e.Payload, GrainsJsonContext.Default.RunStartedReport), source);
+                    break;
+                case "run.finished":
+                    Finished(scribe, e.RunId, Parse(e.Payload, GrainsJsonContext.Default.RunFinishedReport), source, ids);
+                    break;
+                case "permission.request":
+                    Asked(scribe, e.RunId, Parse(e.Payload, GrainsJsonContext.Default.PermissionReport), source, newPermissionId());
+                    break;
+                case "permission.withdrawn" or "permission.received":
+                    Noticed(scribe, e, Parse(e.Payload, GrainsJsonContext.Default.PermissionNotice), source);
+                    break;
+                default:
+                    Stopped(scribe, Parse(e.Payload, GrainsJsonContext.Default.RunnerStoppedReport), source, ids, provider);
+                    break;
+            }
+        }
+        catch (JsonException exception)
+        {
+            scribe.Write(Unfit($"{e.Type} is malformed: {exception.Message}"), null, e.RunId, source);
+        }
+
+        // Every number of the runner stands in the log, also when what it says no longer fits (a run that was canceled meanwhile, say).
+        if (scribe.State.Seq == before) scribe.Write(Unfit($"{e.Type} came too late and changes nothing."), null, e.RunId, source);
+    }
+
+    private static Output Unfit(string message) => new(
+        "log", JsonSerializer.SerializeToUtf8Bytes(
+            new Dictionary<string, string> { ["stream"] = "system", ["level"] = "warn", ["content"] = message }, LogJsonContext.Default.DictionaryStringString));
+
+    private static void Started(Scribe scribe, string? runId, RunStartedReport report, long source)
+    {
+        if (scribe.State.Current is { } task && task.RunId == runId && !task.Started)
+            scribe.Write(new TaskStarted(task.View.Runs[^1].Attempt, report.ConversationId, report.AgentVersion), task.View.Id, runId, source);
+    }
+
+    private static void Finished(Scribe scribe, string? runId, RunFinishedReport report, long source, NewIds ids)
+    {
+        if (scribe.State.Current is not { } task || task.RunId != runId) return;
+        CloseRequests(scribe, runId, "The run ended.");
+        task = scribe.State.Current!;
+        var attempt = task.View.Runs[^1].Attempt;
+        // A run that was asked to end ends as asked, unless it made it before the request reached it.
+        var outcome = task.CancelSeq > 0 && report.Outcome != "completed" ? task.CancelOutcome : report.Outcome;
+        if (outcome == "interrupted")
+        {
+            if (task.Interruptions + 1 >= InterruptionLimit && scribe.State.Stop != StopIntent.Suspend)
+                scribe.Write(EndOf(TaskState.Failed, attempt, report with { Error = new RunError("runner_lost", "The run was cut off too often.") }), task.View.Id, runId, source);
+            else
+                scribe.Write(new TaskInterrupted(attempt, report.Error?.Message ?? "The run was interrupted."), task.View.Id, runId, source);
+        }
+        else
+        {
+            var state = outcome switch
+            {
+                "completed" => TaskState.Completed,
+                "canceled" => TaskState.Canceled,
+                "timed_out" => TaskState.TimedOut,
+                _ => TaskState.Failed,
+            };
+            var end = EndOf(state, attempt, report);
+            if (state == TaskState.Failed && task.View.RetryCount < task.View.MaxRetries && end.Error?.Code != "authentication_failed")
+                scribe.Write(new TaskRetried(attempt + 1, null, end, null), task.View.Id, runId, source);
+            else
+                scribe.Write(end, task.View.Id, runId, source);
+        }
+
+        Dispatch(scribe, ids);
+    }
+
+    private static TaskEnded EndOf(TaskState state, int attempt, RunFinishedReport report)
+    {
+        var error = state is TaskState.Failed ? report.Error ?? new RunError("internal", "The agent gave no reason.") : report.Error;
+        return new TaskEnded(
+            state, attempt, report.Result, error, report.Exit,
+            report.Usage ?? UsageData.None, report.CostUsd, Math.Max(0, report.DurationMs ?? 0), report.Turns, report.ConversationId);
+    }
+
+    private static void Asked(Scribe scribe, string? runId, PermissionReport report, long source, string permissionId)
+    {
+        if (report.RequestId is null || report.Tool is null) throw new JsonException("request_id and tool are required.");
+        if (scribe.State.Current is not { } task || task.RunId != runId) return;
+        var input = report.Input ?? default;
+        var action = input.ValueKind == JsonValueKind.Undefined ? "{}" : input.GetRawText();
+        scribe.Write(
+            new PermissionRequested(
+                permissionId, report.RequestId, report.Tool, input.ValueKind == JsonValueKind.Undefined ? EmptyObject : input, action,
+                report.Description, RiskOf(report.Tool), report.Context,
+                scribe.Now + TimeSpan.FromSeconds(scribe.State.PermissionTimeoutSeconds)),
+            task.View.Id, runId, source);
+    }
+
+    private static void Noticed(Scribe scribe, OutputEvent e, PermissionNotice notice, long source)
+    {
+        var live = scribe.State.Permissions.FirstOrDefault(p => p.View.OriginalRequestId == notice.RequestId && p.View.RunId == e.RunId);
+        if (live is null) return;
+        Fact fact = e.Type == "permission.received"
+            ? new PermissionDelivered(live.View.Id)
+            : new PermissionCanceled(live.View.Id, notice.Reason ?? "The agent asks no more.");
+        scribe.Write(fact, live.View.TaskId, live.View.RunId, source);
+    }
+
+    private static void Stopped(Scribe scribe, RunnerStoppedReport report, long source, NewIds ids, string provider)
+    {
+        if (scribe.State.View.RunnerId is not { } runner) return;
+        CutOff(scribe, report.Reason ?? "The runner stopped.");
+        scribe.Write(new RunnerReleased(runner, scribe.State.View.Epoch, report.Reason ?? "stopped"), source: source);
+        if (scribe.State.Stop == StopIntent.Suspend || scribe.State.Tasks.IsEmpty)
+        {
+            scribe.Write(new SessionSuspended(scribe.State.View.Reason is { Length: > 0 } asked ? asked : "The runner stopped."));
+            AfterSuspend(scribe, ids.Runner, provider);
+        }
+        else
+        {
+            Assign(scribe, "The runner stopped.", ids.Runner, provider);
+        }
+    }
+
+    /// <summary>By the tool's name alone; rules that look at the input are policies.</summary>
+    private static string RiskOf(string tool) => tool switch
+    {
+        "Read" or "Grep" or "Glob" or "LS" or "TodoWrite" => "low",
+        "Bash" or "KillShell" => "high",
+        "WebFetch" or "WebSearch" or "Write" or "Edit" or "MultiEdit" or "NotebookEdit" => "medium",
+        _ when tool.StartsWith("mcp__", StringComparison.Ordinal) => "high",
+        _ => "medium",
+    };
+
+    private static void Fence(SessionState state, long epoch)
+    {
+        MustExist(state);
+        if (state.IsClosed || epoch != state.View.Epoch || state.View.RunnerId is null)
+            throw new MarionetteException(FaultCode.Fenced, $"Epoch {epoch} is over; the session is at {state.View.Epoch}.");
+    }
+
+    private static T Parse<T>(byte[] payload, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> json) where T : class =>
+        JsonSerializer.Deserialize(payload, json) ?? throw new JsonException("null where an object is due");
+
+    private static readonly JsonElement EmptyObject = JsonDocument.Parse("{}").RootElement.Clone();
+}
+
+[System.Text.Json.Serialization.JsonSerializable(typeof(Dictionary<string, string>))]
+internal sealed partial class LogJsonContext : System.Text.Json.Serialization.JsonSerializerContext;

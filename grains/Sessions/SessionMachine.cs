@@ -1,0 +1,198 @@
+using System.Collections.Immutable;
+using Marionette.Tasks;
+
+namespace Marionette.Sessions;
+
+/// <summary>
+/// What a session decides: <c>Decide(state, command, now) → events, or a fault</c>. Static and total; no clock, no I/O, no
+/// random: new ids come in as arguments.
+/// </summary>
+internal static partial class SessionMachine
+{
+    /// <summary>Tasks that may wait in one session.</summary>
+    public const int QueueLimit = 1000;
+
+    /// <summary>Runs of one task, or runners of one session, that may be cut off in a row before it is called a failure.</summary>
+    public const int InterruptionLimit = 3;
+
+    public static Decision Create(SessionState state, string id, string workspaceId, CreateSession c, DateTimeOffset now)
+    {
+        if (state.Exists) return new(state);
+        var scribe = new Scribe(state with { View = state.View with { Id = id } }, now);
+        scribe.Write(new SessionCreated(
+            c.Name, c.Agent, c.Model, c.BaseUrl, c.Secrets is not null, Or(c.EnvNames), c.WorkspaceId ?? workspaceId, c.ProfileId,
+            c.AgentConfigId, c.LifecycleMode, c.IdleTimeoutSeconds, c.NetworkPolicy, Or(c.AllowedHosts), c.Labels, c.PermissionMode,
+            c.PermissionTimeoutSeconds, c.IncludeRaw, Or(c.Command)));
+        return scribe.Decide();
+    }
+
+    public static Decision Suspend(SessionState state, string reason, DateTimeOffset now)
+    {
+        MustBeOpen(state);
+        if (state.View.Status == SessionStatus.Suspended || state.Stop == StopIntent.Suspend) return new(state);
+        var scribe = new Scribe(state, now);
+        if (state.View.RunnerId is null)
+            scribe.Write(new SessionSuspended(reason));
+        else if (state.View.Status == SessionStatus.Active)
+            scribe.Write(new SessionSuspending(reason));
+        else
+            Release(scribe, reason, suspend: true); // Its runner has never called: there is nothing to finish.
+        return scribe.Decide();
+    }
+
+    public static Decision Resume(SessionState state, string reason, string runnerId, string provider, DateTimeOffset now)
+    {
+        MustBeOpen(state);
+        if (state.Stop == StopIntent.Suspend)
+            throw new MarionetteException(FaultCode.Conflict, "The session is being suspended; ask again once it is suspended.");
+        if (state.View.RunnerId is not null) return new(state);
+        var scribe = new Scribe(state, now);
+        Assign(scribe, reason, runnerId, provider);
+        return scribe.Decide();
+    }
+
+    public static Decision Terminate(SessionState state, string reason, DateTimeOffset now)
+    {
+        MustExist(state);
+        if (state.IsClosed) return new(state);
+        var scribe = new Scribe(state, now);
+        CloseRequests(scribe, runId: null, "The session ended.");
+        foreach (var task in state.Tasks)
+            End(scribe, task, TaskState.Canceled, new RunError("session_terminated", "The session was terminated."), 0, now);
+        if (scribe.State.View.RunnerId is { } runner)
+            scribe.Write(new RunnerReleased(runner, state.View.Epoch, reason));
+        scribe.Write(new SessionTerminated(reason));
+        return scribe.Decide();
+    }
+
+    /// <summary>
+    /// What time alone brings: deadlines of tasks and requests, a stop that is not answered, an idle session.
+    /// <paramref name="runnerId"/> and <paramref name="provider"/> are for the runner that a replacement may need.
+    /// </summary>
+    public static Decision Tick(SessionState state, string runnerId, string provider, SessionTimings timings, DateTimeOffset now)
+    {
+        if (!state.Exists || state.IsClosed) return new(state);
+        var scribe = new Scribe(state, now);
+        foreach (var permission in state.Permissions)
+            if (permission.DecisionSeq == 0 && permission.View.ExpiresAt <= now)
+                scribe.Write(new PermissionExpired(permission.View.Id, "Nobody answered in time."), permission.View.TaskId, permission.View.RunId);
+
+        if (state.Current is { } task)
+        {
+            if (task.CancelSeq == 0 && DeadlineOf(task) <= now)
+                scribe.Write(
+                    new TaskCancelRequested(null, $"The run took longer than {task.View.TimeoutSeconds} s.", "timed_out"), task.View.Id, task.RunId);
+            else if (task.CancelRequestedAt + timings.InterruptGrace <= now)
+            {
+                // The agent does not react: its runner goes, so that nothing works on behind our back.
+                EndCanceled(scribe, task, now);
+                Replace(scribe, "The agent did not stop in time.", runnerId, provider);
+                return scribe.Decide();
+            }
+        }
+
+        if (state.StopRequestedAt + timings.StopGrace <= now)
+            Release(scribe, "The runner did not stop in time.", suspend: true);
+        else if (IdleDeadline(state) <= now)
+            scribe.Write(new SessionSuspending("idle"));
+        AfterSuspend(scribe, runnerId, provider);
+        return scribe.Decide();
+    }
+
+    /// <summary>When <see cref="Tick"/> next has something to do; null = never without a new event.</summary>
+    public static DateTimeOffset? NextDeadline(SessionState state, SessionTimings timings)
+    {
+        if (!state.Exists || state.IsClosed) return null;
+        var next = DateTimeOffset.MaxValue;
+        foreach (var permission in state.Permissions)
+            if (permission.DecisionSeq == 0) next = Earlier(next, permission.View.ExpiresAt);
+        if (state.Current is { } task)
+            next = Earlier(next, task.CancelSeq == 0 ? DeadlineOf(task) : task.CancelRequestedAt + timings.InterruptGrace);
+        next = Earlier(next, state.StopRequestedAt + timings.StopGrace);
+        next = Earlier(next, IdleDeadline(state));
+        return next == DateTimeOffset.MaxValue ? null : next;
+    }
+
+    private static DateTimeOffset Earlier(DateTimeOffset a, DateTimeOffset? b) => b is { } time && time < a ? time : a;
+
+    private static DateTimeOffset? DeadlineOf(LiveTask task) =>
+        task.View.Runs[^1].AssignedAt + TimeSpan.FromSeconds(task.View.TimeoutSeconds);
+
+    private static DateTimeOffset? IdleDeadline(SessionState state) =>
+        state.View is { Status: SessionStatus.Active, IdleTimeoutSeconds: { } idle } && state.Tasks.IsEmpty && state.Stop == StopIntent.None
+            ? (state.View.LastActivityAt ?? state.View.CreatedAt) + TimeSpan.FromSeconds(idle)
+            : null;
+
+    /// <summary>A runner for the session, or another one: from here on the older epochs are fenced.</summary>
+    private static void Assign(Scribe scribe, string reason, string runnerId, string provider)
+    {
+        if (scribe.State.View.Status != SessionStatus.Pending) scribe.Write(new SessionResuming(reason));
+        scribe.Write(new RunnerAssigned(runnerId, scribe.State.View.Epoch + 1, provider));
+    }
+
+    /// <summary>Gives the runner back; what ran on it waits for the next one.</summary>
+    private static void Release(Scribe scribe, string reason, bool suspend)
+    {
+        if (scribe.State.View.RunnerId is not { } runner) return;
+        CutOff(scribe, reason);
+        scribe.Write(new RunnerReleased(runner, scribe.State.View.Epoch, reason));
+        if (suspend) scribe.Write(new SessionSuspended(scribe.State.View.Reason is { Length: > 0 } asked ? asked : reason));
+    }
+
+    private static void Replace(Scribe scribe, string reason, string runnerId, string provider)
+    {
+        if (scribe.State.Stop == StopIntent.Suspend || scribe.State.Tasks.IsEmpty)
+        {
+            Release(scribe, reason, suspend: true);
+            AfterSuspend(scribe, runnerId, provider);
+        }
+        else
+        {
+            Release(scribe, reason, suspend: false);
+            Assign(scribe, reason, runnerId, provider);
+        }
+    }
+
+    /// <summary>A task that came while the session was being suspended brings it back.</summary>
+    private static void AfterSuspend(Scribe scribe, string runnerId, string provider)
+    {
+        if (scribe.State is { ResumeWhenSuspended: true, View: { Status: SessionStatus.Suspended, RunnerId: null } })
+            Assign(scribe, "A task waits.", runnerId, provider);
+    }
+
+    /// <summary>The run that a runner has ends without a verdict; with too many of them, it is one.</summary>
+    private static void CutOff(Scribe scribe, string reason)
+    {
+        if (scribe.State.Current is not { } task) return;
+        CloseRequests(scribe, task.RunId, reason);
+        if (task.CancelSeq > 0)
+            EndCanceled(scribe, task, scribe.Now);
+        else if (task.Interruptions + 1 >= InterruptionLimit && scribe.State.Stop != StopIntent.Suspend)
+            End(scribe, task, TaskState.Failed, new RunError("runner_lost", $"Cut off {InterruptionLimit} times; last: {reason}"), 0, scribe.Now);
+        else
+            scribe.Write(new TaskInterrupted(task.View.Runs[^1].Attempt, reason), task.View.Id, task.RunId);
+    }
+
+    private static void CloseRequests(Scribe scribe, string? runId, string reason)
+    {
+        foreach (var permission in scribe.State.Permissions)
+            if (runId is null || permission.View.RunId == runId)
+                scribe.Write(new PermissionCanceled(permission.View.Id, reason), permission.View.TaskId, permission.View.RunId);
+    }
+
+    private static void MustExist(SessionState state)
+    {
+        if (!state.Exists) throw new MarionetteException(FaultCode.NotFound, "No such session.");
+    }
+
+    private static void MustBeOpen(SessionState state)
+    {
+        MustExist(state);
+        if (state.IsClosed) throw new MarionetteException(FaultCode.SessionClosed, "The session has ended; create another one.");
+    }
+
+    private static ImmutableArray<string> Or(ImmutableArray<string> array) => array.IsDefault ? [] : array;
+}
+
+/// <summary>How long a session waits before it takes the harder way.</summary>
+internal sealed record SessionTimings(TimeSpan InterruptGrace, TimeSpan StopGrace);

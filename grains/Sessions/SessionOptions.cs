@@ -1,0 +1,23 @@
+namespace Marionette.Sessions;
+
+/// <summary>How sessions behave on this installation.</summary>
+public sealed class SessionOptions
+{
+    /// <summary>Provider of sessions that name none. Default "process".</summary>
+    public string DefaultProvider { get; set; } = "process";
+
+    /// <summary>How long an agent has to end a run that it was asked to end before its runner is taken away. Default 30 s.</summary>
+    public TimeSpan InterruptGrace { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a runner has to stop for a suspend. Default 30 s.</summary>
+    public TimeSpan StopGrace { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a runner has from its order to its first call. Default 60 s.</summary>
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>How long a runner that lives may be without a stream before it is given up. Default 5 min.</summary>
+    public TimeSpan RunnerLease { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How often commands that show no effect are sent again. Default 5 s.</summary>
+    public TimeSpan CommandRepeat { get; set; } = TimeSpan.FromSeconds(5);
+}

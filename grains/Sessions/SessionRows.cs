@@ -1,0 +1,83 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Marionette.Json;
+using Marionette.Log;
+using Marionette.Permissions;
+using Marionette.Tasks;
+
+namespace Marionette.Sessions;
+
+/// <summary>State to rows and back. Rows are written with the events that change them, so a list never shows another truth than the log.</summary>
+internal static class SessionRows
+{
+    private static readonly GrainsJsonContext Json = GrainsJsonContext.Default;
+
+    public static List<StateRow> Of(string tenant, Decision decision)
+    {
+        var rows = new List<StateRow> { Session(tenant, decision.State) };
+        foreach (var (id, task) in decision.Tasks)
+            rows.Add(new StateRow("task", GrainKeys.Of(tenant, id), JsonSerializer.SerializeToUtf8Bytes(task, Json.TaskView)));
+        foreach (var (id, permission) in decision.Permissions)
+            rows.Add(new StateRow("permission", GrainKeys.Of(tenant, id), JsonSerializer.SerializeToUtf8Bytes(permission, Json.PermissionView)));
+        return rows;
+    }
+
+    /// <summary>The view's members, and beside them what only the grain reads.</summary>
+    public static StateRow Session(string tenant, SessionState state)
+    {
+        var row = JsonSerializer.SerializeToNode(state.View, Json.SessionView)!.AsObject();
+        row["checkpoint"] = JsonSerializer.SerializeToNode(CheckpointOf(state), Json.SessionCheckpoint);
+        return new StateRow("session", GrainKeys.Of(tenant, state.View.Id), JsonSerializer.SerializeToUtf8Bytes(row, NodeJsonContext.Default.JsonObject));
+    }
+
+    public static StateRow Secret(string tenant, string session, SealedSecrets secrets) =>
+        new("session_secret", GrainKeys.Of(tenant, session), JsonSerializer.SerializeToUtf8Bytes(secrets, Json.SealedSecrets));
+
+    /// <summary>The state at the checkpoint; the log's newer events are folded onto it by the caller.</summary>
+    public static async Task<SessionState> LoadAsync(ISessionLog log, string tenant, byte[] row, CancellationToken cancellationToken)
+    {
+        var view = JsonSerializer.Deserialize(row, Json.SessionView)!;
+        using var document = JsonDocument.Parse(row);
+        var mark = document.RootElement.GetProperty("checkpoint").Deserialize(Json.SessionCheckpoint)!;
+
+        var tasks = await log.ReadRowsAsync("task", [.. mark.Tasks.Select(t => GrainKeys.Of(tenant, t.Id))], cancellationToken);
+        var permissions = await log.ReadRowsAsync("permission", [.. mark.Permissions.Select(p => GrainKeys.Of(tenant, p.Id))], cancellationToken);
+        return new SessionState
+        {
+            View = view,
+            PermissionTimeoutSeconds = mark.PermissionTimeoutSeconds,
+            IncludeRaw = mark.IncludeRaw,
+            Acked = mark.Acked,
+            Stop = mark.Stop,
+            StopSeq = mark.StopSeq,
+            StopRequestedAt = mark.StopRequestedAt,
+            ResumeWhenSuspended = mark.ResumeWhenSuspended,
+            LossesInARow = mark.LossesInARow,
+            Tasks = [.. mark.Tasks.Select(t => new LiveTask
+            {
+                View = Task(tasks[GrainKeys.Of(tenant, t.Id)]), RunId = t.RunId, DispatchSeq = t.DispatchSeq, Started = t.Started, CancelSeq = t.CancelSeq,
+                CancelOutcome = t.CancelOutcome, CancelRequestedAt = t.CancelRequestedAt, Interruptions = t.Interruptions,
+            })],
+            Permissions = [.. mark.Permissions.Select(p => new LivePermission
+            {
+                View = Permission(permissions[GrainKeys.Of(tenant, p.Id)]), DecisionSeq = p.DecisionSeq,
+            })],
+        };
+    }
+
+    public static TaskView Task(byte[] row) => JsonSerializer.Deserialize(row, Json.TaskView)!;
+
+    public static PermissionView Permission(byte[] row) => JsonSerializer.Deserialize(row, Json.PermissionView)!;
+
+    public static SealedSecrets Secrets(byte[] row) => JsonSerializer.Deserialize(row, Json.SealedSecrets)!;
+
+    private static SessionCheckpoint CheckpointOf(SessionState state) => new(
+        state.PermissionTimeoutSeconds, state.IncludeRaw, state.Acked,
+        [.. state.Tasks.Select(t => new LiveTaskMark(
+            t.View.Id, t.RunId, t.DispatchSeq, t.Started, t.CancelSeq, t.CancelOutcome, t.CancelRequestedAt, t.Interruptions))],
+        [.. state.Permissions.Select(p => new LivePermissionMark(p.View.Id, p.DecisionSeq))],
+        state.Stop, state.StopSeq, state.StopRequestedAt, state.ResumeWhenSuspended, state.LossesInARow);
+}
+
+[System.Text.Json.Serialization.JsonSerializable(typeof(JsonObject))]
+internal sealed partial class NodeJsonContext : System.Text.Json.Serialization.JsonSerializerContext;
