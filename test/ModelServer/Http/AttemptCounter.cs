@@ -19,7 +19,7 @@ internal sealed class AttemptCounter
     /// <summary>Names a step of one session: same prompt at the same place of the same conversation.</summary>
     public static string KeyOf(string? session, Conversation conversation)
     {
-        var place = $"{session}\n{conversation.MessageCount}\n{conversation.Step}\n{conversation.Prompt}";
+        var place = $"{session}\n{conversation.PromptIndex}\n{conversation.Step}\n{conversation.Prompt}";
         return Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(place)));
     }
 

@@ -45,6 +45,9 @@ internal static class Script
         // Asked again after the end, for instance because a stop hook objected.
         if (scenario is null) return new Answer(directives[^1].Name, [TextBeat.Of("Nothing is left to do.")], "end_turn");
 
+        // What stood before the break arrived and is kept by the agent: go on behind it.
+        if (conversation.Continues) beats.RemoveRange(0, Math.Max(0, beats.FindIndex(b => b is BreakBeat)));
+
         var missing = beats.OfType<ToolBeat>().Select(b => b.Tool).Where(t => !conversation.Tools.Contains(t)).Distinct().ToList();
         if (missing.Count > 0)
         {

@@ -13,7 +13,8 @@ internal sealed record ToolOutcome(string ToolUseId, string Text, bool IsError);
 /// <param name="Outcomes">Tool results that came after the newest model answer, in order.</param>
 /// <param name="WorkingDirectory">The agent's working directory as its newest environment note says, or null.</param>
 /// <param name="Tools">Names of the tools offered in this request.</param>
-/// <param name="MessageCount">All messages, of every role.</param>
+/// <param name="PromptIndex">Where the prompt stands among the messages, or -1.</param>
+/// <param name="Continues">The newest answer was cut off and the agent asks for the rest of it; it does not count as a step.</param>
 /// <param name="HasHistory">Whether any model answer came before.</param>
 internal sealed partial record Conversation(
     string Prompt,
@@ -21,7 +22,8 @@ internal sealed partial record Conversation(
     ImmutableArray<ToolOutcome> Outcomes,
     string? WorkingDirectory,
     ImmutableHashSet<string> Tools,
-    int MessageCount,
+    int PromptIndex,
+    bool Continues,
     bool HasHistory)
 {
     /// <summary>Reads the body of <c>POST /v1/messages</c>, whose shape was checked before.</summary>
@@ -36,7 +38,8 @@ internal sealed partial record Conversation(
         }
 
         var answers = 0;
-        var lastAnswer = -1;
+        var (lastAnswer, answerBefore) = (-1, -1);
+        var continues = false;
         var previousRole = "user";
         for (var i = Math.Max(promptAt, 0); i < messages.Length; i++)
         {
@@ -44,8 +47,20 @@ internal sealed partial record Conversation(
             if (role == "system") continue; // notes of the agent stand between any two messages
             if (role == "assistant")
             {
+                if (previousRole != "assistant") // an answer may come back in several pieces
+                {
+                    answers++;
+                    answerBefore = lastAnswer;
+                }
+
                 lastAnswer = i;
-                if (previousRole != "assistant") answers++; // an answer may come back in several pieces
+                continues = false;
+            }
+            else if (answers > 0 && TextsIn(messages[i].GetProperty("content")).Any(IsContinuation))
+            {
+                answers--; // what follows belongs to the answer that was cut off
+                lastAnswer = answerBefore;
+                continues = true;
             }
 
             previousRole = role;
@@ -57,7 +72,8 @@ internal sealed partial record Conversation(
             [.. messages.Skip(lastAnswer + 1).Where(m => RoleOf(m) == "user").SelectMany(OutcomesIn)],
             WorkingDirectoryIn(body, messages),
             ToolsIn(body),
-            messages.Length,
+            promptAt,
+            continues,
             messages.Any(m => RoleOf(m) == "assistant"));
     }
 
@@ -75,12 +91,17 @@ internal sealed partial record Conversation(
                 continue;
             }
 
+            if (IsContinuation(text) || text.StartsWith("Output token limit hit.", StringComparison.Ordinal)) continue;
             var own = Injected().Replace(text, "").Trim();
             if (own.Length > 0) lines.Add(own);
         }
 
         return string.Join('\n', lines);
     }
+
+    /// <summary>Claude Code's own words after a stream that broke behind a finished block.</summary>
+    private static bool IsContinuation(string text) =>
+        text.StartsWith("Your response above was cut off mid-stream.", StringComparison.Ordinal);
 
     private static IEnumerable<ToolOutcome> OutcomesIn(JsonElement message)
     {
