@@ -21,7 +21,11 @@ public sealed class ConversationTests
         { "reminder alone", "go", 1, [User("go"), Assistant("a"), User(TextBlock(Reminder))] },
         {
             "prompt after an interrupt", "next", 0,
-            [User("go"), Assistant("a"), User(Result("r"), TextBlock("[Request interrupted by user for tool use]\n"), TextBlock("next"))]
+            [
+                User("go"),
+                Assistant("a"),
+                User(Result("r"), TextBlock("[Request interrupted by user for tool use]\n"), TextBlock("next")),
+            ]
         },
         {
             "interrupted before any answer", "next", 0,
@@ -31,7 +35,8 @@ public sealed class ConversationTests
         { "no prompt at all", "", 1, [Assistant("a"), User(Result("r"))] },
     };
 
-    private const string CutOff = "Your response above was cut off mid-stream. Resume directly from where it stops — no apology.";
+    private const string CutOff =
+        "Your response above was cut off mid-stream. Resume directly from where it stops — no apology.";
 
     public static TheoryData<string, int, bool, System.Text.Json.Nodes.JsonObject[]> Cuts => new()
     {
@@ -84,7 +89,11 @@ public sealed class ConversationTests
     public void Read_ToolResults_OnlyTheNewestAreOutcomes()
     {
         var conversation = Read(
-            User("go"), Assistant("a"), User(Result("old")), Assistant("b"), User(Result("one"), Result("two", isError: true)));
+            User("go"),
+            Assistant("a"),
+            User(Result("old")),
+            Assistant("b"),
+            User(Result("one"), Result("two", isError: true)));
 
         Assert.Equal([("one", false), ("two", true)], conversation.Outcomes.Select(o => (o.Text, o.IsError)));
     }
@@ -92,7 +101,8 @@ public sealed class ConversationTests
     [Fact]
     public void Read_SeveralEnvironmentNotes_NewestDirectoryWins()
     {
-        var conversation = Read(User("Working directory: /spoofed"), Environment("/old"), Assistant("a"), Environment("/new"), User("go"));
+        var conversation = Read(
+            User("Working directory: /spoofed"), Environment("/old"), Assistant("a"), Environment("/new"), User("go"));
 
         Assert.Equal("/new", conversation.WorkingDirectory);
     }

@@ -67,7 +67,10 @@ public sealed class KeyTests : ServerTest
     private async Task<HttpResponseMessage> AskAsync(string header, string value)
     {
         using var client = new HttpClient { BaseAddress = Server.Url };
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/messages") { Content = Content(Body(true, User("@scenario say text=hi"))) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/messages")
+        {
+            Content = Content(Body(true, User("@scenario say text=hi"))),
+        };
         request.Headers.TryAddWithoutValidation(header, value);
         request.Headers.Add("x-claude-code-session-id", "session-1");
         return await client.SendAsync(request, HttpCompletionOption.ResponseContentRead, Deadline);

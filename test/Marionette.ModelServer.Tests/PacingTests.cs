@@ -67,7 +67,8 @@ public sealed class PacingTests : ServerTest
     {
         private readonly Channel<TimeSpan> _timers = Channel.CreateUnbounded<TimeSpan>();
 
-        public ValueTask<TimeSpan> NextTimerAsync(CancellationToken cancellationToken) => _timers.Reader.ReadAsync(cancellationToken);
+        public ValueTask<TimeSpan> NextTimerAsync(CancellationToken cancellationToken) =>
+            _timers.Reader.ReadAsync(cancellationToken);
 
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
         {

@@ -35,7 +35,10 @@ public abstract class ServerTest : IAsyncLifetime
 
     protected async Task<HttpResponseMessage> PostAsync(JsonObject body, string? session = null)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/messages?beta=true") { Content = Requests.Content(body) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/messages?beta=true")
+        {
+            Content = Requests.Content(body),
+        };
         if (session is not null) request.Headers.Add("x-claude-code-session-id", session);
         return await Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Deadline);
     }

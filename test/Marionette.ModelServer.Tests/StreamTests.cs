@@ -11,7 +11,8 @@ public sealed class StreamTests : ServerTest
         var events = await StreamAsync(User("@scenario say text=\"Hello, you\" chunk=5"));
 
         Assert.Equal(
-            "message_start content_block_start ping content_block_delta content_block_delta content_block_stop message_delta message_stop",
+            "message_start content_block_start ping content_block_delta content_block_delta content_block_stop "
+            + "message_delta message_stop",
             string.Join(' ', events.Select(e => (string?)e["type"])));
         Assert.Equal("Hello, you", SseReader.TextOf(events));
         Assert.Equal("assistant", (string?)events[0]["message"]!["role"]);
@@ -30,7 +31,8 @@ public sealed class StreamTests : ServerTest
         Assert.Equal("Bash", (string?)start["name"]);
         Assert.StartsWith("toolu_", (string?)start["id"]);
         Assert.Empty(start["input"]!.AsObject());
-        var input = string.Concat(events.Where(e => (string?)e["type"] == "content_block_delta").Select(e => (string?)e["delta"]!["partial_json"]));
+        var input = string.Concat(
+            events.Where(e => (string?)e["type"] == "content_block_delta").Select(e => (string?)e["delta"]!["partial_json"]));
         Assert.Equal("echo a long enough command", (string?)JsonNode.Parse(input)!["command"]);
         Assert.Equal("tool_use", (string?)events[^2]["delta"]!["stop_reason"]);
     }
@@ -51,7 +53,9 @@ public sealed class StreamTests : ServerTest
     {
         var events = await StreamAsync(User("@scenario parallel n=5"));
 
-        var ids = events.Where(e => (string?)e["type"] == "content_block_start").Select(e => (string?)e["content_block"]!["id"]).ToList();
+        var ids = events.Where(e => (string?)e["type"] == "content_block_start")
+            .Select(e => (string?)e["content_block"]!["id"])
+            .ToList();
         Assert.Equal(5, ids.Distinct().Count());
     }
 

@@ -18,7 +18,7 @@ internal static class CommandLine
         """;
 
     /// <summary>The options the flags stand for.</summary>
-    /// <exception cref="FormatException">A flag is unknown, has no value or a value out of range; the message says which.</exception>
+    /// <exception cref="FormatException">A flag is unknown, or its value missing or out of range.</exception>
     public static ModelServerOptions Parse(IReadOnlyList<string> args)
     {
         var options = new ModelServerOptions();

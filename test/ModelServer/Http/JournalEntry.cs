@@ -2,7 +2,7 @@ using Marionette.ModelServer.Wire;
 
 namespace Marionette.ModelServer.Http;
 
-/// <summary>Collects what is known of a request and records it when its answer begins, or, failing that, when it ends.</summary>
+/// <summary>Collects what is known of a request and records it when its answer begins, or else when it ends.</summary>
 internal sealed class JournalEntry
 {
     private readonly HttpContext _context;
@@ -46,7 +46,16 @@ internal sealed class JournalEntry
         if (_recorded) return;
         _recorded = true;
         _journal.Add(new RecordedRequest(
-            _time.GetUtcNow(), _context.Request.Method, _context.Request.Path, status, Scenario, Step, Attempt, Stream, Session, KeySha256));
+            _time.GetUtcNow(),
+            _context.Request.Method,
+            _context.Request.Path,
+            status,
+            Scenario,
+            Step,
+            Attempt,
+            Stream,
+            Session,
+            KeySha256));
     }
 
     private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;

@@ -31,7 +31,7 @@ internal sealed class KeyCheck(string? requiredKey)
     /// <summary>Lower-case hex SHA-256: enough to compare keys, useless for calling anyone.</summary>
     public static string Hash(string key) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
 
-    /// <exception cref="ApiException">401 when the key is missing, starts with <c>sk-bad</c> or is not the required one.</exception>
+    /// <exception cref="ApiException">401: no key, one that starts with <c>sk-bad</c>, or not the required one.</exception>
     public void Demand(string? key)
     {
         if (key is null) throw Refused("x-api-key header is required");

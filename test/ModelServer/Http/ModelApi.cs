@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text.Json;
 using Marionette.ModelServer.Scenarios;
 using Marionette.ModelServer.Wire;
 
@@ -120,7 +121,8 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
         {
             if (beat is SilenceBeat silence) await Task.Delay(silence.Duration, options.TimeProvider, cancellationToken);
             if (beat is not BreakBeat broken || attempt >= broken.Times) continue;
-            if (broken.ErrorType is { } type) throw new ApiException(type == ApiException.TypeOf(529) ? 529 : 500, type, "Scripted failure");
+            if (broken.ErrorType is { } type)
+                throw new ApiException(type == ApiException.TypeOf(529) ? 529 : 500, type, "Scripted failure");
             context.Abort();
             return;
         }
@@ -158,12 +160,14 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
 
     private static async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext context, CancellationToken cancellationToken)
     {
-        using var body = new MemoryStream((int)Math.Clamp(context.Request.ContentLength ?? 0, 0, ScriptedModelServer.MaxBodyBytes));
+        var promised = Math.Clamp(context.Request.ContentLength ?? 0, 0, ScriptedModelServer.MaxBodyBytes);
+        using var body = new MemoryStream((int)promised);
         await context.Request.Body.CopyToAsync(body, cancellationToken);
         return body.GetBuffer().AsMemory(0, (int)body.Length);
     }
 
-    private static Task ErrorAsync(HttpContext context, ApiException error, string requestId, CancellationToken cancellationToken)
+    private static Task ErrorAsync(
+        HttpContext context, ApiException error, string requestId, CancellationToken cancellationToken)
     {
         context.Response.StatusCode = error.Status;
         if (error.RetryAfterSeconds is { } seconds) context.Response.Headers.RetryAfter = $"{seconds}";
@@ -179,7 +183,7 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
     }
 
     private static async Task JsonAsync(
-        HttpContext context, Action<System.Text.Json.Utf8JsonWriter> members, CancellationToken cancellationToken)
+        HttpContext context, Action<Utf8JsonWriter> members, CancellationToken cancellationToken)
     {
         context.Response.ContentType = "application/json";
         using (var json = AnswerWriter.Open(context.Response.BodyWriter))

@@ -15,7 +15,7 @@ internal sealed record Directive(string Name, IReadOnlyDictionary<string, string
     public string Required(string argument) =>
         Arguments.TryGetValue(argument, out var value) ? value : throw Wrong($"needs {argument}=");
 
-    /// <exception cref="ApiException">400 when the value is no whole number from <paramref name="min"/> to <paramref name="max"/>.</exception>
+    /// <exception cref="ApiException">400 when the value is no whole number within the bounds.</exception>
     public int Int(string argument, int fallback, int min, int max)
     {
         if (!Arguments.TryGetValue(argument, out var text)) return fallback;

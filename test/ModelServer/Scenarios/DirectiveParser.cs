@@ -13,7 +13,7 @@ internal static class DirectiveParser
     private const string Marker = "@scenario";
 
     /// <summary>The directives in order of their lines; none when the prompt has no such line.</summary>
-    /// <exception cref="ApiException">400 when a line is malformed, names no scenario or has an argument it does not take.</exception>
+    /// <exception cref="ApiException">400: a malformed line, no such scenario, an argument it does not take.</exception>
     public static IReadOnlyList<Directive> Parse(string prompt)
     {
         var found = new List<Directive>();
@@ -80,7 +80,8 @@ internal static class DirectiveParser
             var c = text[at++];
             if (c == quote)
             {
-                if (at < text.Length && !char.IsWhiteSpace(text[at])) throw directive.Wrong($"a space is expected at '{text[at..]}'");
+                if (at < text.Length && !char.IsWhiteSpace(text[at]))
+                    throw directive.Wrong($"a space is expected at '{text[at..]}'");
                 return value.ToString();
             }
 
@@ -107,7 +108,8 @@ internal static class DirectiveParser
             case 't': return '\t';
             case '"' or '\\': return c;
             case 'u' when at + 4 <= text.Length
-                && ushort.TryParse(text.AsSpan(at, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code):
+                && ushort.TryParse(
+                    text.AsSpan(at, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code):
                 at += 4;
                 return (char)code;
             default: throw directive.Wrong($"unknown escape \\{c}");

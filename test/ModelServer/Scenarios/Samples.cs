@@ -12,7 +12,7 @@ internal static class Samples
         + "👍🏽 👩‍👩‍👧‍👦 🇩🇪 𝒳 𠜎, zero\u200Bwidth, \u202Eoverride\u202C, line\u2028separator, tab\t, quote \" backslash \\ "
         + "slash / <tag> & entity, NUL-like \\u0000, bell \u0007, end.\nSecond line.";
 
-    /// <summary>Exactly <paramref name="bytes"/> ASCII bytes in numbered lines of 64, in pieces of <paramref name="size"/>.</summary>
+    /// <summary>That many ASCII bytes, exactly: numbered lines of 64, in pieces of <paramref name="size"/>.</summary>
     public static IEnumerable<string> Lines(long bytes, int size)
     {
         const int width = 64;
@@ -20,7 +20,11 @@ internal static class Samples
         for (long sent = 0, line = 0; sent < bytes;)
         {
             while (piece.Length < size && sent + piece.Length < bytes)
-                piece.Append(line++.ToString("D10", CultureInfo.InvariantCulture)).Append(' ').Append('x', width - 12).Append('\n');
+            {
+                piece.Append(line++.ToString("D10", CultureInfo.InvariantCulture))
+                    .Append(' ').Append('x', width - 12).Append('\n');
+            }
+
             var take = (int)Math.Min(Math.Min(size, piece.Length), bytes - sent);
             yield return piece.ToString(0, take);
             piece.Remove(0, take);

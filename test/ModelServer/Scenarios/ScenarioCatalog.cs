@@ -8,7 +8,7 @@ namespace Marionette.ModelServer.Scenarios;
 /// <param name="Compile">Its acts, in order.</param>
 internal sealed record Scenario(string Name, FrozenSet<string> Arguments, Func<Directive, IEnumerable<Act>> Compile);
 
-/// <summary>All scenarios by name. Each is described in docs/reference/model-server.md; a test holds the two together.</summary>
+/// <summary>All scenarios by name. A test holds docs/reference/model-server.md to them.</summary>
 internal static class ScenarioCatalog
 {
     public static FrozenDictionary<string, Scenario> All { get; } = new[]

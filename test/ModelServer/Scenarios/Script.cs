@@ -48,7 +48,11 @@ internal static class Script
         // What stood before the break arrived and is kept by the agent: go on behind it.
         if (conversation.Continues) beats.RemoveRange(0, Math.Max(0, beats.FindIndex(b => b is BreakBeat)));
 
-        var missing = beats.OfType<ToolBeat>().Select(b => b.Tool).Where(t => !conversation.Tools.Contains(t)).Distinct().ToList();
+        var missing = beats.OfType<ToolBeat>()
+            .Select(b => b.Tool)
+            .Where(tool => !conversation.Tools.Contains(tool))
+            .Distinct()
+            .ToList();
         if (missing.Count > 0)
         {
             beats.RemoveAll(b => b is ToolBeat);
@@ -59,7 +63,7 @@ internal static class Script
         return new Answer(scenario, beats, calls ? "tool_use" : stop ?? "end_turn");
     }
 
-    /// <summary>The answer to a prompt that has no directive: side calls of the agent, and people who just say hello.</summary>
+    /// <summary>The answer to a prompt without a directive: the agent's side calls, a person's hello.</summary>
     public const string Plain =
         "I am a scripted model without a mind of my own. Put a line such as '@scenario shell cmd=\"ls\"' into the prompt.";
 

@@ -11,7 +11,8 @@ internal static class SpeechScenarios
 
     public static IEnumerable<Act> Think(Directive directive)
     {
-        var thought = directive.Text("thought", "The person asks for a thought, so I think one and then say what came of it.");
+        var thought = directive.Text(
+            "thought", "The person asks for a thought, so I think one and then say what came of it.");
         var text = directive.Text("text", "I have thought about it.");
         return [new Act(_ => [new ThinkingBeat(thought), TextBeat.Of(text)])];
     }

@@ -68,7 +68,8 @@ internal static class ToolScenarios
         for (var i = 1; i <= rounds; i++)
         {
             var round = i;
-            yield return Calls(_ => [TextBeat.Of($"Round {round} of {rounds}."), Bash(Numbered(command, round), $"Round {round}")]);
+            yield return Calls(_ =>
+                [TextBeat.Of($"Round {round} of {rounds}."), Bash(Numbered(command, round), $"Round {round}")]);
         }
 
         yield return new Act(_ => [TextBeat.Of($"The loop ended after {rounds} rounds.")]);
@@ -123,7 +124,8 @@ internal static class ToolScenarios
     {
         try
         {
-            return JsonNode.Parse(directive.Text("input", "{}")) as JsonObject ?? throw directive.Wrong("input= must be a JSON object");
+            return JsonNode.Parse(directive.Text("input", "{}")) as JsonObject
+                ?? throw directive.Wrong("input= must be a JSON object");
         }
         catch (JsonException)
         {

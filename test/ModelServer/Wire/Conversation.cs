@@ -14,7 +14,7 @@ internal sealed record ToolOutcome(string ToolUseId, string Text, bool IsError);
 /// <param name="WorkingDirectory">The agent's working directory as its newest environment note says, or null.</param>
 /// <param name="Tools">Names of the tools offered in this request.</param>
 /// <param name="PromptIndex">Where the prompt stands among the messages, or -1.</param>
-/// <param name="Continues">The newest answer was cut off and the agent asks for the rest of it; it does not count as a step.</param>
+/// <param name="Continues">The newest answer was cut off and its rest is asked for; it is no step.</param>
 /// <param name="HasHistory">Whether any model answer came before.</param>
 internal sealed partial record Conversation(
     string Prompt,

@@ -67,7 +67,8 @@ internal sealed record MessagesRequest(
             var role = Required(message, "role", JsonValueKind.String, at).GetString();
             if (role is not ("user" or "assistant" or "system"))
                 throw ApiException.Invalid($"{at}.role: Input should be 'user', 'assistant' or 'system'");
-            if (!message.TryGetProperty("content", out var content)) throw ApiException.Invalid($"{at}.content: Field required");
+            if (!message.TryGetProperty("content", out var content))
+                throw ApiException.Invalid($"{at}.content: Field required");
             if (content.ValueKind is not (JsonValueKind.String or JsonValueKind.Array))
                 throw ApiException.Invalid($"{at}.content: Input should be a string or a list of blocks");
         }
