@@ -49,6 +49,12 @@ public interface ISessionGrain : IGrainWithStringKey
     /// <exception cref="MarionetteException">Fenced when the epoch is not the session's.</exception>
     [Alias("attach")] Task<RunnerAttachment> AttachRunnerAsync(AttachRunner command, IRunnerConnection connection, CancellationToken cancellationToken = default);
 
+    /// <summary>
+    /// Whether this activation still knows the stream. False after a move or a crash of its silo: the gateway attaches again.
+    /// </summary>
+    /// <exception cref="MarionetteException">Fenced when the epoch is not the session's.</exception>
+    [Alias("knows")] ValueTask<bool> KnowsRunnerAsync(long epoch, string connectionId, CancellationToken cancellationToken = default);
+
     /// <summary>The stream ended. No change of state: the runner has its lease to come back.</summary>
     [Alias("detach")] Task DetachRunnerAsync(long epoch, string connectionId, CancellationToken cancellationToken = default);
 

@@ -37,6 +37,12 @@ internal sealed partial class SessionGrain
         };
     }
 
+    public ValueTask<bool> KnowsRunnerAsync(long epoch, string connectionId, CancellationToken cancellationToken)
+    {
+        SessionMachine.Fence(_state, epoch);
+        return ValueTask.FromResult(_connection?.Id == connectionId);
+    }
+
     public async Task DetachRunnerAsync(long epoch, string connectionId, CancellationToken cancellationToken)
     {
         if (_connection?.Id != connectionId) return;

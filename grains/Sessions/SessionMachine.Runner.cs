@@ -220,7 +220,8 @@ internal static partial class SessionMachine
         _ => "medium",
     };
 
-    private static void Fence(SessionState state, long epoch)
+    /// <summary>Refuses all but the runner that the session has now.</summary>
+    public static void Fence(SessionState state, long epoch)
     {
         MustExist(state);
         if (state.IsClosed || epoch != state.View.Epoch || state.View.RunnerId is null)

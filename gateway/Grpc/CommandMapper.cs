@@ -1,0 +1,30 @@
+using Google.Protobuf;
+using Marionette.Protocol.V1;
+using Marionette.Runners;
+
+namespace Marionette.Gateway.Grpc;
+
+/// <summary>Commands of the domain to those of the wire.</summary>
+internal static class CommandMapper
+{
+    public static Command ToWire(RunnerCommand command) => command switch
+    {
+        StartRunCommand c => new Command
+        {
+            Number = c.Number,
+            StartRun = new StartRun { Task = c.TaskId, Run = c.RunId, Attempt = (uint)c.Attempt, Prompt = c.Prompt, Continuation = c.Continuation },
+        },
+        AnswerPermissionCommand c => new Command
+        {
+            Number = c.Number,
+            AnswerPermission = new AnswerPermission
+            {
+                Request = c.RequestId, Allow = c.Allow, Reason = c.Reason, Interrupt = c.Interrupt,
+                UpdatedInput = c.UpdatedInput is null ? ByteString.Empty : ByteString.CopyFrom(c.UpdatedInput),
+            },
+        },
+        InterruptCommand c => new Command { Number = c.Number, Interrupt = new Interrupt { Run = c.RunId, Outcome = c.Outcome } },
+        StopCommand c => new Command { Number = c.Number, Stop = new Stop { Reason = c.Reason } },
+        _ => throw new NotSupportedException($"A {command.GetType().Name} has no form on the wire."),
+    };
+}

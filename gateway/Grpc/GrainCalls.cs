@@ -1,0 +1,37 @@
+namespace Marionette.Gateway.Grpc;
+
+/// <summary>Calls that may be repeated, because their grain knows repeats: they wait out a silo that moves and a database that is away.</summary>
+internal static partial class GrainCalls
+{
+    private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(50), LongestWait = TimeSpan.FromSeconds(2);
+
+    public static async Task<T> RetryAsync<T>(Func<Task<T>> call, TimeProvider clock, ILogger logger, CancellationToken cancellationToken)
+    {
+        for (var wait = FirstWait; ; wait = wait * 2 < LongestWait ? wait * 2 : LongestWait)
+        {
+            try
+            {
+                return await call();
+            }
+            catch (Exception e) when (IsPassing(e) && !cancellationToken.IsCancellationRequested)
+            {
+                Log.CallRepeated(logger, e.Message);
+            }
+
+            await Task.Delay(wait, clock, cancellationToken);
+        }
+    }
+
+    private static bool IsPassing(Exception e) => e switch
+    {
+        MarionetteException fault => fault.Code is FaultCode.Unavailable or FaultCode.OutcomeUnknown or FaultCode.Internal,
+        TimeoutException or OrleansException or OrleansMessageRejectionException => true,
+        _ => false,
+    };
+
+    private static partial class Log
+    {
+        [LoggerMessage(6110, LogLevel.Debug, "A call for a runner is repeated: {Message}", EventName = "gateway.runner.repeat")]
+        public static partial void CallRepeated(ILogger logger, string message);
+    }
+}
