@@ -1,0 +1,22 @@
+using System.Security.Cryptography;
+using Marionette.Gateway.Secrets;
+using Marionette.Sessions;
+
+namespace Marionette.Silo.Hosting;
+
+/// <summary>Lets the grains open what the gateways seal.</summary>
+internal sealed class SecretOpener(SecretSealer sealer) : ISecretOpener
+{
+    public Sessions.SessionSecrets Open(string tenant, string session, SealedSecrets box)
+    {
+        try
+        {
+            var secrets = sealer.Open(tenant, session, box);
+            return new Sessions.SessionSecrets(secrets.ApiKey, secrets.Env ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>());
+        }
+        catch (CryptographicException e)
+        {
+            throw new MarionetteException(FaultCode.Internal, $"The session's secrets cannot be opened: {e.Message}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+using Marionette.Gateway;
+using Marionette.Gateway.Secrets;
+using Marionette.Providers;
+using Marionette.Providers.Processes;
+using Marionette.Sessions;
+using Marionette.Silo.Database;
+using Npgsql;
+
+namespace Marionette.Silo.Hosting;
+
+/// <summary>Wires a silo, and the gateway beside it where it is asked for, into one application.</summary>
+internal static class SiloApplication
+{
+    public static WebApplication Build(SiloSettings settings, NpgsqlDataSource source)
+    {
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.Logging.ClearProviders().AddMarionetteConsole();
+        builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = TimeSpan.FromSeconds(60));
+
+        var ports = new BoundPorts(settings);
+        var services = builder.Services;
+        services.AddSingleton(ports).AddSingleton(source).AddSingleton(TimeProvider.System);
+        services.AddOptions<SessionOptions>();
+        // Before Orleans, so that it stops after it: a grain's last append still finds its committer.
+        services.AddMarionetteGrains();
+        services.AddHostedService<PartitionMaintenance>();
+
+        var masterKey = MasterKey.LoadOrCreate(settings.DataDirectory, builder.Configuration["MARIONETTE_MASTER_KEY"]);
+        services.AddSingleton<ISecretOpener>(new SecretOpener(new SecretSealer(masterKey)));
+        services.AddSingleton<IRunnerProvider>(s => new ProcessProvider(
+            new ProcessProviderOptions
+            {
+                DataDirectory = settings.DataDirectory,
+                AgentBinary = settings.AgentBinary,
+                ServerUrl = () => settings.RunnerUrl ?? ports.GrpcUrl,
+                EndpointsFile = settings.HasGateway ? settings.EndpointsFile : null,
+                ToolsPath = settings.ToolsPath,
+            },
+            s.GetRequiredService<TimeProvider>()));
+
+        builder.Host.UseOrleans(silo => silo.AddMarionetteCluster(settings, source));
+        services.AddMarionetteTelemetry(builder.Configuration);
+        if (settings.HasGateway) services.AddMarionetteGateway(new GatewayOptions { MasterKey = masterKey });
+
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            if (settings.HasGateway) kestrel.ListenMarionetteGateway(settings.Bind, settings.ApiPort, settings.GrpcPort);
+            kestrel.Listen(settings.Bind, settings.AdminPort);
+        });
+
+        var app = builder.Build();
+        app.UseAdminPort();
+        app.MapMarionetteAdmin();
+        if (settings.HasGateway) app.MapMarionetteGateway();
+        return app;
+    }
+}

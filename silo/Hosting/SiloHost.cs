@@ -1,0 +1,73 @@
+using Marionette.Silo.Database;
+using Marionette.Silo.Database.Embedded;
+using Npgsql;
+
+namespace Marionette.Silo.Hosting;
+
+/// <summary>Starts the parts in the order in which they need each other, and stops them in the opposite one.</summary>
+internal static class SiloHost
+{
+    public static async Task RunAsync(SiloSettings settings)
+    {
+        Directory.CreateDirectory(settings.DataDirectory);
+        using var own = Own(settings.DataDirectory);
+        File.Delete(settings.EndpointsFile);
+        using var loggers = LoggerFactory.Create(logging => logging.AddMarionetteConsole());
+
+        await using var postgres = settings.ConnectionString is null
+            ? await EmbeddedPostgres.StartAsync(
+                new EmbeddedPostgresOptions { DataDirectory = settings.DataDirectory }, loggers.CreateLogger<EmbeddedPostgres>(), TimeProvider.System)
+            : null;
+        await using var source = Connect(settings.ConnectionString ?? postgres!.ConnectionString, loggers);
+        await PrepareAsync(source, exclusive: postgres is not null, settings, loggers);
+
+        await using var app = SiloApplication.Build(settings, source);
+        await app.StartAsync();
+        await ReadyAnnouncement.WriteAsync(app, settings);
+        await app.WaitForShutdownAsync();
+        File.Delete(settings.EndpointsFile);
+    }
+
+    private static NpgsqlDataSource Connect(string connectionString, ILoggerFactory loggers)
+    {
+        try
+        {
+            return MarionetteDataSource.Create(connectionString, "marionette-silo", loggers);
+        }
+        catch (ArgumentException e)
+        {
+            throw new StartException($"--connection-string: {e.Message}", e);
+        }
+    }
+
+    private static async Task PrepareAsync(NpgsqlDataSource source, bool exclusive, SiloSettings settings, ILoggerFactory loggers)
+    {
+        try
+        {
+            await new MigrationRunner(source, loggers.CreateLogger<MigrationRunner>()).ApplyAsync();
+            if (!exclusive) return;
+            // The embedded database has this process alone, so whatever stands in the membership table is dead. Without this a start after a crash
+            // would wait for the silo that crashed.
+            await using var command = source.CreateCommand("update membership set status = 6 where cluster = $1 and status <> 6");
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = settings.ClusterId });
+            await command.ExecuteNonQueryAsync();
+        }
+        catch (NpgsqlException e) when (e is not PostgresException)
+        {
+            throw new StartException($"The database cannot be reached: {e.InnerException?.Message ?? e.Message}", e);
+        }
+    }
+
+    /// <summary>One process per data folder. The lock goes with the process, however it ends.</summary>
+    private static FileStream Own(string dataDirectory)
+    {
+        try
+        {
+            return new FileStream(Path.Combine(dataDirectory, "silo.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e)
+        {
+            throw new StartException($"{dataDirectory} is in use by another marionette process; stop it or choose another --data-dir.", e);
+        }
+    }
+}

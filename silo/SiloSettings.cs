@@ -1,0 +1,79 @@
+using System.Net;
+
+namespace Marionette.Silo;
+
+/// <summary>What a silo process is told on its command line.</summary>
+internal sealed record SiloSettings
+{
+    /// <summary>"up": silo and gateway in one process; "silo": the silo alone.</summary>
+    public required string Command { get; init; }
+
+    /// <summary>Folder of keys, runners, workspaces and the embedded database.</summary>
+    public required string DataDirectory { get; init; }
+
+    /// <summary>A shared PostgreSQL; null = an embedded one in the data folder.</summary>
+    public string? ConnectionString { get; init; }
+
+    /// <summary>Address that all ports are opened on. Loopback unless told otherwise.</summary>
+    public IPAddress Bind { get; init; } = IPAddress.Loopback;
+
+    /// <summary>0 picks a free one.</summary>
+    public int ApiPort { get; init; } = 8080;
+
+    /// <summary>0 picks a free one.</summary>
+    public int AdminPort { get; init; } = 8081;
+
+    /// <summary>0 picks a free one.</summary>
+    public int GrpcPort { get; init; } = 9090;
+
+    /// <summary>Where runners reach the gRPC port when it is not in this process.</summary>
+    public string? RunnerUrl { get; init; }
+
+    /// <summary>Name of the installation in the membership table.</summary>
+    public string ClusterId { get; init; } = "marionette";
+
+    /// <summary>The marionette-agent binary for the process provider.</summary>
+    public string AgentBinary { get; init; } = Path.Combine(AppContext.BaseDirectory, "marionette-agent");
+
+    /// <summary>Folders put in front of the agents' PATH.</summary>
+    public IReadOnlyList<string> ToolsPath { get; init; } = [];
+
+    /// <summary>File with "api_url" and the others; written when all is ready.</summary>
+    public string EndpointsFile => Path.Combine(DataDirectory, "endpoints.json");
+
+    public bool HasGateway => Command == "up";
+
+    /// <summary>Reads the command line.</summary>
+    /// <exception cref="ArgumentException">What is wrong and which option, in one line.</exception>
+    public static SiloSettings Parse(string[] args)
+    {
+        if (args is not ["up" or "silo", ..]) throw new ArgumentException("usage: marionette-silo up|silo --data-dir DIR [options]; see docs/reference/configuration.md");
+        var settings = new SiloSettings { Command = args[0], DataDirectory = "" };
+        for (var i = 1; i < args.Length; i += 2)
+        {
+            if (i + 1 >= args.Length) throw new ArgumentException($"{args[i]} needs a value");
+            settings = settings.With(args[i], args[i + 1]);
+        }
+
+        if (settings.DataDirectory.Length == 0) throw new ArgumentException("--data-dir is required");
+        return settings with { DataDirectory = Path.GetFullPath(settings.DataDirectory) };
+    }
+
+    private SiloSettings With(string option, string value) => option switch
+    {
+        "--data-dir" => this with { DataDirectory = value },
+        "--connection-string" => this with { ConnectionString = value },
+        "--bind" => this with { Bind = IPAddress.TryParse(value, out var ip) ? ip : throw new ArgumentException($"--bind: \"{value}\" is not an IP address") },
+        "--api-port" => this with { ApiPort = Port(option, value) },
+        "--admin-port" => this with { AdminPort = Port(option, value) },
+        "--grpc-port" => this with { GrpcPort = Port(option, value) },
+        "--runner-url" => this with { RunnerUrl = Uri.TryCreate(value, UriKind.Absolute, out _) ? value : throw new ArgumentException($"--runner-url: \"{value}\" is not a URL") },
+        "--cluster-id" => this with { ClusterId = value },
+        "--agent-binary" => this with { AgentBinary = Path.GetFullPath(value) },
+        "--tools-path" => this with { ToolsPath = value.Split(':', StringSplitOptions.RemoveEmptyEntries) },
+        _ => throw new ArgumentException($"{option} is not an option"),
+    };
+
+    private static int Port(string option, string value) =>
+        int.TryParse(value, out var port) && port is >= 0 and <= 65535 ? port : throw new ArgumentException($"{option}: \"{value}\" is not a port (0 to 65535)");
+}
