@@ -74,15 +74,14 @@ internal static class SessionFold
                     },
                 };
             case SessionSuspending f:
-                return state with { Stop = StopIntent.Suspend, StopSeq = e.Seq, StopRequestedAt = e.At, View = view with { Reason = f.Reason } };
+                return state with { Stop = StopIntent.Suspend, StopSeq = e.Seq, StopRequestedAt = e.At, ResumeWhenSuspended = false, View = view with { Reason = f.Reason } };
             case SessionSuspended f:
                 return NoStop(state) with
                 {
-                    ResumeWhenSuspended = false,
                     View = view with { Status = SessionStatus.Suspended, Reason = f.Reason, SuspendedAt = e.At },
                 };
             case SessionResuming f:
-                return NoStop(state) with { View = view with { Status = SessionStatus.Resuming, Reason = f.Reason } };
+                return NoStop(state) with { ResumeWhenSuspended = false, View = view with { Status = SessionStatus.Resuming, Reason = f.Reason } };
             case SessionTerminated f:
                 return NoStop(state) with { View = view with { Status = SessionStatus.Terminated, Reason = f.Reason } };
             case SessionFailed f:

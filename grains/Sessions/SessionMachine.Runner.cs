@@ -186,9 +186,12 @@ internal static partial class SessionMachine
 
     private static void Noticed(Scribe scribe, OutputEvent e, PermissionNotice notice, long source)
     {
-        var live = scribe.State.Permissions.FirstOrDefault(p => p.View.OriginalRequestId == notice.RequestId && p.View.RunId == e.RunId);
+        // What was not answered cannot have been received.
+        var received = e.Type == "permission.received";
+        var live = scribe.State.Permissions.FirstOrDefault(
+            p => p.View.OriginalRequestId == notice.RequestId && p.View.RunId == e.RunId && (!received || p.DecisionSeq > 0));
         if (live is null) return;
-        Fact fact = e.Type == "permission.received"
+        Fact fact = received
             ? new PermissionDelivered(live.View.Id)
             : new PermissionCanceled(live.View.Id, notice.Reason ?? "The agent asks no more.");
         scribe.Write(fact, live.View.TaskId, live.View.RunId, source);

@@ -1,0 +1,90 @@
+using System.Xml.Linq;
+
+namespace Marionette.Machines.Tests;
+
+/// <summary>Who may reference whom. Arrows only point down; the picture stands in docs/architecture.md.</summary>
+public sealed class ArchitectureTests
+{
+    private static readonly Dictionary<string, string[]> Allowed = new()
+    {
+        ["grain-interfaces"] = [],
+        ["providers/abstractions"] = [],
+        ["providers/process"] = ["providers/abstractions"],
+        ["grains"] = ["grain-interfaces", "providers/abstractions"],
+        ["gateway"] = ["grain-interfaces"],
+        ["silo"] = ["grains", "gateway", "providers/process"],
+        ["agent"] = [],
+        ["cli"] = [],
+    };
+
+    /// <summary>What a project must never pull in, whatever it references.</summary>
+    private static readonly Dictionary<string, string[]> Banned = new()
+    {
+        ["grain-interfaces"] = ["Npgsql", "Grpc.", "Microsoft.AspNetCore.", "Docker.DotNet"],
+        ["providers/abstractions"] = ["Microsoft.Orleans.", "Npgsql", "Grpc."],
+        ["providers/process"] = ["Microsoft.Orleans.", "Npgsql", "Grpc."],
+        ["grains"] = ["Docker.DotNet", "KubernetesClient", "Grpc.", "Microsoft.AspNetCore."],
+        ["gateway"] = ["Docker.DotNet", "KubernetesClient", "Microsoft.Orleans.Server"],
+        ["agent"] = ["Microsoft.Orleans.", "Npgsql", "Grpc.AspNetCore"],
+        ["cli"] = ["Microsoft.Orleans.", "Npgsql", "Grpc."],
+    };
+
+    public static TheoryData<string> Projects => [.. Allowed.Keys];
+
+    [Theory]
+    [MemberData(nameof(Projects))]
+    public void Project_References_PointDown(string folder)
+    {
+        var project = Load(folder, out var path);
+        var references = project.Descendants("ProjectReference")
+            .Select(r => Path.GetDirectoryName(Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, r.Attribute("Include")!.Value.Replace('\\', '/'))))!)
+            .Select(full => Path.GetRelativePath(Root, full));
+        Assert.Empty(references.Except(Allowed[folder]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Projects))]
+    public void Project_Packages_StayOnItsSide(string folder)
+    {
+        var packages = Load(folder, out _).Descendants("PackageReference").Select(p => p.Attribute("Include")!.Value);
+        var banned = Banned.GetValueOrDefault(folder, []);
+        Assert.DoesNotContain(packages, p => banned.Any(b => p.StartsWith(b, StringComparison.OrdinalIgnoreCase)));
+    }
+
+    [Fact]
+    public void Protocol_IsCompiledByGatewayAndAgentAlone()
+    {
+        var users = Allowed.Keys.Where(folder => Load(folder, out _).Descendants("Protobuf").Any());
+        Assert.Equal(["agent", "gateway"], users.Order());
+    }
+
+    [Fact]
+    public void NobodyReferencesTheSilo_ButItsTests()
+    {
+        var projects = Directory.EnumerateFiles(Root, "*.csproj", SearchOption.AllDirectories).Where(p => !p.Contains("/obj/", StringComparison.Ordinal));
+        var users = projects.Where(p => File.ReadAllText(p).Contains("Marionette.Silo.csproj", StringComparison.Ordinal)).Select(p => Path.GetRelativePath(Root, p));
+        Assert.All(users, user => Assert.StartsWith("test/", user, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Packages_AreVersionedInOnePlace()
+    {
+        var projects = Directory.EnumerateFiles(Root, "*.csproj", SearchOption.AllDirectories);
+        Assert.DoesNotContain(projects, p => XDocument.Load(p).Descendants("PackageReference").Any(r => r.Attribute("Version") is not null));
+    }
+
+    private static string Root { get; } = FindRoot(AppContext.BaseDirectory);
+
+    private static string FindRoot(string from)
+    {
+        for (var folder = new DirectoryInfo(from); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, "global.json"))) return folder.FullName;
+        throw new InvalidOperationException("The tests must run inside the repository.");
+    }
+
+    private static XDocument Load(string folder, out string path)
+    {
+        path = Directory.GetFiles(Path.Combine(Root, folder), "*.csproj").Single();
+        return XDocument.Load(path);
+    }
+}

@@ -1,0 +1,134 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using FsCheck.Xunit;
+using Marionette.Permissions;
+using Marionette.Runners;
+using Marionette.Sessions;
+
+namespace Marionette.Machines.Tests;
+
+/// <summary>Laws that hold after any sequence of commands, reports, repeats, losses and waits.</summary>
+public sealed class SessionLawTests
+{
+    [Property(MaxTest = 300)]
+    public void AnyWalk_KeepsTheLaws(int seed)
+    {
+        var random = new Random(seed);
+        var walk = new Walk().Created(idle: random.Next(3) == 0 ? 600 : null);
+        for (var i = 0; i < 60; i++) Step(walk, random);
+
+        Gapless(walk);
+        OneEndPerTask(walk);
+        OneAnswerPerRequest(walk);
+        Assert.Equal(Text(walk.State), Text(walk.Refolded()));
+    }
+
+    [Property(MaxTest = 100)]
+    public async Task AnyWalk_RowsGiveTheSameState(int seed)
+    {
+        var random = new Random(seed);
+        var walk = new Walk().Created();
+        for (var i = 0; i < 40; i++) Step(walk, random);
+        walk.Submit(walk.State); // A fact, so that the row is as new as the log.
+        Assert.Equal(Text(walk.State), Text(await walk.ReloadedAsync()));
+    }
+
+    [Property(MaxTest = 100)]
+    public void Append_AnyOverlapOfRepeats_StoresEachNumberOnce(int seed)
+    {
+        var random = new Random(seed);
+        var walk = new Walk().Created();
+        walk.Submit();
+        walk.Attach();
+        var sent = Enumerable.Range(1, 40).Select(n => new OutputEvent("text", null, 1, JsonSerializer.SerializeToUtf8Bytes(new { n }))).ToImmutableArray();
+        while (walk.State.Acked < sent.Length)
+        {
+            var first = random.Next(1, (int)walk.State.Acked + 2);
+            var count = random.Next(1, sent.Length - first + 2);
+            walk.Take(SessionMachine.Append(
+                walk.State, new RunnerOutput(walk.State.View.Epoch, first, sent.Slice(first - 1, count)), walk.Ids, "process", () => "perm_0000000000000000", walk.Now));
+        }
+
+        Assert.Equal(Enumerable.Range(1, 40).Select(n => (long)n), walk.Log.Where(e => e.Source > 0).Select(e => e.Source));
+    }
+
+    private static void Step(Walk walk, Random random)
+    {
+        try
+        {
+            switch (random.Next(17))
+            {
+                case 0 or 1: walk.Submit(random.Next(3), random.Next(2) == 0 ? 60 : 3600); break;
+                case 2 or 3 when walk.State.View.RunnerId is not null: walk.Attach(); break;
+                case 4: walk.Say("run.started", new { conversation_id = "c1" }); break;
+                case 5: walk.Finish(new[] { "completed", "failed", "canceled", "interrupted", "nonsense" }[random.Next(5)]); break;
+                case 6: walk.Ask($"req-{random.Next(4)}"); break;
+                case 7: walk.Say("permission.received", new { request_id = $"req-{random.Next(4)}" }); break;
+                case 8: walk.Say("text", new { text = "hello" }); break;
+                case 9: walk.SayRaw("run.finished", "{\"outcome\":7}"u8.ToArray()); break;
+                case 10 when walk.State.Permissions.Length > 0:
+                    walk.Decide(walk.State.Permissions[random.Next(walk.State.Permissions.Length)].View.Id, random.Next(2) == 0, $"cmd-{random.Next(100)}");
+                    break;
+                case 11: walk.Take(SessionMachine.Suspend(walk.State, "asked", walk.Now)); break;
+                case 12: walk.Say("runner.stopped", new { reason = "suspend" }); break;
+                case 13: walk.Take(SessionMachine.Lost(walk.State, walk.State.View.Epoch - random.Next(2), "killed", null, walk.Ids(), "process", walk.Now)); break;
+                case 14 when walk.State.Tasks.Length > 0:
+                    walk.Take(SessionMachine.Cancel(walk.State, new CancelTask(walk.State.Tasks[^1].View.Id, "ann", null), walk.Ids(), walk.Now));
+                    break;
+                case 15 when walk.EndedTasks.Count > 0:
+                    var ended = walk.EndedTasks[random.Next(walk.EndedTasks.Count)];
+                    walk.Take(SessionMachine.Retry(walk.State, ended, new RetryTask(ended.Id, $"retry-{random.Next(1000)}"), walk.Ids(), "process", walk.Now));
+                    break;
+                case 16 when random.Next(10) == 0: walk.Take(SessionMachine.Terminate(walk.State, "asked", walk.Now)); break;
+                default: walk.Pass(TimeSpan.FromSeconds(random.Next(90))); walk.Tick(); break;
+            }
+        }
+        catch (MarionetteException)
+        {
+            // A refusal is an answer; what must not happen is another exception or a half-done change.
+        }
+    }
+
+    private static void Gapless(Walk walk) =>
+        Assert.Equal(Enumerable.Range(1, walk.Log.Count).Select(n => (long)n), walk.Log.Select(e => e.Seq));
+
+    private static void OneEndPerTask(Walk walk)
+    {
+        foreach (var task in walk.Log.Where(e => e.TaskId is not null).GroupBy(e => e.TaskId))
+        {
+            var alive = false;
+            foreach (var type in task.Select(e => e.Type))
+            {
+                if (type is "task.created" or "task.retried") alive = true;
+                if (type is not ("task.completed" or "task.failed" or "task.canceled" or "task.timed_out")) continue;
+                Assert.True(alive, $"{task.Key} ended twice");
+                alive = false;
+            }
+        }
+    }
+
+    private static void OneAnswerPerRequest(Walk walk)
+    {
+        var answers = walk.Log.Where(e => e.Type is "permission.approved" or "permission.denied" or "permission.expired")
+            .GroupBy(e => JsonDocument.Parse(e.Payload).RootElement.GetProperty("permission_id").GetString());
+        Assert.All(answers, a => Assert.Single(a));
+        foreach (var (_, row) in walk.Rows.Where(r => r.Key.StartsWith("permission:", StringComparison.Ordinal)))
+        {
+            var view = SessionRows.Permission(row);
+            if (view.Status == PermissionStatus.Pending) Assert.Contains(walk.State.Permissions, p => p.View.Id == view.Id);
+        }
+    }
+
+    private static string Text(SessionState state) => System.Text.Encoding.UTF8.GetString(SessionRows.Session("t", state).Json)
+        + string.Join('\n', state.Tasks.Select(t => JsonSerializer.Serialize(t.View)))
+        + string.Join('\n', state.Permissions.Select(p => JsonSerializer.Serialize(p.View)));
+}
+
+internal static class WalkExtensions
+{
+    /// <summary>A fact that any open session takes; a closed one has its row already.</summary>
+    public static void Submit(this Walk walk, SessionState state)
+    {
+        if (!state.IsClosed) walk.Submit();
+    }
+}
