@@ -1,0 +1,212 @@
+using System.Text.Json;
+using Marionette.Agent.Events;
+using Marionette.Agent.Hosting;
+using Marionette.Agent.Processes;
+
+namespace Marionette.Agent.Agents.Claude;
+
+/// <content>What Claude prints, line by line.</content>
+internal sealed partial class ClaudeDriver
+{
+    private const int ShownBytes = 4096;
+    private static readonly JsonDocumentOptions Deep = new() { MaxDepth = 512 };
+
+    private bool skipping;
+
+    private byte[] RunId => turn?.Id ?? [];
+
+    void IClaudeListener.OnLine(ClaudeProcess source, ReadOnlyMemory<byte> line, bool partial)
+    {
+        stall.Touch();
+        if (partial || skipping)
+        {
+            if (!skipping)
+                Malformed(line.Span, "longer than 64 MiB");
+            skipping = partial;
+            return;
+        }
+
+        if (line.Span.Trim(" \r\t"u8).IsEmpty)
+            return;
+        var text = Utf8Text.MendJson(line);
+        JsonDocument document;
+        try
+        {
+            document = JsonDocument.Parse(text, Deep);
+        }
+        catch (JsonException)
+        {
+            Malformed(line.Span, "not valid JSON");
+            return;
+        }
+
+        using (document)
+        {
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            {
+                Malformed(line.Span, "not a JSON object");
+                return;
+            }
+
+            if (services.Setup.Current.IncludeRaw)
+                sink.Emit("raw"u8, RunId, text, static (json, raw) => json.WriteString("line"u8, raw.Span));
+            Handle(source, document.RootElement);
+        }
+    }
+
+    void IClaudeListener.OnErrorLine(ClaudeProcess source, ReadOnlyMemory<byte> line)
+    {
+        if (line.IsEmpty)
+            return;
+        stall.Touch();
+        sink.Log(RunId, LogStream.Stderr, LogSeverity.Warn, line.Span);
+    }
+
+    ValueTask IClaudeListener.OnDrainedAsync(CancellationToken cancellationToken)
+    {
+        sink.Commit();
+        return sink.WaitForSpaceAsync(cancellationToken);
+    }
+
+    void IClaudeListener.OnEnded(ClaudeProcess source, ExitStatus status)
+    {
+        log.ChildEnded(source.Pid, status.ToString());
+        if (ReferenceEquals(process, source))
+        {
+            process = null;
+            services.Journal.Child(0, 0);
+        }
+
+        permissions.WithdrawAll("the agent's process ended");
+        if (turn is { } current && ReferenceEquals(current.Process, source))
+        {
+            translator.TurnEnded(current.Id);
+            sink.Commit();
+            current.Complete(current.Verdict ?? ClaudeEnd.Explain(status, Redact(source.ErrorTail)));
+        }
+
+        sink.Commit();
+    }
+
+    private void Handle(ClaudeProcess source, JsonElement line)
+    {
+        switch (line.Text("type"u8))
+        {
+            case "stream_event":
+                translator.StreamEvent(RunId, line);
+                break;
+            case "assistant":
+                var calls = translator.Assistant(RunId, line);
+                if (turn is { } calling)
+                    calling.OpenTools += calls;
+                break;
+            case "user":
+                var results = translator.User(RunId, line);
+                if (turn is { } called)
+                    called.OpenTools = Math.Max(0, called.OpenTools - results);
+                break;
+            case "system":
+                HandleSystem(source, line);
+                break;
+            case "control_request":
+                HandleRequest(source, line);
+                break;
+            case "control_cancel_request":
+                permissions.Withdraw(line.Text("request_id"u8) ?? "", "the agent does not ask any more");
+                break;
+            case "result":
+                HandleResult(source, line);
+                break;
+        }
+    }
+
+    private void HandleSystem(ClaudeProcess source, JsonElement line)
+    {
+        switch (line.Text("subtype"u8))
+        {
+            case "init":
+                source.Ready = true;
+                AgentVersion = line.Text("claude_code_version"u8) ?? AgentVersion;
+                if (line.Text("session_id"u8) is { Length: > 0 } id && id != conversation)
+                {
+                    conversation = id;
+                    services.Journal.Conversation(id);
+                }
+
+                translator.Init(RunId, line);
+                break;
+            case "status" when line.Text("status"u8) is "requesting" or "compacting":
+                translator.Phase(RunId, line.Text("status"u8)!);
+                break;
+            case "api_retry":
+                translator.Retry(RunId, line);
+                // Claude would ask ten times more with a key that is refused.
+                if (line.Number("error_status"u8) is 401 or 403 || line.Text("error"u8) == "authentication_failed")
+                    RefusedKey(source, line);
+                break;
+        }
+    }
+
+    private void RefusedKey(ClaudeProcess source, JsonElement line)
+    {
+        if (turn is not { Verdict: null } current)
+            return;
+        current.Verdict = RunResult.Failed(
+            ErrorCodes.AuthenticationFailed,
+            $"The model refused the credential (HTTP {line.Number("error_status"u8)}, {line.Text("error"u8)}).");
+        source.Kill();
+    }
+
+    private void HandleRequest(ClaudeProcess source, JsonElement line)
+    {
+        var id = line.Text("request_id"u8) ?? "";
+        var request = line.Member("request"u8);
+        switch (request.Text("subtype"u8))
+        {
+            case "can_use_tool" when turn is { } current:
+                permissions.Ask(current.Id, id, request);
+                break;
+            case "can_use_tool":
+                _ = TellAsync(source, ClaudeMessages.Deny(id, "No task is under way.", interrupt: true));
+                break;
+            case "hook_callback":
+                _ = TellAsync(source, ClaudeMessages.Continue(id));
+                break;
+            case var other:
+                _ = TellAsync(source, ClaudeMessages.Refuse(id, $"Unsupported control request subtype: {other}"));
+                break;
+        }
+    }
+
+    private void HandleResult(ClaudeProcess source, JsonElement line)
+    {
+        if (turn is not { } current || !ReferenceEquals(current.Process, source))
+            return;
+        if (source is { Launch.Resumed: true, Ready: false } && ClaudeResult.IsConversationMissing(line))
+        {
+            current.ConversationMissing = true; // the process ends by itself
+            return;
+        }
+
+        var result = ClaudeResult.Read(line, source.Cost);
+        source.Cost += result.Cost ?? 0;
+        if (current.Verdict is { } verdict)
+            result = verdict with { Usage = result.Usage, Cost = result.Cost, Turns = result.Turns };
+        else if (current.DeniedWithInterrupt && result.Outcome == Outcomes.Failed)
+            result = result with { Outcome = Outcomes.Canceled, ErrorCode = null, ErrorMessage = null };
+        else if (result.ErrorMessage is { } message)
+            result = result with { ErrorMessage = Redact(message) };
+        permissions.WithdrawAll("the turn ended");
+        translator.TurnEnded(current.Id);
+        sink.Commit();
+        current.Complete(result);
+    }
+
+    private void Malformed(ReadOnlySpan<byte> line, string what)
+    {
+        var note = System.Text.Encoding.UTF8.GetBytes($"Claude Code printed a line that is {what}: ");
+        sink.Log(RunId, LogStream.Stdout, LogSeverity.Warn, [.. note, .. Utf8Text.Head(line, ShownBytes)]);
+    }
+
+    private string Redact(string text) => Redactor.Redact(text, services.Setup.Current.ApiKey, broker?.Token);
+}

@@ -1,0 +1,79 @@
+using System.Text.Json;
+using Marionette.Agent.Events;
+
+namespace Marionette.Agent.Agents.Claude;
+
+/// <summary>Reads the line that ends a turn.</summary>
+internal static class ClaudeResult
+{
+    /// <param name="line">The <c>result</c> line.</param>
+    /// <param name="costBefore">What the process had said to have cost before this turn: its number is a sum.</param>
+    public static RunResult Read(JsonElement line, double costBefore)
+    {
+        var cost = line.Fraction("total_cost_usd"u8);
+        var result = new RunResult
+        {
+            Outcome = Outcomes.Completed,
+            Result = line.Text("result"u8),
+            Usage = Usage(line),
+            Cost = cost is { } sum ? Math.Max(0, sum - costBefore) : null,
+            Turns = line.Number("num_turns"u8),
+        };
+        // is_error first: a refused request comes as subtype "success".
+        if (!line.Flag("is_error"u8) && line.Text("subtype"u8) == "success")
+            return result;
+        var (code, message) = Explain(line);
+        return result with { Outcome = Outcomes.Failed, ErrorCode = code, ErrorMessage = message };
+    }
+
+    /// <summary>Whether Claude says that it does not have the conversation that it was told to resume.</summary>
+    public static bool IsConversationMissing(JsonElement line) =>
+        Errors(line).Contains("No conversation found", StringComparison.OrdinalIgnoreCase);
+
+    // The model's own numbers since the last result include what sub-agents used and what an interrupted turn had used up.
+    private static TokenUsage Usage(JsonElement line)
+    {
+        var models = line.Member("model_usage_since_last_result"u8);
+        if (models.ValueKind != JsonValueKind.Object)
+            return ClaudeUsageTracker.Read(line.Member("usage"u8));
+        var sum = default(TokenUsage);
+        foreach (var model in models.EnumerateObject())
+        {
+            sum = new TokenUsage(
+                sum.Input + model.Value.Number("inputTokens"u8),
+                sum.Output + model.Value.Number("outputTokens"u8),
+                sum.CacheRead + model.Value.Number("cacheReadInputTokens"u8),
+                sum.CacheWrite + model.Value.Number("cacheCreationInputTokens"u8));
+        }
+
+        return sum;
+    }
+
+    private static (string Code, string Message) Explain(JsonElement line)
+    {
+        var errors = Errors(line);
+        var message = line.Text("result"u8) is { Length: > 0 } text ? text : errors;
+        var status = line.Number("api_error_status"u8);
+        var subtype = line.Text("subtype"u8) ?? "";
+        var code = subtype switch
+        {
+            "error_max_turns" => ErrorCodes.MaxTurns,
+            "error_max_budget_usd" => ErrorCodes.BudgetExceeded,
+            _ when status is 401 or 403 || IsLoginTrouble(message) => ErrorCodes.AuthenticationFailed,
+            _ when status is 413 || Has(message, "prompt is too long") || Has(message, "context window") =>
+                ErrorCodes.ContextExceeded,
+            _ when status > 0 || Has(message, "API Error") => ErrorCodes.ModelError,
+            _ => ErrorCodes.AgentProtocol,
+        };
+        return (code, message.Length > 0 ? message : subtype.Length > 0 ? subtype : "Claude Code reported an error without a text.");
+    }
+
+    private static bool IsLoginTrouble(string message) =>
+        Has(message, "Invalid API key") || Has(message, "Not logged in") || Has(message, "Please run /login")
+        || Has(message, "authentication_error");
+
+    private static string Errors(JsonElement line) => string.Join("; ", line.Member("errors"u8).Items()
+        .Where(error => error.ValueKind == JsonValueKind.String).Select(error => error.GetString()));
+
+    private static bool Has(string text, string part) => text.Contains(part, StringComparison.OrdinalIgnoreCase);
+}

@@ -1,0 +1,35 @@
+using System.Text;
+using Marionette.Protocol.V1;
+
+namespace Marionette.Agent.Agents.Claude;
+
+/// <summary>A run while Claude works on it.</summary>
+internal sealed class ClaudeTurn(StartRun run)
+{
+    private readonly TaskCompletionSource<RunResult> completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public StartRun Run { get; } = run;
+
+    /// <summary>The run's id as events carry it.</summary>
+    public byte[] Id { get; } = Encoding.UTF8.GetBytes(run.Run);
+
+    /// <summary>The process that works on it; null until it was told.</summary>
+    public ClaudeProcess? Process { get; set; }
+
+    /// <summary>Completes when Claude gave its result or ended without one.</summary>
+    public Task<RunResult> Completion => completion.Task;
+
+    /// <summary>Set when the driver itself ended the turn and knows better why: then this is how the run ended.</summary>
+    public RunResult? Verdict { get; set; }
+
+    /// <summary>A denial that should end the turn was passed on.</summary>
+    public bool DeniedWithInterrupt { get; set; }
+
+    /// <summary>Claude does not know the conversation that it was told to resume.</summary>
+    public bool ConversationMissing { get; set; }
+
+    /// <summary>Tool calls that have no result yet.</summary>
+    public int OpenTools { get; set; }
+
+    public bool Complete(RunResult result) => completion.TrySetResult(result);
+}

@@ -1,0 +1,87 @@
+using Marionette.Agent.Processes;
+using Marionette.Protocol.V1;
+
+namespace Marionette.Agent.Agents;
+
+/// <summary>Drives one coding agent. It emits what the agent says itself, and returns how each run ended.</summary>
+internal interface IAgentDriver : IAsyncDisposable
+{
+    /// <summary>The agent's own id of its conversation; null before it has one.</summary>
+    string? ConversationId { get; }
+
+    /// <summary>Version of the driven agent; null until it said so.</summary>
+    string? AgentVersion { get; }
+
+    /// <summary>Runs one task to its end. Runs come one after another. Never throws for what the agent does.</summary>
+    /// <param name="run">The task.</param>
+    /// <param name="interrupted">Cancelled when the run must end: the driver asks the agent first and forces it after a while.</param>
+    Task<RunResult> RunAsync(StartRun run, CancellationToken interrupted);
+
+    /// <summary>Passes an answer on.</summary>
+    /// <returns>False when no such request is open (any more).</returns>
+    Task<bool> AnswerAsync(AnswerPermission answer);
+
+    /// <summary>Ends the agent's process: first asks, then forces.</summary>
+    Task StopAsync();
+
+    /// <summary>Ends it at once, with everything that it started.</summary>
+    void Kill();
+}
+
+/// <summary>Tokens of a run.</summary>
+internal readonly record struct TokenUsage(long Input, long Output, long CacheRead, long CacheWrite);
+
+/// <summary>How a run ended, from the driver's sight.</summary>
+internal sealed record RunResult
+{
+    /// <summary><c>completed</c>, <c>failed</c>, <c>canceled</c> or <c>interrupted</c>.</summary>
+    public required string Outcome { get; init; }
+
+    /// <summary>What the agent gave as its answer.</summary>
+    public string? Result { get; init; }
+
+    /// <summary>A code of events.md, for failed.</summary>
+    public string? ErrorCode { get; init; }
+
+    public string? ErrorMessage { get; init; }
+
+    /// <summary>End of the agent's process, when that is what ended the run.</summary>
+    public ExitStatus? Exit { get; init; }
+
+    public TokenUsage Usage { get; init; }
+
+    /// <summary>US dollars of this run; null when the agent does not say.</summary>
+    public double? Cost { get; init; }
+
+    public long? Turns { get; init; }
+
+    public static RunResult Failed(string code, string message, ExitStatus? exit = null) =>
+        new() { Outcome = Outcomes.Failed, ErrorCode = code, ErrorMessage = message, Exit = exit };
+}
+
+/// <summary>The outcomes of <c>run.finished</c>.</summary>
+internal static class Outcomes
+{
+    public const string Completed = "completed";
+    public const string Failed = "failed";
+    public const string Canceled = "canceled";
+    public const string TimedOut = "timed_out";
+    public const string Interrupted = "interrupted";
+}
+
+/// <summary>The error codes of a run.</summary>
+internal static class ErrorCodes
+{
+    public const string AgentNotFound = "agent_not_found";
+    public const string AgentExited = "agent_exited";
+    public const string AgentKilled = "agent_killed";
+    public const string AgentProtocol = "agent_protocol";
+    public const string AuthenticationFailed = "authentication_failed";
+    public const string ModelError = "model_error";
+    public const string ContextExceeded = "context_exceeded";
+    public const string MaxTurns = "max_turns";
+    public const string BudgetExceeded = "budget_exceeded";
+    public const string AgentStalled = "agent_stalled";
+    public const string WorkspaceUnavailable = "workspace_unavailable";
+    public const string Internal = "internal";
+}

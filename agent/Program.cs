@@ -1,0 +1,58 @@
+using System.Collections;
+using Marionette.Agent.Hosting;
+using Marionette.Agent.Processes;
+using Microsoft.Extensions.Logging;
+
+namespace Marionette.Agent;
+
+internal static class Program
+{
+    private const string Usage = """
+        marionette-agent: drives a coding agent inside a runner and reports to a Marionette gateway.
+
+        usage: marionette-agent run --config FILE
+               marionette-agent --version | --help
+
+        FILE is JSON, readable by its owner alone (it holds the runner's token): server_url, runner, epoch, token, state_dir,
+        workspace_dir, home_dir; optional endpoints_file, tools_path, claude_path, stall_seconds, spool_mib.
+
+        exit codes: 0 stopped, 1 bad configuration, 75 fenced by a newer epoch, 76 token refused
+        """;
+
+    public static async Task<int> Main(string[] args)
+    {
+        switch (args)
+        {
+            case [ChildLauncher.Verb, ..]:
+                return ChildLauncher.Run(args);
+            case ["--version"]:
+                Console.Out.WriteLine(AgentVersion.Text);
+                return 0;
+            case ["--help" or "-h"]:
+                Console.Out.WriteLine(Usage);
+                return 0;
+            case ["run", "--config", var path]:
+                return await RunAsync(path).ConfigureAwait(false);
+            default:
+                Console.Error.WriteLine(Usage);
+                return ExitCodes.BadConfiguration;
+        }
+    }
+
+    private static async Task<int> RunAsync(string path)
+    {
+        if (AgentConfig.Load(path, out var problem) is not { } config)
+        {
+            Console.Error.WriteLine($"marionette-agent: {path}: {problem}");
+            return ExitCodes.BadConfiguration;
+        }
+
+        var own = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+            .ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? "", StringComparer.Ordinal);
+        var log = new StderrLogger(TimeProvider.System, own.ContainsKey("MARIONETTE_AGENT_DEBUG") ? LogLevel.Debug : LogLevel.Information);
+        // The model credential will lie in this memory: no core file, and no look into it by a child of the same user.
+        if (Libc.Prctl(Libc.PrSetDumpable, 0, 0, 0, 0) != 0)
+            log.Dumpable(System.Runtime.InteropServices.Marshal.GetLastPInvokeErrorMessage());
+        return await new AgentHost(config, own, TimeProvider.System, log).RunAsync().ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,249 @@
+using System.Text;
+using System.Threading.Channels;
+using Marionette.Agent.Agents;
+using Marionette.Agent.Events;
+using Marionette.Agent.Hosting;
+using Marionette.Protocol.V1;
+using Microsoft.Extensions.Logging;
+
+namespace Marionette.Agent.Runs;
+
+/// <summary>
+/// Executes commands in their order. Runs come one after another; answers and interrupts reach the one under way. It alone emits
+/// <c>run.started</c> and <c>run.finished</c>, and each started run gets exactly one end.
+/// </summary>
+internal sealed class RunCoordinator(
+    ChannelReader<Command> commands,
+    Func<IAgentDriver> createDriver,
+    SetupHolder setup,
+    RunJournal journal,
+    EventSink sink,
+    TimeProvider clock,
+    ILogger log)
+{
+    private readonly Queue<StartRun> waiting = new();
+    private IAgentDriver? driver;
+    private ActiveRun? active;
+    private Task<bool>? ready;
+
+    /// <summary>Works until Stop.</summary>
+    /// <returns>The reason that Stop gave.</returns>
+    public async Task<string> RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var command = await NextAsync(cancellationToken).ConfigureAwait(false);
+            if (command is null)
+                continue;
+            if (command.KindCase == Command.KindOneofCase.Stop)
+                return await StopAsync(command.Stop.Reason).ConfigureAwait(false);
+            try
+            {
+                await ExecuteAsync(command).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (exception is IOException or InvalidOperationException or ObjectDisposedException)
+            {
+                log.CommandFailed(command.KindCase.ToString(), exception.Message);
+            }
+        }
+    }
+
+    /// <summary>Ends the child at once; for when the runner was fenced or the agent must go.</summary>
+    public void Kill() => driver?.Kill();
+
+    // Waits for a command or for the end of the run, whichever comes first.
+    private async Task<Command?> NextAsync(CancellationToken cancellationToken)
+    {
+        ready ??= commands.WaitToReadAsync(cancellationToken).AsTask();
+        if (active is not null)
+        {
+            await Task.WhenAny(ready, active.Execution).ConfigureAwait(false);
+            if (active.Execution.IsCompleted)
+            {
+                await FinishAsync().ConfigureAwait(false);
+                return null;
+            }
+        }
+
+        await ready.ConfigureAwait(false);
+        ready = null;
+        return commands.TryRead(out var command) ? command : null;
+    }
+
+    private async Task ExecuteAsync(Command command)
+    {
+        switch (command.KindCase)
+        {
+            case Command.KindOneofCase.StartRun:
+                Start(command.StartRun);
+                break;
+            case Command.KindOneofCase.AnswerPermission:
+                if (driver is null || !await driver.AnswerAsync(command.AnswerPermission).ConfigureAwait(false))
+                    log.CommandIgnored("answer", "no such request is open");
+                break;
+            case Command.KindOneofCase.Interrupt:
+                Interrupt(command.Interrupt);
+                break;
+            default:
+                log.CommandIgnored("command", "its kind is unknown to this version");
+                break;
+        }
+    }
+
+    private void Start(StartRun run)
+    {
+        if (journal.HasEnded(run.Run) || active?.Run.Run == run.Run || waiting.Any(other => other.Run == run.Run))
+        {
+            log.CommandIgnored("start", "the run is known");
+            return;
+        }
+
+        if (active is not null)
+        {
+            waiting.Enqueue(run);
+            return;
+        }
+
+        var id = Encoding.UTF8.GetBytes(run.Run);
+        try
+        {
+            driver ??= createDriver();
+        }
+        catch (AgentStartException exception)
+        {
+            RunEvents.Finished(sink, id, RunResult.Failed(exception.Code, exception.Message), TimeSpan.Zero, null);
+            sink.Commit();
+            journal.Ended(run.Run, null);
+            return;
+        }
+
+        active = new ActiveRun(run, id, clock.GetTimestamp());
+        journal.Started(run.Run, clock.GetUtcNow().ToUnixTimeMilliseconds());
+        log.RunStarted(run.Run, setup.Current.Agent);
+        sink.Emit("run.started"u8, id, driver, static (json, agent) =>
+        {
+            json.Optional("conversation_id"u8, agent.ConversationId);
+            json.Optional("agent_version"u8, agent.AgentVersion);
+        });
+        sink.Commit();
+        active.Execution = ExecuteAsync(driver, active);
+    }
+
+    private static async Task<RunResult> ExecuteAsync(IAgentDriver driver, ActiveRun run)
+    {
+        try
+        {
+            return await Task.Run(() => driver.RunAsync(run.Run, run.Stop.Token)).ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            // A fault of ours must not leave a task without an end.
+            return RunResult.Failed(ErrorCodes.Internal, $"{exception.GetType().Name}: {exception.Message}");
+        }
+    }
+
+    private void Interrupt(Interrupt interrupt)
+    {
+        if (active?.Run.Run == interrupt.Run)
+        {
+            active.Interrupt(OutcomeOf(interrupt.Outcome));
+            return;
+        }
+
+        // Not begun yet: it ends without having run.
+        var others = waiting.Where(run => run.Run != interrupt.Run).ToList();
+        if (others.Count == waiting.Count)
+        {
+            log.CommandIgnored("interrupt", "the run is not under way");
+            return;
+        }
+
+        waiting.Clear();
+        others.ForEach(waiting.Enqueue);
+        var result = new RunResult { Outcome = OutcomeOf(interrupt.Outcome) };
+        RunEvents.Finished(sink, Encoding.UTF8.GetBytes(interrupt.Run), result, TimeSpan.Zero, driver?.ConversationId);
+        sink.Commit();
+        journal.Ended(interrupt.Run, null);
+    }
+
+    // "suspended" is a reason of the session's; for the run it means that it was cut off and another follows.
+    private static string OutcomeOf(string outcome) => outcome switch
+    {
+        Outcomes.Canceled or Outcomes.TimedOut => outcome,
+        _ => Outcomes.Interrupted,
+    };
+
+    private async Task FinishAsync()
+    {
+        var run = active!;
+        var result = await run.Execution.ConfigureAwait(false);
+        if (run.InterruptOutcome is { } outcome)
+            result = result with { Outcome = outcome, ErrorCode = null, ErrorMessage = null };
+        var elapsed = clock.GetElapsedTime(run.StartedAt);
+        RunEvents.Finished(sink, run.Id, result, elapsed, driver?.ConversationId);
+        sink.Commit();
+        journal.Ended(run.Run.Run, driver?.ConversationId);
+        log.RunFinished(run.Run.Run, result.Outcome, result.ErrorCode ?? "", (long)elapsed.TotalMilliseconds);
+        run.Dispose();
+        active = null;
+        if (waiting.TryDequeue(out var next))
+            Start(next);
+    }
+
+    private async Task<string> StopAsync(string reason)
+    {
+        waiting.Clear();
+        if (active is not null)
+        {
+            active.Interrupt(Outcomes.Interrupted);
+            await active.Execution.ConfigureAwait(false);
+            await FinishAsync().ConfigureAwait(false);
+        }
+
+        if (driver is not null)
+            await driver.DisposeAsync().ConfigureAwait(false);
+        var conversation = driver?.ConversationId ?? journal.Record.Conversation;
+        sink.Emit("runner.stopped"u8, default, (reason, conversation), static (json, end) =>
+        {
+            json.WriteString("reason"u8, end.reason);
+            json.Optional("conversation_id"u8, end.conversation);
+        });
+        sink.Commit();
+        return reason;
+    }
+
+    /// <summary>
+    /// The last agent process may have ended in the middle of a run: its child is gone or must go, and the run needs an end.
+    /// </summary>
+    public void Recover()
+    {
+        var last = journal.Record;
+        if (last.Pid > 0)
+        {
+            var below = Processes.ProcessTree.Below(last.Pid);
+            if (Processes.ProcessTree.KillIfSame(last.Pid, last.PidStart))
+            {
+                log.LeftoverKilled(last.Pid);
+                foreach (var (pid, start) in below)
+                    Processes.ProcessTree.KillIfSame(pid, start);
+            }
+
+            journal.Child(0, 0);
+        }
+
+        if (last.Run is not { } run)
+            return;
+        log.RunRecovered(run);
+        var elapsed = clock.GetUtcNow() - DateTimeOffset.FromUnixTimeMilliseconds(last.StartedMs);
+        var result = new RunResult
+        {
+            Outcome = Outcomes.Interrupted,
+            ErrorCode = ErrorCodes.Internal,
+            ErrorMessage = "The runner's agent process was restarted while the run was under way.",
+        };
+        var duration = elapsed < TimeSpan.Zero ? TimeSpan.Zero : elapsed;
+        RunEvents.Finished(sink, Encoding.UTF8.GetBytes(run), result, duration, last.Conversation);
+        sink.Commit();
+        journal.Ended(run, null);
+    }
+}
