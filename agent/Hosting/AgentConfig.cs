@@ -8,57 +8,58 @@ namespace Marionette.Agent.Hosting;
 /// What a provider writes for the agent that it starts: one JSON file, mode 0600, because it carries the runner's token.
 /// Secrets never travel in the arguments.
 /// </summary>
+/// <remarks>Settable members: the compiled JSON reader gives an init-only member that is missing null in place of its default.</remarks>
 internal sealed record AgentConfig
 {
     /// <summary>The gateway's gRPC address, http or https.</summary>
     [JsonPropertyName("server_url")]
-    public string ServerUrl { get; init; } = "";
+    public string ServerUrl { get; set; } = "";
 
     /// <summary>Optional file with a <c>grpc_url</c> that is read again before every dial and wins over <see cref="ServerUrl"/>.</summary>
     [JsonPropertyName("endpoints_file")]
-    public string? EndpointsFile { get; init; }
+    public string? EndpointsFile { get; set; }
 
     /// <summary>Full runner key, <c>tenant/run_…</c>.</summary>
     [JsonPropertyName("runner")]
-    public string Runner { get; init; } = "";
+    public string Runner { get; set; } = "";
 
     /// <summary>Epoch of the runner, from 1.</summary>
     [JsonPropertyName("epoch")]
-    public long Epoch { get; init; }
+    public long Epoch { get; set; }
 
     /// <summary>The single-use token.</summary>
     [JsonPropertyName("token")]
-    public string Token { get; init; } = "";
+    public string Token { get; set; } = "";
 
     /// <summary>Folder of the spool, the secret and the journal. Made when missing.</summary>
     [JsonPropertyName("state_dir")]
-    public string StateDir { get; init; } = "";
+    public string StateDir { get; set; } = "";
 
     /// <summary>Working directory of the driven agent. Made when missing.</summary>
     [JsonPropertyName("workspace_dir")]
-    public string WorkspaceDir { get; init; } = "";
+    public string WorkspaceDir { get; set; } = "";
 
     /// <summary>HOME of the driven agent; its conversations live there. Made when missing.</summary>
     [JsonPropertyName("home_dir")]
-    public string HomeDir { get; init; } = "";
+    public string HomeDir { get; set; } = "";
 
     /// <summary>Folders put before PATH.</summary>
     [JsonPropertyName("tools_path")]
-    public IReadOnlyList<string> ToolsPath { get; init; } = [];
+    public IReadOnlyList<string> ToolsPath { get; set; } = [];
 
     /// <summary>The Claude Code binary; without it, <c>claude</c> is looked for in PATH.</summary>
     [JsonPropertyName("claude_path")]
-    public string? ClaudePath { get; init; }
+    public string? ClaudePath { get; set; }
 
     /// <summary>Silence of the driven agent and its model after which a run fails as stalled.</summary>
     /// <value>Seconds, 1 to 86400; default 600.</value>
     [JsonPropertyName("stall_seconds")]
-    public int StallSeconds { get; init; } = 600;
+    public int StallSeconds { get; set; } = 600;
 
     /// <summary>Bound of the spool on disk.</summary>
     /// <value>MiB, 1 to 65536; default 256.</value>
     [JsonPropertyName("spool_mib")]
-    public int SpoolMib { get; init; } = 256;
+    public int SpoolMib { get; set; } = 256;
 
     [JsonIgnore]
     public Uri ServerUri => TryHttpUri(ServerUrl, out var uri) ? uri : throw new InvalidOperationException("not validated");

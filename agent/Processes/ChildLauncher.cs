@@ -18,8 +18,9 @@ internal static unsafe class ChildLauncher
 
     private const int Prefix = 3;
 
-    /// <summary>The binary that offers <see cref="Verb"/>: this one, also when its code runs inside a test host.</summary>
-    public static string Binary { get; } = FindBinary();
+    /// <summary>The binary that offers <see cref="Verb"/>: this one. Settable for hosts that are not it, such as tests.</summary>
+    public static string Binary { get; set; } =
+        Environment.ProcessPath ?? Path.Combine(AppContext.BaseDirectory, "marionette-agent");
 
     /// <summary>Turns this process into the program. Returns only when that failed.</summary>
     public static int Run(string[] arguments)
@@ -41,12 +42,6 @@ internal static unsafe class ChildLauncher
         using var program = new Utf8Strings(arguments[Prefix..]);
         _ = Libc.Execute(program.Pointer[0], program.Pointer);
         return Fail($"cannot start {arguments[Prefix]}: {Marshal.GetLastPInvokeErrorMessage()}");
-    }
-
-    private static string FindBinary()
-    {
-        var own = Environment.ProcessPath ?? "";
-        return Path.GetFileName(own) == "marionette-agent" ? own : Path.Combine(AppContext.BaseDirectory, "marionette-agent");
     }
 
     private static void OfferToOutOfMemoryKiller()

@@ -9,27 +9,27 @@ internal sealed record JournalRecord
 {
     /// <summary>Run that was under way; null when none.</summary>
     [JsonPropertyName("run")]
-    public string? Run { get; init; }
+    public string? Run { get; set; }
 
     /// <summary>When it began, milliseconds since the Unix epoch.</summary>
     [JsonPropertyName("started_ms")]
-    public long StartedMs { get; init; }
+    public long StartedMs { get; set; }
 
     /// <summary>Process of the driven agent; 0 when none. It outlives a run.</summary>
     [JsonPropertyName("pid")]
-    public int Pid { get; init; }
+    public int Pid { get; set; }
 
     /// <summary>Start time of that process in ticks since boot: a pid alone may belong to another by now.</summary>
     [JsonPropertyName("pid_start")]
-    public long PidStart { get; init; }
+    public long PidStart { get; set; }
 
     /// <summary>The agent's conversation; null when none.</summary>
     [JsonPropertyName("conversation")]
-    public string? Conversation { get; init; }
+    public string? Conversation { get; set; }
 
     /// <summary>The newest runs that this runner ended, oldest first. A server that did not hear of it yet may send them again.</summary>
     [JsonPropertyName("ended")]
-    public IReadOnlyList<string> Ended { get; init; } = [];
+    public IReadOnlyList<string> Ended { get; set; } = [];
 }
 
 /// <summary>Keeps the record in one file that is replaced whole.</summary>
