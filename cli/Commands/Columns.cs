@@ -1,0 +1,76 @@
+using System.Text.Json;
+using Marionette.Cli.Output;
+
+namespace Marionette.Cli.Commands;
+
+/// <summary>Which members of the API's objects people are shown, and how.</summary>
+internal static class Columns
+{
+    public static Column[] Sessions(TimeProvider clock) =>
+    [
+        Column.Of("ID", "id"), Column.Of("NAME", "name"), Column.Of("STATUS", "status"), Column.Of("PHASE", "phase"), Column.Of("AGENT", "agent"),
+        new("TASKS", item => $"{(item.Text("current_task_id") is null ? 0 : 1)}+{item.Number("queued_tasks") ?? 0}"),
+        new("COST", Cost), Age("AGE", "created_at", clock),
+    ];
+
+    public static Column[] Session(TimeProvider clock) =>
+    [
+        Column.Of("ID", "id"), Column.Of("Name", "name"),
+        new("Status", item => Join(item.Text("status"), item.Text("phase"), item.Text("reason"))),
+        new("Agent", item => Join(item.Text("agent"), item.Text("agent_version"), item.Text("model"))),
+        Column.Of("Base URL", "base_url"), new("Command", item => Words(item, "command")), Column.Of("Runner", "runner_id"),
+        Column.Of("Workspace", "workspace_id"), Column.Of("Lifecycle", "lifecycle_mode"), Column.Of("Permissions", "permission_mode"),
+        new("Network", item => Join(item.Text("network_policy"), Words(item, "allowed_hosts"))), new("Labels", Labels),
+        Column.Of("Conversation", "conversation_id"), Column.Of("Events", "last_seq"), Column.Of("Task now", "current_task_id"),
+        Column.Of("Tasks waiting", "queued_tasks"), new("Usage", Usage), Age("Created", "created_at", clock, " ago"), Age("Last activity", "last_activity_at", clock, " ago"),
+    ];
+
+    public static Column[] Tasks(TimeProvider clock) =>
+    [
+        Column.Of("ID", "id"), Column.Of("SESSION", "session_id"), Column.Of("STATUS", "status"),
+        new("PROMPT", item => Format.Fit(item.Text("prompt") ?? "", 40)),
+        new("TOKENS", item => item.Member("usage") is { } usage ? $"{Format.Count(usage.Number("input_tokens") ?? 0)}/{Format.Count(usage.Number("output_tokens") ?? 0)}" : null),
+        new("COST", Cost), Age("AGE", "created_at", clock),
+    ];
+
+    public static Column[] Task(TimeProvider clock) =>
+    [
+        Column.Of("ID", "id"), Column.Of("Session", "session_id"), new("Status", item => Join(item.Text("status"), item.Text("reason"))),
+        Column.Of("Prompt", "prompt"), Column.Of("Timeout s", "timeout_seconds"),
+        new("Retries", item => $"{item.Number("retry_count") ?? 0} of {item.Number("max_retries") ?? 0}"), new("Labels", Labels),
+        new("Error", item => item.Member("error") is { } error ? Join(error.Text("code"), error.Text("message")) : null),
+        Column.Of("Result", "result"), new("Usage", Usage), Age("Created", "created_at", clock, " ago"),
+        new("Took", item => item.Time("started_at") is { } from && item.Time("ended_at") is { } to ? Format.Duration(to - from) : null),
+    ];
+
+    public static Column[] Permissions(TimeProvider clock) =>
+    [
+        Column.Of("ID", "id"), Column.Of("STATUS", "status"), Column.Of("TOOL", "tool"), Column.Of("RISK", "risk_level"),
+        new("ACTION", item => Format.Fit(item.Text("action") ?? "", 60)), Column.Of("SESSION", "session_id"), Age("AGE", "created_at", clock),
+    ];
+
+    public static Column[] Keys(TimeProvider clock) =>
+    [
+        Column.Of("ID", "id"), Column.Of("NAME", "name"), Column.Of("PREFIX", "key_prefix"), Column.Of("TENANT", "tenant"), new("SCOPES", item => Words(item, "scopes", ",")),
+        Age("AGE", "created_at", clock), Age("LAST USED", "last_used_at", clock),
+        new("STATE", item => item.Text("revoked_at") is not null ? "revoked" : item.Time("expires_at") <= clock.GetUtcNow() ? "expired" : "valid"),
+    ];
+
+    private static Column Age(string head, string member, TimeProvider clock, string after = "") =>
+        new(head, item => item.Time(member) is { } time ? Format.Age(time, clock.GetUtcNow()) + after : null);
+
+    private static string? Cost(JsonElement item) => item.Member("usage")?.Amount("cost_usd") is { } cost ? Format.Cost(cost) : null;
+
+    private static string? Usage(JsonElement item) => item.Member("usage") is { } usage
+        ? Join($"{usage.Number("input_tokens") ?? 0} tokens in", $"{usage.Number("output_tokens") ?? 0} out",
+            $"{usage.Number("cache_read_tokens") ?? 0} read from cache", usage.Amount("cost_usd") is { } cost ? Format.Cost(cost) : null)
+        : null;
+
+    private static string? Labels(JsonElement item) => item.Member("labels") is { ValueKind: JsonValueKind.Object } labels
+        ? string.Join(", ", labels.EnumerateObject().Select(label => $"{label.Name}={label.Value}"))
+        : null;
+
+    private static string? Words(JsonElement item, string member, string separator = " ") => string.Join(separator, item.Items(member).Select(word => word.ToString()));
+
+    private static string? Join(params string?[] parts) => string.Join(" · ", parts.Where(part => part is { Length: > 0 }));
+}

@@ -1,0 +1,130 @@
+using System.CommandLine;
+
+namespace Marionette.Cli.Commands;
+
+/// <summary><c>marionette sessions …</c></summary>
+internal static class SessionsCommand
+{
+    private static readonly string[] Lifecycles = ["on_demand", "persistent"];
+    private static readonly string[] PermissionModes = ["default", "acceptEdits", "plan", "bypassPermissions"];
+
+    public static Command Create(GlobalOptions globals, CliContext context)
+    {
+        var command = new Command("sessions", "Long-lived work: a runner, a workspace and a conversation")
+        {
+            CreateSession(globals, context),
+            List(globals, context),
+            Get(globals, context),
+            AttachCommand.Create(globals, context),
+            Change("suspend", "Release the runner; conversation and workspace stay", "is being suspended", globals, context),
+            Change("resume", "Bring a suspended session back on a runner", "is being resumed", globals, context),
+            Terminate(globals, context),
+        };
+        command.Aliases.Add("session");
+        command.Aliases.Add("sess");
+        return command;
+    }
+
+    private static Command CreateSession(GlobalOptions globals, CliContext context)
+    {
+        var options = new SessionOptions();
+        var name = new Option<string?>("--name") { Description = "A name for people" };
+        var lifecycle = new Option<string?>("--lifecycle") { Description = "on_demand (default) or persistent" }.AcceptOnlyFromAmong(Lifecycles);
+        var idle = new Option<int?>("--idle-timeout") { Description = "Suspend after this many seconds without work", HelpName = "SECONDS" };
+        var permissionMode = new Option<string?>("--permission-mode") { Description = "What the agent asks about" }.AcceptOnlyFromAmong(PermissionModes);
+        var permissionTimeout = new Option<int?>("--permission-timeout") { Description = "A question without an answer expires after this many seconds (1800)", HelpName = "SECONDS" };
+        var workspace = new Option<string?>("--workspace") { Description = "Workspace to work in, ws_…; default: a new one" };
+        var networkPolicy = new Option<string?>("--network-policy") { Description = "What the runner may reach, where its provider can tell" };
+        var hosts = Arguments.Many("--allowed-hosts", "Hosts that the policy allows");
+        var raw = new Option<bool>("--include-raw") { Description = "Keep the agent's own lines beside the typed events" };
+        var key = Arguments.IdempotencyKey();
+        var words = new Argument<string[]>("COMMAND") { Description = "With --agent command: the program and its arguments, after --", Arity = ArgumentArity.ZeroOrMore };
+        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, networkPolicy, hosts, raw, key, words };
+        options.AddTo(command);
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            using var api = globals.Api(result, context);
+            var body = options.Body(result, context)
+                .Put("name", result.GetValue(name))
+                .Put("lifecycle_mode", result.GetValue(lifecycle))
+                .Put("idle_timeout_seconds", result.GetValue(idle))
+                .Put("permission_mode", result.GetValue(permissionMode))
+                .Put("permission_timeout_seconds", result.GetValue(permissionTimeout))
+                .Put("workspace_id", result.GetValue(workspace))
+                .Put("network_policy", result.GetValue(networkPolicy))
+                .Put("allowed_hosts", Arguments.Array(result.GetValue(hosts)))
+                .Put("include_raw", result.GetValue(raw) ? true : null)
+                .Put("command", Arguments.Array(result.GetValue(words)));
+            var session = await api.CreateAsync("/api/v1/sessions", body, result.GetValue(key), cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).One(session, Columns.Session(context.Clock));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command List(GlobalOptions globals, CliContext context)
+    {
+        var status = Arguments.Many("--status", "pending, active, suspended, resuming, terminated, failed");
+        var agent = Arguments.Many("--agent", "claude, command, …");
+        var labels = Arguments.Pairs("--labels", "Only sessions with these labels", "--label");
+        var limit = Arguments.Limit();
+        var cursor = Arguments.Cursor();
+        var command = new Command("list", "List sessions, newest first") { status, agent, labels, limit, cursor };
+        command.Aliases.Add("ls");
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            using var api = globals.Api(result, context);
+            var query = new Query("/api/v1/sessions").All("status", result.GetValue(status)).All("agent", result.GetValue(agent))
+                .Labels(result.GetValue(labels)).Add("limit", result.GetValue(limit)).Add("cursor", result.GetValue(cursor));
+            var page = await api.GetAsync(query.ToString(), cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).List(page, Columns.Sessions(context.Clock), "No sessions.");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Get(GlobalOptions globals, CliContext context)
+    {
+        var id = Arguments.Id("SESSION");
+        var command = new Command("get", "Show one session") { id };
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            using var api = globals.Api(result, context);
+            var session = await api.GetAsync(PathOf(result.GetValue(id)!), cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).One(session, Columns.Session(context.Clock));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Change(string verb, string description, string done, GlobalOptions globals, CliContext context)
+    {
+        var id = Arguments.Id("SESSION");
+        var command = new Command(verb, description) { id };
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            using var api = globals.Api(result, context);
+            await api.PostAsync($"{PathOf(result.GetValue(id)!)}/{verb}", null, cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).Done($"{result.GetValue(id)} {done}; 'marionette sessions get' shows when it is.");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Terminate(GlobalOptions globals, CliContext context)
+    {
+        var id = Arguments.Id("SESSION");
+        var command = new Command("terminate", "End a session for good") { id };
+        command.Aliases.Add("delete");
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            using var api = globals.Api(result, context);
+            await api.DeleteAsync(PathOf(result.GetValue(id)!), cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).Done($"{result.GetValue(id)} is terminated.");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static string PathOf(string id) => $"/api/v1/sessions/{Uri.EscapeDataString(id)}";
+}

@@ -1,0 +1,78 @@
+using System.CommandLine;
+using System.Net;
+using System.Net.Sockets;
+using Marionette.Cli.Local;
+
+namespace Marionette.Cli.Commands;
+
+/// <summary><c>marionette up</c>: checks what can be checked beforehand, then becomes the server.</summary>
+internal static class UpCommand
+{
+    public static Command Create(CliContext context)
+    {
+        var data = new Option<string?>("--data-dir") { Description = $"Folder of the stack ({DataFolder.Default(context)})", HelpName = "DIR" };
+        var api = Port("--api-port", "REST, SSE, WebSocket", 8080);
+        var admin = Port("--admin-port", "Operators: health, metrics, dashboard", 8081);
+        var grpc = Port("--grpc-port", "Where runners dial in", 9090);
+        var bind = new Option<string>("--bind") { Description = "Address to listen on; anything but loopback is open to the network", HelpName = "ADDR", DefaultValueFactory = _ => "127.0.0.1" };
+        var connection = new Option<string?>("--connection-string") { Description = "A PostgreSQL of yours instead of the embedded one.", HelpName = "S" };
+        var command = new Command("up", "Start a server, its database and a local provider, and stay") { data, api, admin, grpc, bind, connection };
+        command.SetAction(result =>
+        {
+            var place = new SiloPlace(
+                Path.GetFullPath(result.GetValue(data) ?? DataFolder.Default(context)),
+                result.GetValue(api), result.GetValue(admin), result.GetValue(grpc), result.GetValue(bind)!, result.GetValue(connection));
+            Check(place);
+            ProcessImage.Replace([.. Layout.Find(context).SiloCommand(place)]);
+        });
+        return command;
+    }
+
+    /// <summary>Finds what would stop the server, while it can still be said in one line.</summary>
+    internal static void Check(SiloPlace place)
+    {
+        if (!IPAddress.TryParse(place.Bind, out var address))
+            throw new CliException($"--bind {place.Bind} is not an IP address", "127.0.0.1 is this machine alone, 0.0.0.0 everybody.", ExitCode.Usage);
+        (string Option, int Port)[] ports = [("--api-port", place.ApiPort), ("--admin-port", place.AdminPort), ("--grpc-port", place.GrpcPort)];
+        foreach (var (option, port) in ports.Where(each => each.Port != 0))
+        {
+            if (ports.First(each => each.Port == port).Option is var first && first != option)
+                throw new CliException($"{first} and {option} are both {port}", "Give each its own, or 0 for a free one.", ExitCode.Usage);
+            if (!IsFree(address, port))
+                throw new CliException($"port {port} is taken", $"Another server may run already; {option} 0 picks a free one.");
+        }
+        try
+        {
+            Directory.CreateDirectory(place.DataFolder);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new CliException($"cannot make {place.DataFolder}: {error.Message}", "--data-dir names another folder.");
+        }
+    }
+
+    internal static bool IsFree(IPAddress address, int port)
+    {
+        try
+        {
+            using var listener = new TcpListener(address, port);
+            listener.Start();
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    private static Option<int> Port(string name, string description, int usual)
+    {
+        var option = new Option<int>(name) { Description = $"{description}; 0 picks a free one", HelpName = "N", DefaultValueFactory = _ => usual };
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, out var port) && port is < 0 or > 65535)
+                result.AddError($"{name} must be 0 to 65535");
+        });
+        return option;
+    }
+}

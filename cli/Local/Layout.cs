@@ -1,0 +1,64 @@
+namespace Marionette.Cli.Local;
+
+/// <summary>Where the built parts are: <c>artifacts/</c> of the checkout, as the script at its root lays it out.</summary>
+/// <param name="Home">The artifacts folder.</param>
+/// <param name="Claude">The claude program that runners get, or null when there is none.</param>
+internal sealed record Layout(string Home, string? Claude)
+{
+    public string Agent => Path.Combine(Home, "agent", "marionette-agent");
+
+    public string Silo => Path.Combine(Home, "silo", "marionette-silo");
+
+    public string ModelServer => Path.Combine(Home, "modelserver", "Marionette.ModelServer");
+
+    public string Bench => Path.Combine(Home, "bench", "Marionette.Bench");
+
+    public string Logs => Path.Combine(Home, "log");
+
+    /// <summary>The checkout.</summary>
+    public string Source => Path.GetDirectoryName(Home)!;
+
+    public static Layout Find(CliContext context)
+    {
+        // artifacts/cli/ is where this program stands, unless the script says otherwise.
+        var home = context.Variable("MARIONETTE_HOME") ?? Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory))!;
+        return new Layout(Path.GetFullPath(home), context.Variable("MARIONETTE_CLAUDE") is { } claude && File.Exists(claude) ? claude : null);
+    }
+
+    /// <summary>A part that must be there.</summary>
+    /// <exception cref="CliException">It was not built.</exception>
+    public static string Need(string program, string what) => File.Exists(program)
+        ? program
+        : throw new CliException($"{what} is not built ({program} is missing)", "Start with the ./marionette script, which builds what is missing.");
+
+    /// <summary>The silo's command line, up to the options of its place and ports.</summary>
+    public IEnumerable<string> SiloCommand(SiloPlace place)
+    {
+        yield return Need(Silo, "the server");
+        yield return "up";
+        yield return "--data-dir";
+        yield return place.DataFolder;
+        foreach (var (name, port) in new[] { ("--api-port", place.ApiPort), ("--admin-port", place.AdminPort), ("--grpc-port", place.GrpcPort) })
+        {
+            yield return name;
+            yield return port.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+        yield return "--bind";
+        yield return place.Bind;
+        if (place.ConnectionString is { } connection)
+        {
+            yield return "--connection-string";
+            yield return connection;
+        }
+        yield return "--agent-binary";
+        yield return Need(Agent, "the agent");
+        if (Claude is not null)
+        {
+            yield return "--tools-path";
+            yield return Path.GetDirectoryName(Claude)!;
+        }
+    }
+}
+
+/// <summary>Where a silo listens and keeps its data.</summary>
+internal sealed record SiloPlace(string DataFolder, int ApiPort, int AdminPort, int GrpcPort, string Bind = "127.0.0.1", string? ConnectionString = null);
