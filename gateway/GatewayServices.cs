@@ -1,0 +1,56 @@
+using Marionette.Gateway.Auth;
+using Marionette.Gateway.Health;
+using Marionette.Gateway.Hosting;
+using Marionette.Gateway.Idempotency;
+using Marionette.Gateway.Json;
+using Marionette.Gateway.Problems;
+using Marionette.Gateway.Rest;
+using Marionette.Gateway.Secrets;
+using Marionette.Gateway.Streams;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace Marionette.Gateway;
+
+/// <summary>Puts the gateway into a host: its own process, or the one in which a silo runs too.</summary>
+public static class GatewayServices
+{
+    /// <summary>
+    /// Adds what the gateway needs. The host provides an <see cref="IGrainFactory"/> and an <c>NpgsqlDataSource</c>, whose tables exist
+    /// before the first request.
+    /// </summary>
+    public static IServiceCollection AddMarionetteGateway(this IServiceCollection services, GatewayOptions options)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(options);
+        services.TryAddSingleton(options.MasterKey);
+        services.TryAddSingleton<SecretSealer>();
+        services.TryAddSingleton<ApiKeyStore>();
+        services.AddSingleton<IdempotencyStore>();
+        services.AddSingleton<StateReader>();
+        services.AddSingleton<Api>();
+        services.AddSingleton<EventStore>();
+        services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<EventStore>());
+        services.AddSingleton<FeedHub>();
+        services.AddHostedService(provider => provider.GetRequiredService<FeedHub>());
+        services.AddHostedService<GatewayMaintenance>();
+        services.AddSingleton<StreamResponse>();
+        services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, GatewayJsonContext.Default));
+        services.AddRouting();
+        return services;
+    }
+
+    /// <summary>Adds the gateway's routes, and in front of them authentication and the answers to errors.</summary>
+    public static void MapMarionetteGateway(this WebApplication app)
+    {
+        app.UseMiddleware<ProblemMiddleware>();
+        app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = TimeSpan.FromSeconds(10), KeepAliveTimeout = TimeSpan.FromSeconds(20) });
+        app.UseMiddleware<AuthMiddleware>();
+        SessionEndpoints.Map(app);
+        TaskEndpoints.Map(app);
+        PermissionEndpoints.Map(app);
+        RunnerEndpoints.Map(app);
+        KeyEndpoints.Map(app);
+        EventEndpoints.Map(app);
+        HealthEndpoints.Map(app);
+    }
+}

@@ -1,0 +1,41 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Marionette.Gateway.Health;
+using Marionette.Gateway.Problems;
+using Marionette.Gateway.Rest.Models;
+
+namespace Marionette.Gateway.Json;
+
+/// <summary>All JSON that the gateway takes or gives. Null members are left out, unknown and doubled ones are refused.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    AllowDuplicateProperties = false)]
+[JsonSerializable(typeof(ProblemModel))]
+[JsonSerializable(typeof(CreateSessionModel))]
+[JsonSerializable(typeof(CreateTaskModel))]
+[JsonSerializable(typeof(ApprovePermissionModel))]
+[JsonSerializable(typeof(DenyPermissionModel))]
+[JsonSerializable(typeof(ReasonModel))]
+[JsonSerializable(typeof(CreateKeyModel))]
+[JsonSerializable(typeof(CreatedKeyModel))]
+[JsonSerializable(typeof(KeyModel))]
+[JsonSerializable(typeof(SessionModel))]
+[JsonSerializable(typeof(TaskModel))]
+[JsonSerializable(typeof(StatusModel))]
+[JsonSerializable(typeof(HealthModel))]
+[JsonSerializable(typeof(AgentListModel))]
+[JsonSerializable(typeof(LogModel))]
+[JsonSerializable(typeof(PermissionRequestModel))]
+[JsonSerializable(typeof(RunnerModel))]
+[JsonSerializable(typeof(ListModel<SessionModel>), TypeInfoPropertyName = "SessionList")]
+[JsonSerializable(typeof(ListModel<TaskModel>), TypeInfoPropertyName = "TaskList")]
+[JsonSerializable(typeof(ListModel<TaskRunModel>), TypeInfoPropertyName = "TaskRunList")]
+[JsonSerializable(typeof(ListModel<PermissionRequestModel>), TypeInfoPropertyName = "PermissionRequestList")]
+[JsonSerializable(typeof(ListModel<RunnerModel>), TypeInfoPropertyName = "RunnerList")]
+[JsonSerializable(typeof(ListModel<KeyModel>), TypeInfoPropertyName = "KeyList")]
+[JsonSerializable(typeof(ListModel<LogModel>), TypeInfoPropertyName = "LogList")]
+[JsonSerializable(typeof(Dictionary<string, string>))]
+[JsonSerializable(typeof(JsonElement))]
+internal sealed partial class GatewayJsonContext : JsonSerializerContext;

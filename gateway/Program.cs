@@ -1,0 +1,33 @@
+using System.Net;
+using Marionette.Gateway;
+using Marionette.Gateway.Hosting;
+using Marionette.Gateway.Secrets;
+using Npgsql;
+
+// The gateway as a process of its own. Options come from the command line or, in capitals after MARIONETTE_, from the environment:
+// --connection-string, --data-dir (the master key's folder), --master-key, --listen, --api-port, --grpc-port, --cluster-id.
+var builder = WebApplication.CreateSlimBuilder();
+builder.Configuration.AddEnvironmentVariables("MARIONETTE_").AddCommandLine(args);
+string? Setting(string name) => builder.Configuration[name] ?? builder.Configuration[name.Replace('-', '_')];
+
+var connection = Setting("connection-string");
+if (string.IsNullOrWhiteSpace(connection))
+{
+    Console.Error.WriteLine("marionette-gateway: give --connection-string or MARIONETTE_CONNECTION_STRING.");
+    return 2;
+}
+var source = new NpgsqlDataSourceBuilder(connection);
+if (string.IsNullOrEmpty(source.ConnectionStringBuilder.SearchPath)) source.ConnectionStringBuilder.SearchPath = "marionette";
+await using var database = source.Build();
+var options = new GatewayOptions { MasterKey = MasterKey.LoadOrCreate(Setting("data-dir") ?? ".", Setting("master-key")) };
+
+builder.Services.AddSingleton(database);
+builder.AddMarionetteClusterClient(database, Setting("cluster-id") ?? "marionette");
+builder.Services.AddMarionetteGateway(options);
+builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.ListenForMarionette(
+    IPAddress.Parse(Setting("listen") ?? "127.0.0.1"), int.Parse(Setting("api-port") ?? "8080"), int.Parse(Setting("grpc-port") ?? "9090")));
+
+var app = builder.Build();
+app.MapMarionetteGateway();
+await app.RunAsync();
+return 0;

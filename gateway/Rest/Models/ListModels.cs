@@ -1,0 +1,35 @@
+namespace Marionette.Gateway.Rest.Models;
+
+/// <summary>A page of a list.</summary>
+/// <param name="Items">Newest first unless the route says otherwise.</param>
+/// <param name="HasMore">There is another page.</param>
+/// <param name="NextCursor">Pass it as <c>cursor</c>.</param>
+/// <param name="TotalCount">Of all that match, not of the page.</param>
+internal sealed record ListModel<T>(IReadOnlyList<T> Items, bool HasMore, string? NextCursor, long? TotalCount);
+
+/// <summary>An agent kind.</summary>
+internal sealed record AgentModel(string Name, string Description, IReadOnlyList<string> Features);
+
+/// <summary>The agent kinds.</summary>
+internal sealed record AgentListModel(IReadOnlyList<AgentModel> Items);
+
+/// <summary>A word on what goes on.</summary>
+internal sealed record StatusModel(string Status);
+
+/// <summary>One line of output as the original's clients read it.</summary>
+internal sealed class LogModel
+{
+    public required string Id { get; init; }
+    public required string SessionId { get; init; }
+    public required string TaskId { get; init; }
+    public required string RunId { get; init; }
+    public required string RunnerId { get; init; }
+    [OneOf("stdout", "stderr", "system")]
+    public required string Stream { get; init; }
+    [OneOf("debug", "info", "warn", "error")]
+    public required string Level { get; init; }
+    public required string Content { get; init; }
+    public required long Sequence { get; init; }
+    public required IReadOnlyDictionary<string, string> Metadata { get; init; }
+    public required DateTime CreatedAt { get; init; }
+}

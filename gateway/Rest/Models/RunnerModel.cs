@@ -1,0 +1,53 @@
+using System.Collections.Immutable;
+using Marionette.Runners;
+
+namespace Marionette.Gateway.Rest.Models;
+
+/// <summary>An execution environment as clients see it.</summary>
+internal sealed class RunnerModel
+{
+    public required string Id { get; init; }
+    public required string Name { get; init; }
+    public required string Hostname { get; init; }
+    [OneOf("provisioning", "started", "online", "offline", "released", "lost")]
+    public required string Status { get; init; }
+    public string? Reason { get; init; }
+    public required string Provider { get; init; }
+    public string? SessionId { get; init; }
+    public required long Epoch { get; init; }
+    /// <summary>A runner serves one session and is never handed on; one that was lost is not to be trusted.</summary>
+    public required bool Tainted { get; init; }
+    public required string SandboxMode { get; init; }
+    public required ImmutableArray<string> SandboxTypes { get; init; }
+    public required ImmutableArray<string> Capabilities { get; init; }
+    public required ImmutableDictionary<string, string> Labels { get; init; }
+    public required ImmutableDictionary<string, string> Annotations { get; init; }
+    public string? AgentVersion { get; init; }
+    public required ImmutableDictionary<string, long> StartPhasesMs { get; init; }
+    public DateTime? LastSeenAt { get; init; }
+    public required DateTime CreatedAt { get; init; }
+    public required DateTime UpdatedAt { get; init; }
+
+    public static RunnerModel Of(RunnerView view) => new()
+    {
+        Id = view.Id,
+        Name = view.Name ?? "",
+        Hostname = view.Hostname ?? "",
+        Status = EnumText<RunnerStatus>.Of(view.Status),
+        Reason = Shown.OrNull(view.Reason),
+        Provider = view.Provider ?? "",
+        SessionId = view.SessionId,
+        Epoch = view.Epoch,
+        Tainted = view.Status == RunnerStatus.Lost,
+        SandboxMode = view.SandboxMode ?? "none",
+        SandboxTypes = [view.SandboxMode ?? "none"],
+        Capabilities = AgentCatalog.Names,
+        Labels = Shown.NoAnnotations,
+        Annotations = Shown.NoAnnotations,
+        AgentVersion = view.AgentVersion,
+        StartPhasesMs = Shown.OrEmpty(view.StartPhasesMs),
+        LastSeenAt = view.LastSeenAt?.UtcDateTime,
+        CreatedAt = view.CreatedAt.UtcDateTime,
+        UpdatedAt = view.UpdatedAt.UtcDateTime,
+    };
+}

@@ -1,0 +1,85 @@
+using System.Collections.Immutable;
+using Marionette.Sessions;
+using Marionette.Tasks;
+
+namespace Marionette.Gateway.Rest.Models;
+
+/// <summary>A session as clients see it.</summary>
+internal sealed class SessionModel
+{
+    public required string Id { get; init; }
+    public string? Name { get; init; }
+    [OneOf("pending", "active", "suspended", "resuming", "terminated", "failed")]
+    public required string Status { get; init; }
+    public required string Phase { get; init; }
+    public string? Reason { get; init; }
+    public required string Agent { get; init; }
+    public string? AgentVersion { get; init; }
+    public string? AgentConfigId { get; init; }
+    public string? Model { get; init; }
+    public string? BaseUrl { get; init; }
+    public required bool IsByok { get; init; }
+    public required ImmutableArray<string> EnvNames { get; init; }
+    public string? RunnerId { get; init; }
+    public string? PreviousRunnerId { get; init; }
+    public required long Epoch { get; init; }
+    public required string WorkspaceId { get; init; }
+    public string? ProfileId { get; init; }
+    public required string NetworkPolicy { get; init; }
+    public required ImmutableArray<string> AllowedHosts { get; init; }
+    public required string LifecycleMode { get; init; }
+    public int? IdleTimeoutSeconds { get; init; }
+    public required string PermissionMode { get; init; }
+    public required ImmutableDictionary<string, string> Labels { get; init; }
+    public required ImmutableDictionary<string, string> Annotations { get; init; }
+    public string? ConversationId { get; init; }
+    public required long LastSeq { get; init; }
+    public string? CurrentTaskId { get; init; }
+    public required int QueuedTasks { get; init; }
+    public required Usage Usage { get; init; }
+    public IReadOnlyList<string>? Command { get; init; }
+    public DateTime? LastActivityAt { get; init; }
+    public DateTime? SuspendedAt { get; init; }
+    public DateTime? ResumedAt { get; init; }
+    public required DateTime CreatedAt { get; init; }
+    public required DateTime UpdatedAt { get; init; }
+
+    public static SessionModel Of(SessionView view) => new()
+    {
+        Id = view.Id,
+        Name = view.Name,
+        Status = EnumText<SessionStatus>.Of(view.Status),
+        Phase = view.Phase,
+        Reason = Shown.OrNull(view.Reason),
+        Agent = view.Agent,
+        AgentVersion = view.AgentVersion,
+        AgentConfigId = view.AgentConfigId,
+        Model = view.Model,
+        BaseUrl = view.BaseUrl,
+        IsByok = view.IsByok,
+        EnvNames = Shown.OrEmpty(view.EnvNames),
+        RunnerId = view.RunnerId,
+        PreviousRunnerId = view.PreviousRunnerId,
+        Epoch = view.Epoch,
+        WorkspaceId = view.WorkspaceId,
+        ProfileId = view.ProfileId,
+        NetworkPolicy = view.NetworkPolicy,
+        AllowedHosts = Shown.OrEmpty(view.AllowedHosts),
+        LifecycleMode = view.LifecycleMode,
+        IdleTimeoutSeconds = view.IdleTimeoutSeconds,
+        PermissionMode = view.PermissionMode,
+        Labels = Shown.OrEmpty(view.Labels),
+        Annotations = Shown.NoAnnotations,
+        ConversationId = view.ConversationId,
+        LastSeq = view.LastSeq,
+        CurrentTaskId = view.CurrentTaskId,
+        QueuedTasks = view.QueuedTasks,
+        Usage = view.Usage ?? Usage.None,
+        Command = view.Command.IsDefaultOrEmpty ? null : view.Command,
+        LastActivityAt = view.LastActivityAt?.UtcDateTime,
+        SuspendedAt = view.SuspendedAt?.UtcDateTime,
+        ResumedAt = view.ResumedAt?.UtcDateTime,
+        CreatedAt = view.CreatedAt.UtcDateTime,
+        UpdatedAt = view.UpdatedAt.UtcDateTime,
+    };
+}

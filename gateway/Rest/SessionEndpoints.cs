@@ -1,0 +1,95 @@
+using Marionette.Gateway.Auth;
+using Marionette.Gateway.Json;
+using Marionette.Gateway.Rest.Models;
+using Marionette.Gateway.Secrets;
+using Marionette.Sessions;
+
+namespace Marionette.Gateway.Rest;
+
+internal static class SessionEndpoints
+{
+    private const string Read = "sessions:read", Write = "sessions:write";
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/api/v1/sessions", CreateAsync).Api(Write, "CreateSession", "Create a session", 409, 413)
+            .Accepts<CreateSessionModel>("application/json").Produces<SessionModel>(201);
+        routes.MapGet("/api/v1/sessions", ListAsync).Api(Read, "ListSessions", "Sessions, newest first").Produces<ListModel<SessionModel>>()
+            .Paged().Query("status", "pending, active, suspended, resuming, terminated, failed", true).Query("agent", "Agent kind", true)
+            .Query("lifecycle_mode", "on_demand, persistent", true).Query("labels[key]", "Sessions that have this label", true);
+        routes.MapGet("/api/v1/sessions/{id}", GetAsync).Api(Read, "GetSession", "A session", 404).Produces<SessionModel>();
+        routes.MapDelete("/api/v1/sessions/{id}", TerminateAsync).Api(Write, "TerminateSession", "End a session: its tasks are canceled", 404).Produces(204);
+        routes.MapPost("/api/v1/sessions/{id}/suspend", SuspendAsync).Api(Write, "SuspendSession", "Release the runner, keep everything else", 404, 409)
+            .Produces(204);
+        routes.MapPost("/api/v1/sessions/{id}/resume", ResumeAsync).Api(Write, "ResumeSession", "Get a new runner", 404, 409).Produces(204);
+        routes.MapGet("/api/v1/agents", ListAgents).Api(Read, "ListAgents", "The agent kinds").Produces<AgentListModel>();
+    }
+
+    private static async Task<IResult> CreateAsync(HttpContext http, Api api, SecretSealer sealer)
+    {
+        var caller = AuthMiddleware.CallerOf(http);
+        var body = await api.ReadBodyAsync(http);
+        var model = RequestBody.Parse(body, GatewayJsonContext.Default.CreateSessionModel);
+        // Checked before the key is bound: a request that is refused here can be mended under the same key.
+        var fresh = api.NewId(EntityId.Session);
+        var command = SessionRules.Check(model, caller.Tenant, fresh, sealer);
+        var reservation = await api.ReserveAsync(http, caller, body, fresh);
+        if (reservation.IsRepeat) command = SessionRules.Check(model, caller.Tenant, reservation.ResultId, sealer);
+        var session = api.Grain<ISessionGrain>(caller, EntityId.Session, reservation.ResultId);
+        var view = await api.CallAsync(token => session.CreateAsync(command, token), http.RequestAborted);
+        http.Response.Headers.Location = $"/api/v1/sessions/{view.Id}";
+        return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Default.SessionModel, StatusCodes.Status201Created);
+    }
+
+    private static async Task<IResult> GetAsync(string id, HttpContext http, Api api)
+    {
+        var session = api.Grain<ISessionGrain>(AuthMiddleware.CallerOf(http), EntityId.Session, id);
+        var view = await api.CallAsync(token => session.GetAsync(token).AsTask(), http.RequestAborted);
+        return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Default.SessionModel);
+    }
+
+    private static async Task<IResult> ListAsync(HttpContext http, StateReader rows)
+    {
+        var query = new ListQuery(http.Request);
+        var filter = new StateFilter("session", AuthMiddleware.CallerOf(http).Tenant, query.Limit(), query.Cursor(EntityId.Session))
+        {
+            Status = query.Many("status", EnumText<SessionStatus>.Filters),
+            Labels = query.Labels(),
+            Members = [("agent", query.Many("agent")), ("lifecycle_mode", query.Many("lifecycle_mode"))],
+        };
+        query.Errors.ThrowIfAny();
+        var page = await rows.ListAsync(filter, StateJsonContext.Default.SessionView, http.RequestAborted);
+        var list = page.ToList(SessionModel.Of, session => session.Id);
+        return Api.Ok(list, GatewayJsonContext.Default.SessionList);
+    }
+
+    private static async Task<IResult> TerminateAsync(string id, HttpContext http, Api api)
+    {
+        var caller = AuthMiddleware.CallerOf(http);
+        var session = api.Grain<ISessionGrain>(caller, EntityId.Session, id);
+        await api.CallAsync(token => session.TerminateAsync($"terminated by {caller.Actor}", token), http.RequestAborted);
+        return TypedResults.NoContent();
+    }
+
+    private static Task<IResult> SuspendAsync(string id, HttpContext http, Api api) =>
+        CommandAsync(id, http, api, static (session, reason, token) => session.SuspendAsync(reason, token), "suspended");
+
+    private static Task<IResult> ResumeAsync(string id, HttpContext http, Api api) =>
+        CommandAsync(id, http, api, static (session, reason, token) => session.ResumeAsync(reason, token), "resumed");
+
+    private static async Task<IResult> CommandAsync(
+        string id, HttpContext http, Api api, Func<ISessionGrain, string, CancellationToken, Task<SessionView>> command, string verb)
+    {
+        var caller = AuthMiddleware.CallerOf(http);
+        var session = api.Grain<ISessionGrain>(caller, EntityId.Session, id);
+        var body = await api.ReadBodyAsync(http);
+        var reason = ReasonRules.Check(body) ?? $"{verb} by {caller.Actor}";
+        var reservation = await api.ReserveAsync(http, caller, body, id);
+        if (reservation.IsDone) return TypedResults.NoContent();
+        await api.CallAsync(token => command(session, reason, token), http.RequestAborted);
+        await api.CompleteAsync(caller, reservation);
+        return TypedResults.NoContent();
+    }
+
+    private static IResult ListAgents() => Api.Ok(new AgentListModel(AgentCatalog.All), GatewayJsonContext.Default.AgentListModel);
+}

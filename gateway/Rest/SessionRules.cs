@@ -1,0 +1,134 @@
+using System.Collections.Immutable;
+using Marionette.Gateway.Rest.Models;
+using Marionette.Gateway.Secrets;
+using Marionette.Sessions;
+
+namespace Marionette.Gateway.Rest;
+
+/// <summary>What a new session may ask for. Everything is checked before anything is done.</summary>
+internal static class SessionRules
+{
+    private const int MaxEnv = 100, MaxEnvValue = 32 * 1024, MaxEnvTotal = 256 * 1024, MaxCommandTotal = 16 * 1024, MaxHosts = 100;
+    private const int SevenDays = 7 * 24 * 3600, ThirtyDays = 30 * 24 * 3600;
+
+    /// <exception cref="MarionetteException">Invalid, with every wrong field.</exception>
+    public static CreateSession Check(CreateSessionModel body, string tenant, string sessionId, SecretSealer sealer)
+    {
+        var errors = new FieldErrors();
+        var agent = body.Agent ?? "";
+        if (!AgentCatalog.Names.Contains(agent)) errors.Add("agent", $"must be one of {string.Join(", ", AgentCatalog.Names)}");
+        var command = Command(errors, body.Command, agent);
+        var env = Env(errors, body.Env);
+        CheckApiKey(errors, body.ApiKey);
+        var policy = errors.Choice("network_policy", body.NetworkPolicy, "open", "open", "allow_list", "deny");
+        var created = new CreateSession(
+            Name: errors.Text("name", body.Name, 200),
+            Agent: agent,
+            Model: NotEmpty(errors, "model", errors.Text("model", body.Model, 200)),
+            BaseUrl: BaseUrl(errors, body.BaseUrl),
+            Secrets: null,
+            EnvNames: [.. env.Keys.Order(StringComparer.Ordinal)],
+            WorkspaceId: errors.Id("workspace_id", body.WorkspaceId, EntityId.Workspace),
+            ProfileId: Reference(errors, "profile_id", body.ProfileId),
+            AgentConfigId: Reference(errors, "agent_config_id", body.AgentConfigId),
+            LifecycleMode: errors.Choice("lifecycle_mode", body.LifecycleMode, "on_demand", "on_demand", "persistent"),
+            IdleTimeoutSeconds: body.IdleTimeoutSeconds is { } idle ? errors.Number("idle_timeout_seconds", idle, 1, ThirtyDays, idle) : null,
+            NetworkPolicy: policy,
+            AllowedHosts: Hosts(errors, body.AllowedHosts, policy),
+            Labels: errors.Labels("labels", body.Labels),
+            PermissionMode: errors.Choice("permission_mode", body.PermissionMode, "default", "default", "acceptEdits", "plan", "bypassPermissions"),
+            PermissionTimeoutSeconds: errors.Number("permission_timeout_seconds", body.PermissionTimeoutSeconds, 1, SevenDays, 1800),
+            IncludeRaw: body.IncludeRaw ?? false,
+            Command: command);
+        errors.ThrowIfAny();
+        if (body.ApiKey is null && env.IsEmpty) return created;
+        return created with { Secrets = sealer.Seal(tenant, sessionId, new SessionSecrets(body.ApiKey, env)) };
+    }
+
+    private static ImmutableArray<string> Command(FieldErrors errors, List<string?>? argv, string agent)
+    {
+        if (agent != AgentCatalog.Command)
+        {
+            if (argv is not null) errors.Add("command", "goes with agent \"command\" only");
+            return [];
+        }
+        if (argv is null or [] || argv[0] is null or "") errors.Add("command", "must be a program and its arguments");
+        else if (argv.Count > 100) errors.Add("command", "must have at most 100 elements");
+        else if (argv.Any(part => part is null || part.Contains('\0'))) errors.Add("command", "must hold text without U+0000");
+        else if (argv.Sum(part => FieldErrors.Utf8Length(part!)) > MaxCommandTotal) errors.Add("command", $"must have at most {MaxCommandTotal} bytes in all");
+        else return [.. argv!];
+        return [];
+    }
+
+    private static ImmutableDictionary<string, string> Env(FieldErrors errors, Dictionary<string, string?>? env)
+    {
+        var result = ImmutableDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        if (env is null) return result.ToImmutable();
+        if (env.Count > MaxEnv) errors.Add("env", $"must have at most {MaxEnv} entries");
+        var total = 0;
+        foreach (var (name, value) in env)
+        {
+            // Values never come back in an answer, not even in one that refuses them.
+            if (!IsEnvName(name)) errors.Add("env", "names must match [A-Za-z_][A-Za-z0-9_]* and have at most 128 characters");
+            else if (name is "HOME" or "PATH" || name.StartsWith("MARIONETTE_", StringComparison.Ordinal)) errors.Add($"env.{name}", "is set by the runner and cannot be given");
+            else if (value is null || value.Contains('\0')) errors.Add($"env.{name}", "must be text without U+0000");
+            else if (FieldErrors.Utf8Length(value) is var bytes && (total += bytes) > MaxEnvTotal) errors.Add("env", $"must have at most {MaxEnvTotal} bytes in all");
+            else if (bytes > MaxEnvValue) errors.Add($"env.{name}", $"must have at most {MaxEnvValue} bytes");
+            else result[name] = value;
+        }
+        return result.ToImmutable();
+    }
+
+    private static bool IsEnvName(string name)
+    {
+        if (name.Length is 0 or > 128 || !(char.IsAsciiLetter(name[0]) || name[0] == '_')) return false;
+        foreach (var c in name) if (!char.IsAsciiLetterOrDigit(c) && c != '_') return false;
+        return true;
+    }
+
+    private static void CheckApiKey(FieldErrors errors, string? key)
+    {
+        if (key is null) return;
+        if (key.Length is 0 or > 4096) errors.Add("api_key", "must have 1 to 4096 characters");
+        else foreach (var c in key) if (c is <= ' ' or > '~') { errors.Add("api_key", "must be printable ASCII without blanks"); return; }
+    }
+
+    private static string? BaseUrl(FieldErrors errors, string? url)
+    {
+        if (url is null) return null;
+        if (url.Length > 2000 || !Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.Host.Length == 0)
+            errors.Add("base_url", "must be an absolute http or https address");
+        else if (uri.UserInfo.Length > 0 || url.Contains('@')) errors.Add("base_url", "must not hold a user or a password");
+        else if (url.Any(c => c is <= ' ' or > '~')) errors.Add("base_url", "must be printable ASCII without blanks");
+        return url;
+    }
+
+    private static ImmutableArray<string> Hosts(FieldErrors errors, List<string?>? hosts, string policy)
+    {
+        if (hosts is null or []) return [];
+        if (policy != "allow_list") errors.Add("allowed_hosts", "goes with network_policy \"allow_list\" only");
+        if (hosts.Count > MaxHosts) errors.Add("allowed_hosts", $"must have at most {MaxHosts} entries");
+        for (var i = 0; i < hosts.Count; i++)
+            if (!IsHost(hosts[i])) errors.Add($"allowed_hosts[{i}]", "must be a host name, *.domain, or an address");
+        return [.. hosts.Where(host => host is not null)!];
+    }
+
+    private static bool IsHost(string? host)
+    {
+        if (host is null or { Length: 0 or > 253 }) return false;
+        var name = host.StartsWith("*.", StringComparison.Ordinal) ? host[2..] : host;
+        return name.All(char.IsAscii) && Uri.CheckHostName(name) != UriHostNameType.Unknown;
+    }
+
+    private static string? Reference(FieldErrors errors, string field, string? id)
+    {
+        if (id is not null && (id.Length is 0 or > 64 || !id.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-'))) errors.Add(field, "must be an id");
+        return id;
+    }
+
+    private static string? NotEmpty(FieldErrors errors, string field, string? text)
+    {
+        if (text is "") errors.Add(field, "must not be empty");
+        return text;
+    }
+}
