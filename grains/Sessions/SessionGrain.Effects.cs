@@ -17,6 +17,8 @@ internal sealed partial class SessionGrain
 
     private IGrainTimer? _deadline;
     private bool _reminded;
+    private int _effectsUnderWay;
+    private bool _leaving;
 
     public Task ReceiveReminder(string reminderName, TickStatus status)
     {
@@ -49,7 +51,8 @@ internal sealed partial class SessionGrain
         if (before.View.Status != after.Status) Log.StatusChanged(logger, _tenant, _id, before.View.Status, after.Status, after.Reason);
         Remind();
         SendCommands();
-        if (after.RunnerId is null && before.View.RunnerId is not null && _listeners.Count == 0) DeactivateOnIdle();
+        _leaving = after.RunnerId is null && before.View.RunnerId is not null && _listeners.Count == 0;
+        LeaveWhenDone();
     }
 
     /// <summary>After an activation nobody knows which effects ran: all that the state still implies run again.</summary>
@@ -121,6 +124,7 @@ internal sealed partial class SessionGrain
     /// <summary>Lets an effect run on this grain's scheduler without the turn waiting for it. A failure is logged; recovery tries again.</summary>
     private async void Forget(Task effect, string name)
     {
+        _effectsUnderWay++;
         try
         {
             await effect;
@@ -129,6 +133,15 @@ internal sealed partial class SessionGrain
         {
             Log.EffectFailed(logger, e, name, _tenant, _id);
         }
+
+        _effectsUnderWay--;
+        LeaveWhenDone();
+    }
+
+    /// <summary>A session without a runner needs no memory; its last effects still need this activation.</summary>
+    private void LeaveWhenDone()
+    {
+        if (_leaving && _effectsUnderWay == 0 && _state.View.RunnerId is null) DeactivateOnIdle();
     }
 
     private static partial class Log

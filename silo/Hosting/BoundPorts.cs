@@ -20,7 +20,7 @@ internal sealed class BoundPorts(SiloSettings settings)
     /// <summary>Reads what the server bound, in the order in which it was told to listen.</summary>
     public void Learn(IServer server)
     {
-        var ports = server.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Select(a => new Uri(a).Port).ToArray();
+        var ports = server.Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => new Uri(a).Port).ToArray();
         if (settings.HasGateway) (_api, _grpc, Admin) = (ports[0], ports[1], ports[2]);
         else Admin = ports[0];
     }

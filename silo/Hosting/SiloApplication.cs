@@ -20,7 +20,7 @@ internal static class SiloApplication
         var ports = new BoundPorts(settings);
         var services = builder.Services;
         services.AddSingleton(ports).AddSingleton(source).AddSingleton(TimeProvider.System);
-        services.AddOptions<SessionOptions>();
+        services.AddOptions<Sessions.SessionOptions>();
         // Before Orleans, so that it stops after it: a grain's last append still finds its committer.
         services.AddMarionetteGrains();
         services.AddHostedService<PartitionMaintenance>();
