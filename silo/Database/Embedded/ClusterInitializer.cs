@@ -23,13 +23,15 @@ internal sealed partial class ClusterInitializer(
             DeleteTree(rest);
         }
 
+        var copy = Path.Combine(layout.ConfigurationDirectory, "password.initdb");
+        File.Delete(copy); // left over if the process was killed at the wrong moment
         if (Directory.Exists(layout.DataDirectory)) return await ReadPasswordAsync(cancellationToken);
 
         var password = await MakePasswordAsync(cancellationToken);
         var staging = Path.Combine(
             layout.ClusterDirectory, Unfinished + RandomNumberGenerator.GetHexString(8, lowercase: true));
         // initdb runs as the server's user, to whom our password file is closed: it gets a copy for the moment.
-        var copy = await MakePasswordCopyAsync(password, cancellationToken);
+        await GiveToServerAsync(copy, password, cancellationToken);
         try
         {
             var made = await run.RunAsServerAsync(
@@ -131,17 +133,12 @@ internal sealed partial class ClusterInitializer(
         return password;
     }
 
-    private async Task<string> MakePasswordCopyAsync(string password, CancellationToken cancellationToken)
+    private async Task GiveToServerAsync(string file, string text, CancellationToken cancellationToken)
     {
-        var copy = Path.Combine(layout.ConfigurationDirectory, "password.initdb");
-        await WritePrivateAsync(copy, password, cancellationToken);
-        if (server is not null)
-        {
-            var given = await CommandRunner.RunAsync("chown", [server.UserId, copy], cancellationToken);
-            if (given.ExitCode != 0) throw new EmbeddedPostgresException($"Cannot chown {copy}: {given.Said}");
-        }
-
-        return copy;
+        await WritePrivateAsync(file, text, cancellationToken);
+        if (server is null) return;
+        var given = await CommandRunner.RunAsync("chown", [server.UserId, file], cancellationToken);
+        if (given.ExitCode != 0) throw new EmbeddedPostgresException($"Cannot chown {file}: {given.Said}");
     }
 
     private static async Task WritePrivateAsync(string file, string text, CancellationToken cancellationToken)

@@ -115,6 +115,10 @@ internal sealed partial class Postmaster(
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(200), clock, cancellationToken);
             }
+            catch (PostgresException)
+            {
+                return true; // too many connections, say: a server that refuses is one that runs
+            }
             catch (NpgsqlException)
             {
                 return false;

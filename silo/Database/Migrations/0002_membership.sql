@@ -108,11 +108,11 @@ $sql$),
 delete from marionette.membership_version where cluster = @DeploymentId
 $sql$),
 
--- Everything that is not active and silent since the given time: dead silos, and silos killed while they joined.
--- changed_at keeps a silo that was declared dead a moment ago, however old its last heartbeat: should it wake up
--- from a long sleep, it must still find the row that tells it so.
+-- Dead and silent since the given time. (A silo killed while it joined is declared dead first, by its neighbours.)
+-- changed_at keeps one that was declared dead a moment ago, however old its last heartbeat: should it wake up from
+-- a long sleep, it must still find the row that tells it so.
 ('CleanupDefunctSiloEntriesKey', $sql$
 delete from marionette.membership
- where cluster = @DeploymentId and status <> 3
+ where cluster = @DeploymentId and status = 6
    and i_am_alive < @IAmAliveTime and start_time < @IAmAliveTime and changed_at < @IAmAliveTime
 $sql$);

@@ -53,8 +53,9 @@ $function$;
 -- Makes the partitions of `months` months from the one `from_month` lies in (UTC) and returns the new ones.
 -- Safe to call at any time, from anywhere, twice. Rows that already went to the default partition are moved.
 -- Attaching needs the default partition for itself for a moment, so callers set a lock_timeout and try again.
+-- Runs with its owner's rights: the role that silos use need not own the tables.
 create function marionette.ensure_session_partitions(from_month date, months integer) returns setof text
-    language plpgsql as $function$
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $function$
 declare
     first_day date;
     name text;

@@ -12,7 +12,7 @@ namespace Marionette.Silo.Database;
 public sealed partial record Migration(int Version, string Name, string Sql)
 {
     /// <summary>SHA-256 of the text with Unix line ends, lower-case hex: a checkout on another system is no change.</summary>
-    public string Checksum { get; } =
+    public string Checksum =>
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Sql.ReplaceLineEndings("\n"))));
 
     /// <summary>The migrations that this build carries, in order.</summary>
