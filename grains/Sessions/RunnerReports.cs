@@ -11,7 +11,7 @@ internal sealed record RunFinishedReport(
     string? Outcome, string? Result, RunError? Error, ExitInfo? Exit, UsageData? Usage, decimal? CostUsd, long? DurationMs, int? Turns,
     string? ConversationId);
 
-internal sealed record PermissionReport(string? RequestId, string? Tool, JsonElement? Input, string? Description, string? Context);
+internal sealed record PermissionReport(string? RequestId, string? Tool, JsonElement? Input, string? Description, JsonElement? Context);
 
 internal sealed record PermissionNotice(string? RequestId, string? Reason);
 

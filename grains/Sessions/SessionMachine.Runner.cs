@@ -179,7 +179,7 @@ internal static partial class SessionMachine
         scribe.Write(
             new PermissionRequested(
                 permissionId, report.RequestId, report.Tool, input.ValueKind == JsonValueKind.Undefined ? EmptyObject : input, action,
-                report.Description, RiskOf(report.Tool), report.Context,
+                report.Description, RiskOf(report.Tool), TextOf(report.Context),
                 scribe.Now + TimeSpan.FromSeconds(scribe.State.PermissionTimeoutSeconds)),
             task.View.Id, runId, source);
     }
@@ -212,6 +212,11 @@ internal static partial class SessionMachine
             Assign(scribe, "The runner stopped.", ids.Runner, provider);
         }
     }
+
+    /// <summary>Text as it is; anything else as the JSON that it came as.</summary>
+    private static string? TextOf(JsonElement? value) =>
+        value is not { ValueKind: not (JsonValueKind.Null or JsonValueKind.Undefined) } some ? null
+        : some.ValueKind == JsonValueKind.String ? some.GetString() : some.GetRawText();
 
     /// <summary>By the tool's name alone; rules that look at the input are policies.</summary>
     private static string RiskOf(string tool) => tool switch
