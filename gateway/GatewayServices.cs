@@ -1,4 +1,5 @@
 using Marionette.Gateway.Auth;
+using Marionette.Gateway.Grpc;
 using Marionette.Gateway.Health;
 using Marionette.Gateway.Hosting;
 using Marionette.Gateway.Idempotency;
@@ -36,6 +37,7 @@ public static class GatewayServices
         services.AddSingleton<StreamResponse>();
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, GatewayJsonContext.Default));
         services.AddRouting();
+        services.AddRunnerGrpc();
         return services;
     }
 
@@ -52,5 +54,6 @@ public static class GatewayServices
         KeyEndpoints.Map(app);
         EventEndpoints.Map(app);
         HealthEndpoints.Map(app);
+        app.MapRunnerGrpc();
     }
 }

@@ -1,4 +1,5 @@
 using Marionette.Gateway;
+using Marionette.Gateway.Hosting;
 using Marionette.Gateway.Secrets;
 using Marionette.Providers;
 using Marionette.Providers.Processes;
@@ -45,7 +46,7 @@ internal static class SiloApplication
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            if (settings.HasGateway) kestrel.ListenMarionetteGateway(settings.Bind, settings.ApiPort, settings.GrpcPort);
+            if (settings.HasGateway) kestrel.ListenForMarionette(settings.Bind, settings.ApiPort, settings.GrpcPort);
             kestrel.Listen(settings.Bind, settings.AdminPort);
         });
 
