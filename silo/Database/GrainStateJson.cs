@@ -8,10 +8,14 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Marionette.Silo.Database;
 
-/// <summary>The JSON that grain state is stored as: snake_case names and enum values, UTC times that sort as text.</summary>
+/// <summary>
+/// The JSON that grain state is stored as: snake_case names and enum values, UTC times that sort as text.
+/// </summary>
 internal static class GrainStateJson
 {
-    /// <summary>Builds the options. The stored format is a contract: change it only with a migration of the rows.</summary>
+    /// <summary>
+    /// Builds the options. The stored format is a contract: change it only with a migration of the rows.
+    /// </summary>
     /// <param name="resolver">Source-generated type information; null: reflection.</param>
     public static JsonSerializerOptions CreateOptions(IJsonTypeInfoResolver? resolver = null)
     {

@@ -2,7 +2,9 @@ using Npgsql;
 
 namespace Marionette.Silo.Database;
 
-/// <summary>Makes the one pool of database connections that a process shares between Orleans' providers and our own code.</summary>
+/// <summary>
+/// Makes the one pool of database connections that a process shares between Orleans' providers and our own code.
+/// </summary>
 public static class MarionetteDataSource
 {
     /// <summary>The schema that holds all tables; unqualified names resolve to it.</summary>

@@ -19,11 +19,15 @@ public static class TestFolder
     /// <summary>A new, empty folder.</summary>
     public static string Create() => CreateIn(DiskRoot.Value);
 
-    /// <summary>A new, empty folder in memory where the machine has plenty, for data that many tests share and none crashes.</summary>
+    /// <summary>
+    /// A new, empty folder in memory where the machine has plenty, for data that many tests share and none crashes.
+    /// </summary>
     public static string CreateFast() => CreateIn(
         Directory.Exists(Memory) && new DriveInfo(Memory).AvailableFreeSpace > EnoughMemory ? MemoryRoot.Value : DiskRoot.Value);
 
-    /// <summary>Deletes a folder and what is in it; a server that still shuts down may be writing, hence the patience.</summary>
+    /// <summary>
+    /// Deletes a folder and what is in it; a server that still shuts down may be writing, hence the patience.
+    /// </summary>
     public static void Delete(string folder)
     {
         for (var attempt = 1; Directory.Exists(folder); attempt++)

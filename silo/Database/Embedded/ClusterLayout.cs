@@ -4,7 +4,8 @@ using System.Text;
 namespace Marionette.Silo.Database.Embedded;
 
 /// <summary>Where everything of one embedded server lies.</summary>
-/// <param name="Root">Ours: holds the password, the lock and the configuration. Others may pass through, not list.</param>
+/// <param name="Root">Ours: holds the password, the lock and the configuration. Others may pass through, not
+/// list.</param>
 /// <param name="SocketDirectory">The server's: mode 0700, short enough for a socket's address.</param>
 internal sealed record ClusterLayout(string Root, string SocketDirectory)
 {
@@ -20,7 +21,9 @@ internal sealed record ClusterLayout(string Root, string SocketDirectory)
     /// <summary>PostgreSQL's data directory. It exists as soon as initdb has finished, and not before.</summary>
     public string DataDirectory => Path.Combine(ClusterDirectory, "data");
 
-    /// <summary>Begins the title of every process of this server, for us and for people who look at the process list.</summary>
+    /// <summary>
+    /// Begins the title of every process of this server, for us and for people who look at the process list.
+    /// </summary>
     public string ClusterName => "marionette-" + ShortName(Root);
 
     public string LogDirectory => Path.Combine(Root, "log");
@@ -48,7 +51,9 @@ internal sealed record ClusterLayout(string Root, string SocketDirectory)
     public static string ShortName(string folder) =>
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFullPath(folder))))[..12];
 
-    /// <summary>Whether the socket's address fits the kernel's 107 bytes, with room for PostgreSQL's lock file.</summary>
+    /// <summary>
+    /// Whether the socket's address fits the kernel's 107 bytes, with room for PostgreSQL's lock file.
+    /// </summary>
     public static bool FitsSocketAddress(string directory) => Encoding.UTF8.GetByteCount(SocketPath(directory)) <= 100;
 
     private static string SocketPath(string directory) => Path.Combine(directory, $".s.PGSQL.{Port}");

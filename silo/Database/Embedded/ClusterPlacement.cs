@@ -58,7 +58,9 @@ internal sealed partial class ClusterPlacement(
         return await ElsewhereAsync(data, pointer, cancellationToken);
     }
 
-    /// <summary>Whether the server's user reaches the folder, after opening the data folder, which is ours, for passing.</summary>
+    /// <summary>
+    /// Whether the server's user reaches the folder, after opening the data folder, which is ours, for passing.
+    /// </summary>
     private async Task<bool> ReachableAsync(string data, string inside, CancellationToken cancellationToken)
     {
         if (await PassesAsync(inside, cancellationToken)) return true;

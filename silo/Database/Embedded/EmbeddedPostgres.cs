@@ -99,7 +99,9 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         stopping.Dispose();
     }
 
-    /// <summary>Looks after the server until disposal, and starts it again when it has ended for whatever reason.</summary>
+    /// <summary>
+    /// Looks after the server until disposal, and starts it again when it has ended for whatever reason.
+    /// </summary>
     private async Task SuperviseAsync()
     {
         var lastCleanup = clock.GetTimestamp();

@@ -3,10 +3,14 @@ namespace Marionette.Silo.Database.Embedded;
 /// <summary>How the PostgreSQL server of this process is set up.</summary>
 public sealed class EmbeddedPostgresOptions
 {
-    /// <summary>The process' data folder; made if it is not there. The server lives in its <c>postgres</c> subfolder.</summary>
+    /// <summary>
+    /// The process' data folder; made if it is not there. The server lives in its <c>postgres</c> subfolder.
+    /// </summary>
     public required string DataDirectory { get; init; }
 
-    /// <summary>Folder of <c>initdb</c>, <c>pg_ctl</c> and <c>postgres</c>; null: searched for on this machine.</summary>
+    /// <summary>
+    /// Folder of <c>initdb</c>, <c>pg_ctl</c> and <c>postgres</c>; null: searched for on this machine.
+    /// </summary>
     public string? BinDirectory { get; init; }
 
     /// <summary>

@@ -14,7 +14,9 @@ internal sealed partial record PostgresBinaries(string Directory, int MajorVersi
 
     public string PgCtl => Path.Combine(Directory, "pg_ctl");
 
-    /// <summary>Finds the newest installation, or the one of the major version that an existing cluster needs.</summary>
+    /// <summary>
+    /// Finds the newest installation, or the one of the major version that an existing cluster needs.
+    /// </summary>
     /// <exception cref="EmbeddedPostgresException">There is none that fits.</exception>
     public static async Task<PostgresBinaries> FindAsync(
         string? given, int? needed, CancellationToken cancellationToken)

@@ -15,9 +15,11 @@ internal sealed partial class Postmaster(
     private const int KeptLogFiles = 5;
 
     /// <summary>
-    /// Takes over the server that an earlier process of ours left running, or starts one; returns its pid when it answers.
+    /// Takes over the server that an earlier process of ours left running, or starts one; returns its pid when it
+    /// answers.
     /// </summary>
-    /// <exception cref="EmbeddedPostgresException">It does not come up; the message has what PostgreSQL said last.</exception>
+    /// <exception cref="EmbeddedPostgresException">It does not come up; the message has what PostgreSQL said
+    /// last.</exception>
     public async Task<int> EnsureRunningAsync(CancellationToken cancellationToken)
     {
         if (PostmasterProcess.Find(layout) is { } running)
@@ -35,12 +37,23 @@ internal sealed partial class Postmaster(
         return await StartAsync(cancellationToken);
     }
 
-    /// <summary>Stops in order; if that takes too long, at once, which costs a recovery at the next start and no data.</summary>
+    /// <summary>
+    /// Stops in order; if that takes too long, at once, which costs a recovery at the next start and no data.
+    /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        if (await StopAsync("fast", cancellationToken)) return;
-        LogStopSlow(logger, options.StopTimeout);
-        await StopAsync("immediate", cancellationToken);
+        if (!await StopAsync("fast", cancellationToken))
+        {
+            LogStopSlow(logger, options.StopTimeout);
+            await StopAsync("immediate", cancellationToken);
+        }
+
+        // A socket folder outside our root would be forgotten there when the data folder goes.
+        if (!layout.SocketDirectory.StartsWith(layout.Root, StringComparison.Ordinal) && CurrentPid is null &&
+            Directory.Exists(layout.SocketDirectory))
+        {
+            Directory.Delete(layout.SocketDirectory, recursive: true);
+        }
     }
 
     private async Task<bool> StopAsync(string mode, CancellationToken cancellationToken)

@@ -22,7 +22,9 @@ internal static class PostmasterProcess
         }
     }
 
-    /// <summary>The pid of the living postmaster of this cluster; null: none. A pid that now is another program's is none.</summary>
+    /// <summary>
+    /// The pid of the living postmaster of this cluster; null: none. A pid that now is another program's is none.
+    /// </summary>
     public static int? Find(ClusterLayout layout) =>
         ReadPid(layout) is { } pid && IsAlive(pid) && IsPostmaster(CommandLine(pid), layout) ? pid : null;
 
@@ -41,7 +43,9 @@ internal static class PostmasterProcess
         }
     }
 
-    /// <summary>Whether any PostgreSQL process works in this cluster. Backends outlive a killed postmaster for a moment.</summary>
+    /// <summary>
+    /// Whether any PostgreSQL process works in this cluster. Backends outlive a killed postmaster for a moment.
+    /// </summary>
     public static bool AnyIn(ClusterLayout layout) => Directory.EnumerateDirectories("/proc")
         .Select(Path.GetFileName)
         .Any(name => int.TryParse(name, out var pid) && CommandLine(pid) is var command &&

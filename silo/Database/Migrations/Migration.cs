@@ -11,7 +11,9 @@ namespace Marionette.Silo.Database;
 /// <param name="Sql">The statements, run in one transaction.</param>
 public sealed partial record Migration(int Version, string Name, string Sql)
 {
-    /// <summary>SHA-256 of the text with Unix line ends, lower-case hex: a checkout on another system is no change.</summary>
+    /// <summary>
+    /// SHA-256 of the text with Unix line ends, lower-case hex: a checkout on another system is no change.
+    /// </summary>
     public string Checksum =>
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Sql.ReplaceLineEndings("\n"))));
 

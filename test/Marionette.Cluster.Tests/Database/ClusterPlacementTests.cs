@@ -5,7 +5,9 @@ using Npgsql;
 
 namespace Marionette.Cluster.Tests.Database;
 
-/// <summary>Data folders that the server's unprivileged user cannot reach. Only a root process has such a user.</summary>
+/// <summary>
+/// Data folders that the server's unprivileged user cannot reach. Only a root process has such a user.
+/// </summary>
 public sealed class ClusterPlacementTests : IDisposable
 {
     private const UnixFileMode Closed = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;

@@ -106,6 +106,10 @@ public sealed class EmbeddedPostgresTests : IDisposable
     {
         await using var server = await StartAsync(Path.Combine(folder, new string('x', 100)));
         Assert.Equal(1, await ScalarAsync<int>(server, "select 1"));
+
+        var socket = new NpgsqlConnectionStringBuilder(server.ConnectionString).Host;
+        await server.DisposeAsync();
+        Assert.False(Directory.Exists(socket)); // nothing stays behind outside the data folder
     }
 
     [Fact]

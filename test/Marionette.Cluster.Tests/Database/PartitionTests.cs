@@ -100,8 +100,9 @@ public sealed class PartitionTests(PostgresFixture postgres) : DatabaseTest(post
         using var service = new PartitionMaintenance(
             Source, new ShiftedTime(Now), NullLogger<PartitionMaintenance>.Instance);
         var making = service.EnsureAsync(Cancel);
-        await Eventually.SeesAsync(
-            "waiters", () => ScalarAsync<long>("select count(*) from pg_locks where not granted"), waiters => waiters > 0, Cancel);
+        const string Waiters =
+            "select count(*) from pg_locks join pg_database d on d.oid = database where not granted and datname = current_database()";
+        await Eventually.SeesAsync("waiters", () => ScalarAsync<long>(Waiters), waiters => waiters > 0, Cancel);
         await InsertAsync(EntityId.New(EntityId.Session, TimeProvider.System.GetUtcNow()), 1);
         Assert.False(making.IsCompleted);
 

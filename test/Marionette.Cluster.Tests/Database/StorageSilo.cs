@@ -9,10 +9,14 @@ using Orleans.Configuration;
 
 namespace Marionette.Cluster.Tests.Database;
 
-/// <summary>A silo in this process that keeps everything in the given database, through Orleans' own providers.</summary>
+/// <summary>
+/// A silo in this process that keeps everything in the given database, through Orleans' own providers.
+/// </summary>
 internal sealed class StorageSilo : IAsyncDisposable
 {
-    /// <summary>Name of the storage provider that deletes a row where the default one leaves an empty document.</summary>
+    /// <summary>
+    /// Name of the storage provider that deletes a row where the default one leaves an empty document.
+    /// </summary>
     public const string Deleting = "deleting";
 
     private readonly IHost host;
@@ -45,7 +49,8 @@ internal sealed class StorageSilo : IAsyncDisposable
             .Configure<ClusterOptions>(options => (options.ClusterId, options.ServiceId) = ("test", "test"))
             .Configure<ClusterMembershipOptions>(options =>
             {
-                // A killed neighbour is found within seconds. Orleans sweeps when the membership changes, so for the row
+                // A killed neighbour is found within seconds. Orleans sweeps when the membership changes, so for the
+                // row
                 // to go with that change the time it is kept must be next to nothing.
                 (options.ProbeTimeout, options.NumMissedProbesLimit) = (TimeSpan.FromMilliseconds(500), 2);
                 options.DefunctSiloCleanupPeriod = TimeSpan.FromSeconds(1);
