@@ -33,6 +33,6 @@ internal sealed partial class GatewayMaintenance(ApiKeyStore keys, IdempotencySt
         catch (OperationCanceledException) { /* stopping */ }
     }
 
-    [LoggerMessage(6201, LogLevel.Warning, "Maintenance postponed: {Kind}: {Cause}", EventName = "gateway.maintenance.postponed")]
+    [LoggerMessage(6401, LogLevel.Warning, "Maintenance postponed: {Kind}: {Cause}", EventName = "gateway.maintenance.postponed")]
     private partial void LogPostponed(string kind, string cause);
 }

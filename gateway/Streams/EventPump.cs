@@ -113,6 +113,6 @@ internal sealed partial class EventPump(EventFeed feed, IEventSink sink, TypeFil
         return filter.Passes(frame.Type) && sink.BeginLarge(block, frame);
     }
 
-    [LoggerMessage(6105, LogLevel.Warning, "Cannot replay stored events; trying on: {Kind}: {Cause}", EventName = "gateway.replay.failed")]
+    [LoggerMessage(6305, LogLevel.Warning, "Cannot replay stored events; trying on: {Kind}: {Cause}", EventName = "gateway.replay.failed")]
     private partial void LogLoadFailed(string kind, string cause);
 }

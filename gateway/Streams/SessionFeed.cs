@@ -10,7 +10,10 @@ namespace Marionette.Gateway.Streams;
 internal sealed partial class SessionFeed : EventFeed, ISessionObserver
 {
     // A silo that dies takes its list of ears with it; the next renewal reaches the session where it lives then.
-    private static readonly TimeSpan LongestRenewal = TimeSpan.FromSeconds(3), CallLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestRenewal = TimeSpan.FromSeconds(3);
+    // A session leaves out what an ear cannot take at the moment. While there is something to hear, it asks soon what it missed.
+    private static readonly TimeSpan Pulse = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200), LongestPause = TimeSpan.FromSeconds(3);
 
     private readonly string tenant, session;
@@ -21,6 +24,7 @@ internal sealed partial class SessionFeed : EventFeed, ISessionObserver
     private readonly Lock pushing = new();
     private readonly CancellationTokenSource stop = new();
     private readonly Task listening;
+    private int heard;
 
     public SessionFeed(
         string tenant, string session, long knownHead, IGrainFactory grains, IEventStore store, GatewayOptions options, SemaphoreSlim loads,
@@ -37,6 +41,7 @@ internal sealed partial class SessionFeed : EventFeed, ISessionObserver
     /// <inheritdoc />
     public Task OnEventsAsync(ImmutableArray<LoggedEvent> events)
     {
+        Volatile.Write(ref heard, 1);
         lock (pushing)
         {
             var end = RingEnd.Minor;
@@ -88,6 +93,7 @@ internal sealed partial class SessionFeed : EventFeed, ISessionObserver
             try
             {
                 ear ??= grains.CreateObjectReference<ISessionObserver>(this);
+                Volatile.Write(ref heard, 0);
                 var lease = await grain.ListenAsync(ear, stop.Token).AsTask().WaitAsync(CallLimit, clock, stop.Token);
                 RaiseHead(StreamPosition.OfSeq(lease.LastSeq));
                 var half = TimeSpan.FromSeconds(lease.Seconds / 2.0);
@@ -107,7 +113,14 @@ internal sealed partial class SessionFeed : EventFeed, ISessionObserver
                 wait = pause;
                 pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
             }
-            try { await Task.Delay(wait, clock, stop.Token); }
+            try
+            {
+                for (var waited = TimeSpan.Zero; waited < wait; waited += Pulse)
+                {
+                    await Task.Delay(Pulse < wait ? Pulse : wait, clock, stop.Token);
+                    if (!failing && Volatile.Read(ref heard) != 0) break;
+                }
+            }
             catch (OperationCanceledException) { break; }
         }
         if (ear is not null) await LeaveAsync(grain, ear);
@@ -121,9 +134,9 @@ internal sealed partial class SessionFeed : EventFeed, ISessionObserver
         catch (Exception) { /* the client is going down, and the reference with it */ }
     }
 
-    [LoggerMessage(6101, LogLevel.Information, "Listening to {Session} again", EventName = "gateway.feed.recovered")]
+    [LoggerMessage(6301, LogLevel.Information, "Listening to {Session} again", EventName = "gateway.feed.recovered")]
     private partial void LogListening(string session);
 
-    [LoggerMessage(6102, LogLevel.Warning, "Cannot listen to {Session}; trying on: {Kind}: {Cause}", EventName = "gateway.feed.away")]
+    [LoggerMessage(6302, LogLevel.Warning, "Cannot listen to {Session}; trying on: {Kind}: {Cause}", EventName = "gateway.feed.away")]
     private partial void LogNotListening(string session, string kind, string cause);
 }

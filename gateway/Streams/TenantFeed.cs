@@ -65,9 +65,9 @@ internal sealed partial class TenantFeed : EventFeed
         }
     }
 
-    [LoggerMessage(6103, LogLevel.Information, "Reading the events of tenant {Tenant} again", EventName = "gateway.tenant-feed.recovered")]
+    [LoggerMessage(6303, LogLevel.Information, "Reading the events of tenant {Tenant} again", EventName = "gateway.tenant-feed.recovered")]
     private partial void LogPolling(string tenant);
 
-    [LoggerMessage(6104, LogLevel.Warning, "Cannot read the events of tenant {Tenant}; trying on: {Kind}: {Cause}", EventName = "gateway.tenant-feed.away")]
+    [LoggerMessage(6304, LogLevel.Warning, "Cannot read the events of tenant {Tenant}; trying on: {Kind}: {Cause}", EventName = "gateway.tenant-feed.away")]
     private partial void LogNotPolling(string tenant, string kind, string cause);
 }
