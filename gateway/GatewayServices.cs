@@ -4,6 +4,8 @@ using Marionette.Gateway.Health;
 using Marionette.Gateway.Hosting;
 using Marionette.Gateway.Idempotency;
 using Marionette.Gateway.Json;
+using Marionette.Gateway.OpenApi;
+using Marionette.Gateway.Pages;
 using Marionette.Gateway.Problems;
 using Marionette.Gateway.Rest;
 using Marionette.Gateway.Secrets;
@@ -35,8 +37,9 @@ public static class GatewayServices
         services.AddHostedService(provider => provider.GetRequiredService<FeedHub>());
         services.AddHostedService<GatewayMaintenance>();
         services.AddSingleton<StreamResponse>();
-        services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, GatewayJsonContext.Default));
+        services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, GatewayJsonContext.Plain));
         services.AddRouting();
+        services.AddMarionetteOpenApi();
         services.AddRunnerGrpc();
         return services;
     }
@@ -53,7 +56,12 @@ public static class GatewayServices
         RunnerEndpoints.Map(app);
         KeyEndpoints.Map(app);
         EventEndpoints.Map(app);
+        LogEndpoints.Map(app);
+        ProblemPages.Map(app);
+        DocsPage.Map(app);
         HealthEndpoints.Map(app);
+        app.MapOpenApi("/openapi.json");
+        app.MapOpenApi("/openapi.yaml");
         app.MapRunnerGrpc();
     }
 }

@@ -13,7 +13,7 @@ internal sealed record ApiKeyRecord(
 
     public static ApiKeyRecord Read(NpgsqlDataReader row) => new(
         row.GetString(0), row.GetString(1), row.IsDBNull(2) ? "" : row.GetString(2), row.GetString(3), row.GetFieldValue<string[]>(4),
-        JsonSerializer.Deserialize(row.GetString(5), GatewayJsonContext.Default.DictionaryStringString) ?? [],
+        JsonSerializer.Deserialize(row.GetString(5), GatewayJsonContext.Plain.DictionaryStringString) ?? [],
         row.GetFieldValue<DateTimeOffset>(6), Text(row, 7), Time(row, 8), Time(row, 9), Time(row, 10), Text(row, 11));
 
     private static string? Text(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);

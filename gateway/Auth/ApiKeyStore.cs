@@ -70,7 +70,7 @@ public sealed class ApiKeyStore(NpgsqlDataSource database, TimeProvider clock)
         parameters.Add(new() { Value = key.KeyPrefix });
         parameters.Add(new() { Value = ApiToken.Hash(token) });
         parameters.Add(new() { Value = key.Scopes });
-        parameters.Add(new() { Value = JsonSerializer.Serialize(key.Labels, GatewayJsonContext.Default.DictionaryStringString), NpgsqlDbType = NpgsqlDbType.Jsonb });
+        parameters.Add(new() { Value = JsonSerializer.Serialize(key.Labels, GatewayJsonContext.Plain.DictionaryStringString), NpgsqlDbType = NpgsqlDbType.Jsonb });
         parameters.Add(new() { Value = key.CreatedAt.ToUniversalTime() });
         parameters.Add(new() { Value = (object?)key.CreatedBy ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
         parameters.Add(new() { Value = (object?)key.ExpiresAt?.ToUniversalTime() ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz });

@@ -16,7 +16,7 @@ internal static class HealthEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         foreach (var path in new[] { "/health", "/healthz", "/health/live" })
-            routes.MapGet(path, static () => Api.Ok(new HealthModel("ok", null), GatewayJsonContext.Default.HealthModel))
+            routes.MapGet(path, static () => Api.Ok(new HealthModel("ok", null), GatewayJsonContext.Plain.HealthModel))
                 .WithGroupName(EndpointDeclarations.Document).WithSummary("The process answers").Produces<HealthModel>();
         routes.MapGet("/health/ready", ReadyAsync).WithGroupName(EndpointDeclarations.Document)
             .WithSummary("The database and the cluster can be reached").Produces<HealthModel>().Produces<HealthModel>(503);
@@ -33,7 +33,7 @@ internal static class HealthEndpoints
         if (lifetime.ApplicationStopping.IsCancellationRequested) checks["process"] = "stopping";
         var ready = checks.Values.All(state => state == "ok");
         return Api.Ok(
-            new HealthModel(ready ? "ok" : "unavailable", checks), GatewayJsonContext.Default.HealthModel,
+            new HealthModel(ready ? "ok" : "unavailable", checks), GatewayJsonContext.Plain.HealthModel,
             ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
     }
 

@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Marionette.Gateway.Health;
@@ -38,4 +39,15 @@ namespace Marionette.Gateway.Json;
 [JsonSerializable(typeof(ListModel<LogModel>), TypeInfoPropertyName = "LogList")]
 [JsonSerializable(typeof(Dictionary<string, string>))]
 [JsonSerializable(typeof(JsonElement))]
-internal sealed partial class GatewayJsonContext : JsonSerializerContext;
+internal sealed partial class GatewayJsonContext : JsonSerializerContext
+{
+    /// <summary>Writes text as it is: answers are no HTML, and escaping would make most of the world's languages six times as long.</summary>
+    public static GatewayJsonContext Plain => Holder.Context;
+
+    // Apart, because the order of static members over the two halves of this class is not defined.
+    private static class Holder
+    {
+        public static readonly GatewayJsonContext Context =
+            new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    }
+}

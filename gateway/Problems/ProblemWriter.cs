@@ -29,6 +29,6 @@ internal static class ProblemWriter
         response.StatusCode = body.Status;
         response.ContentType = "application/problem+json";
         if (body.RetryAfter is { } seconds) response.Headers.RetryAfter = seconds.ToString();
-        await response.Body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(body, GatewayJsonContext.Default.ProblemModel), http.RequestAborted);
+        await response.Body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(body, GatewayJsonContext.Plain.ProblemModel), http.RequestAborted);
     }
 }

@@ -34,7 +34,7 @@ internal static class EventEndpoints
 
         var head = await store.HeadAsync(caller.Tenant, id, http.RequestAborted) ?? throw Api.NotFound(EntityId.Session);
         if (after.Minor > head)
-            throw new MarionetteException([new FieldError("after", $"lies behind the session's newest event, which is {head}")]);
+            throw new MarionetteException([new FieldError("after", $"is beyond the newest event, which is {head}")]);
         if (!streaming)
         {
             var page = await store.ReadSelectionAsync(caller.Tenant, id, after.Minor, limit, filter, null, http.RequestAborted);

@@ -22,7 +22,7 @@ internal static class KeyEndpoints
     {
         var caller = AuthMiddleware.CallerOf(http);
         var body = await api.ReadBodyAsync(http);
-        var model = RequestBody.Parse(body, GatewayJsonContext.Default.CreateKeyModel);
+        var model = RequestBody.Parse(body, GatewayJsonContext.Plain.CreateKeyModel);
         var now = api.Clock.GetUtcNow();
         var token = ApiToken.New();
         var draft = KeyRules.Check(model, caller, now, ApiToken.Shown(token));
@@ -33,7 +33,7 @@ internal static class KeyEndpoints
         http.Response.Headers.Location = $"/api/v1/keys/{stored.Id}";
         http.Response.Headers.CacheControl = "no-store";
         var created = new CreatedKeyModel { Key = KeyModel.Of(stored), RawToken = isNew ? token : null };
-        return Api.Ok(created, GatewayJsonContext.Default.CreatedKeyModel, StatusCodes.Status201Created);
+        return Api.Ok(created, GatewayJsonContext.Plain.CreatedKeyModel, StatusCodes.Status201Created);
     }
 
     private static async Task<IResult> ListAsync(HttpContext http, ApiKeyStore keys)
@@ -43,14 +43,14 @@ internal static class KeyEndpoints
         query.Errors.ThrowIfAny();
         var (found, total) = await keys.ListAsync(AuthMiddleware.CallerOf(http).Tenant, before, limit + 1, http.RequestAborted);
         var page = new StatePage<ApiKeyRecord>(found.Take(limit).ToList(), found.Count > limit, total);
-        return Api.Ok(page.ToList(KeyModel.Of, key => key.Id), GatewayJsonContext.Default.KeyList);
+        return Api.Ok(page.ToList(KeyModel.Of, key => key.Id), GatewayJsonContext.Plain.KeyList);
     }
 
     private static async Task<IResult> GetAsync(string id, HttpContext http, ApiKeyStore keys)
     {
         Api.Known(EntityId.ApiKey, id);
         var key = await keys.GetAsync(AuthMiddleware.CallerOf(http).Tenant, id, http.RequestAborted) ?? throw Api.NotFound(EntityId.ApiKey);
-        return Api.Ok(KeyModel.Of(key), GatewayJsonContext.Default.KeyModel);
+        return Api.Ok(KeyModel.Of(key), GatewayJsonContext.Plain.KeyModel);
     }
 
     private static async Task<IResult> RevokeAsync(string id, HttpContext http, ApiKeyStore keys)

@@ -61,7 +61,7 @@ internal sealed class ListQuery
             if (key.Length is 0 or > 63 || values is not [{ Length: <= 255 } value] || (key + value).Contains('\0')) errors.Add(name, "must be labels[key]=value, each key once");
             else (labels ??= new(StringComparer.Ordinal))[key] = value;
         }
-        return labels is null ? null : JsonSerializer.Serialize(labels, GatewayJsonContext.Default.DictionaryStringString);
+        return labels is null ? null : JsonSerializer.Serialize(labels, GatewayJsonContext.Plain.DictionaryStringString);
     }
 
     /// <summary>A parameter's values as they are.</summary>

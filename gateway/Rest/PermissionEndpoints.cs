@@ -39,28 +39,28 @@ internal static class PermissionEndpoints
         };
         query.Errors.ThrowIfAny();
         var page = await rows.ListAsync(filter, StateJsonContext.Default.PermissionView, http.RequestAborted);
-        return Api.Ok(page.ToList(PermissionRequestModel.Of, permission => permission.Id), GatewayJsonContext.Default.PermissionRequestList);
+        return Api.Ok(page.ToList(PermissionRequestModel.Of, permission => permission.Id), GatewayJsonContext.Plain.PermissionRequestList);
     }
 
     private static async Task<IResult> GetAsync(string id, HttpContext http, Api api, StateReader rows) =>
-        Api.Ok(PermissionRequestModel.Of(await FindAsync(id, http, api, rows)), GatewayJsonContext.Default.PermissionRequestModel);
+        Api.Ok(PermissionRequestModel.Of(await FindAsync(id, http, api, rows)), GatewayJsonContext.Plain.PermissionRequestModel);
 
     private static async Task<IResult> ApproveAsync(string id, HttpContext http, Api api, StateReader rows)
     {
         var body = await api.ReadBodyAsync(http);
-        var model = RequestBody.Parse(body, GatewayJsonContext.Default.ApprovePermissionModel, new ApprovePermissionModel());
+        var model = RequestBody.Parse(body, GatewayJsonContext.Plain.ApprovePermissionModel, new ApprovePermissionModel());
         var errors = new FieldErrors();
         errors.Text("reason", model.Reason, ReasonRules.MaxLength, multiline: true);
         if (model.UpdatedInput is { ValueKind: not JsonValueKind.Object }) errors.Add("updated_input", "must be an object");
         errors.ThrowIfAny();
-        var input = model.UpdatedInput is { } element ? JsonSerializer.SerializeToUtf8Bytes(element, GatewayJsonContext.Default.JsonElement) : null;
+        var input = model.UpdatedInput is { } element ? JsonSerializer.SerializeToUtf8Bytes(element, GatewayJsonContext.Plain.JsonElement) : null;
         return await DecideAsync(id, http, api, rows, body, (commandId, by) => new DecidePermission(id, commandId, true, by, model.Reason, input, false));
     }
 
     private static async Task<IResult> DenyAsync(string id, HttpContext http, Api api, StateReader rows)
     {
         var body = await api.ReadBodyAsync(http);
-        var model = RequestBody.Parse(body, GatewayJsonContext.Default.DenyPermissionModel, new DenyPermissionModel());
+        var model = RequestBody.Parse(body, GatewayJsonContext.Plain.DenyPermissionModel, new DenyPermissionModel());
         var errors = new FieldErrors();
         errors.Text("reason", model.Reason, ReasonRules.MaxLength, multiline: true);
         errors.ThrowIfAny();

@@ -12,7 +12,7 @@ internal static class ReasonRules
     /// <exception cref="MarionetteException">Invalid.</exception>
     public static string? Check(ReadOnlyMemory<byte> body)
     {
-        var model = RequestBody.Parse(body, GatewayJsonContext.Default.ReasonModel, new ReasonModel());
+        var model = RequestBody.Parse(body, GatewayJsonContext.Plain.ReasonModel, new ReasonModel());
         var errors = new FieldErrors();
         var reason = errors.Text("reason", model.Reason, MaxLength, multiline: true);
         errors.ThrowIfAny();

@@ -25,13 +25,13 @@ internal static class RunnerEndpoints
         };
         query.Errors.ThrowIfAny();
         var page = await rows.ListAsync(filter, StateJsonContext.Default.RunnerView, http.RequestAborted);
-        return Api.Ok(page.ToList(RunnerModel.Of, runner => runner.Id), GatewayJsonContext.Default.RunnerList);
+        return Api.Ok(page.ToList(RunnerModel.Of, runner => runner.Id), GatewayJsonContext.Plain.RunnerList);
     }
 
     private static async Task<IResult> GetAsync(string id, HttpContext http, Api api)
     {
         var runner = api.Grain<IRunnerGrain>(AuthMiddleware.CallerOf(http), EntityId.Runner, id);
         var view = await api.CallAsync(token => runner.GetAsync(token).AsTask(), http.RequestAborted);
-        return Api.Ok(RunnerModel.Of(view), GatewayJsonContext.Default.RunnerModel);
+        return Api.Ok(RunnerModel.Of(view), GatewayJsonContext.Plain.RunnerModel);
     }
 }

@@ -29,7 +29,7 @@ internal static class SessionEndpoints
     {
         var caller = AuthMiddleware.CallerOf(http);
         var body = await api.ReadBodyAsync(http);
-        var model = RequestBody.Parse(body, GatewayJsonContext.Default.CreateSessionModel);
+        var model = RequestBody.Parse(body, GatewayJsonContext.Plain.CreateSessionModel);
         // Checked before the key is bound: a request that is refused here can be mended under the same key.
         var fresh = api.NewId(EntityId.Session);
         var command = SessionRules.Check(model, caller.Tenant, fresh, sealer);
@@ -38,14 +38,14 @@ internal static class SessionEndpoints
         var session = api.Grain<ISessionGrain>(caller, EntityId.Session, reservation.ResultId);
         var view = await api.CallAsync(token => session.CreateAsync(command, token), http.RequestAborted);
         http.Response.Headers.Location = $"/api/v1/sessions/{view.Id}";
-        return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Default.SessionModel, StatusCodes.Status201Created);
+        return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Plain.SessionModel, StatusCodes.Status201Created);
     }
 
     private static async Task<IResult> GetAsync(string id, HttpContext http, Api api)
     {
         var session = api.Grain<ISessionGrain>(AuthMiddleware.CallerOf(http), EntityId.Session, id);
         var view = await api.CallAsync(token => session.GetAsync(token).AsTask(), http.RequestAborted);
-        return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Default.SessionModel);
+        return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Plain.SessionModel);
     }
 
     private static async Task<IResult> ListAsync(HttpContext http, StateReader rows)
@@ -60,7 +60,7 @@ internal static class SessionEndpoints
         query.Errors.ThrowIfAny();
         var page = await rows.ListAsync(filter, StateJsonContext.Default.SessionView, http.RequestAborted);
         var list = page.ToList(SessionModel.Of, session => session.Id);
-        return Api.Ok(list, GatewayJsonContext.Default.SessionList);
+        return Api.Ok(list, GatewayJsonContext.Plain.SessionList);
     }
 
     private static async Task<IResult> TerminateAsync(string id, HttpContext http, Api api)
@@ -91,5 +91,5 @@ internal static class SessionEndpoints
         return TypedResults.NoContent();
     }
 
-    private static IResult ListAgents() => Api.Ok(new AgentListModel(AgentCatalog.All), GatewayJsonContext.Default.AgentListModel);
+    private static IResult ListAgents() => Api.Ok(new AgentListModel(AgentCatalog.All), GatewayJsonContext.Plain.AgentListModel);
 }

@@ -31,18 +31,18 @@ internal static class TaskEndpoints
     {
         var caller = AuthMiddleware.CallerOf(http);
         var body = await api.ReadBodyAsync(http);
-        var model = RequestBody.Parse(body, GatewayJsonContext.Default.CreateTaskModel);
+        var model = RequestBody.Parse(body, GatewayJsonContext.Plain.CreateTaskModel);
         var command = TaskRules.Check(model, api.NewId(EntityId.Task));
         var session = api.Grain<ISessionGrain>(caller, EntityId.Session, model.SessionId);
         var reservation = await api.ReserveAsync(http, caller, body, command.TaskId);
         command = command with { TaskId = reservation.ResultId };
         var view = await api.CallAsync(token => session.SubmitTaskAsync(command, token), http.RequestAborted);
         http.Response.Headers.Location = $"/api/v1/tasks/{view.Id}";
-        return Api.Ok(TaskModel.Of(view), GatewayJsonContext.Default.TaskModel, StatusCodes.Status201Created);
+        return Api.Ok(TaskModel.Of(view), GatewayJsonContext.Plain.TaskModel, StatusCodes.Status201Created);
     }
 
     private static async Task<IResult> GetAsync(string id, HttpContext http, Api api) =>
-        Api.Ok(TaskModel.Of(await ViewAsync(id, http, api)), GatewayJsonContext.Default.TaskModel);
+        Api.Ok(TaskModel.Of(await ViewAsync(id, http, api)), GatewayJsonContext.Plain.TaskModel);
 
     private static async Task<IResult> ListAsync(HttpContext http, StateReader rows)
     {
@@ -55,7 +55,7 @@ internal static class TaskEndpoints
         };
         query.Errors.ThrowIfAny();
         var page = await rows.ListAsync(filter, StateJsonContext.Default.TaskView, http.RequestAborted);
-        return Api.Ok(page.ToList(TaskModel.Of, task => task.Id), GatewayJsonContext.Default.TaskList);
+        return Api.Ok(page.ToList(TaskModel.Of, task => task.Id), GatewayJsonContext.Plain.TaskList);
     }
 
     private static async Task<IResult> CancelAsync(string id, HttpContext http, Api api)
@@ -88,7 +88,7 @@ internal static class TaskEndpoints
     private static async Task<IResult> ExecuteAsync(string id, HttpContext http, Api api)
     {
         var view = await ViewAsync(id, http, api);
-        return Api.Ok(new StatusModel(EnumText<TaskState>.Of(view.Status)), GatewayJsonContext.Default.StatusModel, StatusCodes.Status202Accepted);
+        return Api.Ok(new StatusModel(EnumText<TaskState>.Of(view.Status)), GatewayJsonContext.Plain.StatusModel, StatusCodes.Status202Accepted);
     }
 
     private static async Task<IResult> ListRunsAsync(string id, HttpContext http, Api api)
@@ -103,7 +103,7 @@ internal static class TaskEndpoints
         var more = rest.Count > limit;
         var items = rest.Take(limit).ToList();
         return Api.Ok(
-            new ListModel<TaskRunModel>(items, more, more ? ListQuery.CursorOf(items[^1].Id) : null, all.Count), GatewayJsonContext.Default.TaskRunList);
+            new ListModel<TaskRunModel>(items, more, more ? ListQuery.CursorOf(items[^1].Id) : null, all.Count), GatewayJsonContext.Plain.TaskRunList);
     }
 
     private static async Task<TaskView> ViewAsync(string id, HttpContext http, Api api)

@@ -7,12 +7,15 @@ internal class WebSocketSink(WebSocket socket) : IEventSink
 {
     private const int FullBytes = 64 * 1024, FullMessages = 256;
 
-    private readonly List<ReadOnlyMemory<byte>> messages = [];
-    private int pending;
+    private ReadOnlyMemory<byte> opening;
+    private int pendingBytes;
 
-    public bool IsFull => pending >= FullBytes || messages.Count >= FullMessages;
+    public bool IsFull => pendingBytes >= FullBytes || Pending.Count >= FullMessages;
 
-    public bool HasPending => messages.Count > 0;
+    public bool HasPending => Pending.Count > 0;
+
+    /// <summary>Messages to send; with the length of a payload that is not in them, or 0.</summary>
+    protected List<(ReadOnlyMemory<byte> Message, long Large)> Pending { get; } = [];
 
     public int Take(EventBlock block, int from, TypeFilter filter)
     {
@@ -23,11 +26,11 @@ internal class WebSocketSink(WebSocket socket) : IEventSink
         return i;
     }
 
-    public async Task FlushAsync(CancellationToken cancellationToken)
+    public virtual async Task FlushAsync(CancellationToken cancellationToken)
     {
-        foreach (var message in messages) await socket.SendAsync(message, WebSocketMessageType.Text, endOfMessage: true, cancellationToken);
-        messages.Clear();
-        pending = 0;
+        foreach (var (message, _) in Pending) await socket.SendAsync(message, WebSocketMessageType.Text, endOfMessage: true, cancellationToken);
+        Pending.Clear();
+        pendingBytes = 0;
     }
 
     public virtual bool BeginLarge(EventBlock block, in EventFrame frame)
@@ -52,11 +55,9 @@ internal class WebSocketSink(WebSocket socket) : IEventSink
     /// <summary>Takes an event that passed the filter.</summary>
     protected virtual void Add(in EventFrame frame, ReadOnlyMemory<byte> envelope) => Enqueue(envelope);
 
-    protected void Enqueue(ReadOnlyMemory<byte> message)
+    protected void Enqueue(ReadOnlyMemory<byte> message, long large = 0)
     {
-        messages.Add(message);
-        pending += message.Length;
+        Pending.Add((message, large));
+        pendingBytes += message.Length;
     }
-
-    private ReadOnlyMemory<byte> opening;
 }
