@@ -43,7 +43,7 @@ internal sealed record TaskDispatched(int Attempt, string RunnerId) : Fact;
 
 internal sealed record TaskStarted(int Attempt, string? ConversationId, string? AgentVersion) : Fact;
 
-internal sealed record TaskInterrupted(int Attempt, string Reason) : Fact;
+internal sealed record TaskInterrupted(int Attempt, string Reason, UsageData? Usage = null, decimal? CostUsd = null) : Fact;
 
 internal sealed record TaskCancelRequested(string? By, string? Reason, string Outcome) : Fact;
 

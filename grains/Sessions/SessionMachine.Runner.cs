@@ -141,7 +141,8 @@ internal static partial class SessionMachine
             if (task.Interruptions + 1 >= InterruptionLimit && scribe.State.Stop != StopIntent.Suspend)
                 scribe.Write(EndOf(TaskState.Failed, attempt, report with { Error = new RunError("runner_lost", "The run was cut off too often.") }), task.View.Id, runId, source);
             else
-                scribe.Write(new TaskInterrupted(attempt, report.Error?.Message ?? "The run was interrupted."), task.View.Id, runId, source);
+                scribe.Write(
+                    new TaskInterrupted(attempt, report.Error?.Message ?? "The run was interrupted.", report.Usage, report.CostUsd), task.View.Id, runId, source);
         }
         else
         {

@@ -56,19 +56,21 @@ internal static class TaskFold
                 task = task with { CancelSeq = e.Seq, CancelOutcome = f.Outcome, CancelRequestedAt = e.At, View = task.View with { Reason = f.Reason ?? "", UpdatedAt = e.At } };
                 break;
             case TaskInterrupted f:
+                var used = UsageOf(f.Usage, f.CostUsd);
                 task = task with
                 {
                     RunId = null, Started = false, DispatchSeq = 0, Interruptions = task.Interruptions + (state.Stop == StopIntent.Suspend ? 0 : 1),
                     View = (task.View.Runs.Length > 0
-                        ? WithRun(task.View, task.View.Runs[^1] with { Status = RunStatus.Interrupted, EndedAt = e.At })
-                        : task.View) with { Status = TaskState.Queued, Reason = f.Reason, UpdatedAt = e.At },
+                        ? WithRun(task.View, task.View.Runs[^1] with { Status = RunStatus.Interrupted, Usage = used, EndedAt = e.At })
+                        : task.View) with { Status = TaskState.Queued, Reason = f.Reason, Usage = task.View.Usage + used, UpdatedAt = e.At },
                 };
+                state = state with { View = state.View with { Usage = state.View.Usage + used } };
                 break;
             case TaskRetried f:
                 if (f.Run is { } failed)
                 {
                     task = task with { View = Ended(task.View, e, failed with { Outcome = TaskState.Failed }) };
-                    state = state with { View = state.View with { Usage = state.View.Usage + UsageOf(failed) } };
+                    state = state with { View = state.View with { Usage = state.View.Usage + UsageOf(failed.Usage, failed.CostUsd) } };
                 }
 
                 task = new LiveTask
@@ -84,7 +86,7 @@ internal static class TaskFold
                 state = state with
                 {
                     LossesInARow = 0,
-                    View = state.View with { Usage = state.View.Usage + UsageOf(f), ConversationId = f.ConversationId ?? state.View.ConversationId },
+                    View = state.View with { Usage = state.View.Usage + UsageOf(f.Usage, f.CostUsd), ConversationId = f.ConversationId ?? state.View.ConversationId },
                 };
                 return state with { Tasks = state.Tasks.RemoveAt(at) };
             default:
@@ -97,7 +99,7 @@ internal static class TaskFold
     /// <summary>The task's row after its final event.</summary>
     public static TaskView Ended(TaskView view, Entry e, TaskEnded f)
     {
-        var usage = UsageOf(f);
+        var usage = UsageOf(f.Usage, f.CostUsd);
         if (view.Runs.Length > 0 && view.Runs[^1].EndedAt is null)
             view = WithRun(view, view.Runs[^1] with
             {
@@ -143,8 +145,11 @@ internal static class TaskFold
         };
     }
 
-    private static Usage UsageOf(TaskEnded f) =>
-        new(f.Usage.InputTokens, f.Usage.OutputTokens, f.Usage.CacheReadTokens, f.Usage.CacheWriteTokens, f.CostUsd ?? 0);
+    private static Usage UsageOf(UsageData? tokens, decimal? cost)
+    {
+        tokens ??= UsageData.None;
+        return new Usage(tokens.InputTokens, tokens.OutputTokens, tokens.CacheReadTokens, tokens.CacheWriteTokens, cost ?? 0);
+    }
 
     private static TaskView WithRun(TaskView view, RunView run)
     {
