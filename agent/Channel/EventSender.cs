@@ -30,13 +30,14 @@ internal sealed class EventSender(
             var acked = Settle();
             next = Math.Max(next, acked + 1);
             var room = Math.Min(MaxBatchEvents, MaxEvents - (next - 1 - acked));
-            if (room <= 0 || spool.Read(next, (int)room, MaxBatchBytes, batch) == 0)
+            var bytes = (int)Math.Clamp(MaxBytes - inFlightBytes, 1, MaxBatchBytes);
+            if (room <= 0 || spool.Read(next, (int)room, bytes, batch) == 0)
             {
                 await spool.Changed.WaitAsync(cancellationToken).ConfigureAwait(false);
                 continue;
             }
 
-            // A batch larger than the whole window goes when nothing else is under way.
+            // An event larger than what is left of the window waits; one larger than the whole window goes alone.
             while (inFlight.Count > 0 && inFlightBytes + batch.Length > MaxBytes)
             {
                 await spool.Changed.WaitAsync(cancellationToken).ConfigureAwait(false);

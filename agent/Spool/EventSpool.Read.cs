@@ -19,6 +19,7 @@ internal sealed partial class EventSpool
             var number = from;
             while (number <= Committed && batch.Count < maxEvents && ReadOne(number, maxBytes, batch))
                 number++;
+            handedOut = Math.Max(handedOut, number - 1);
             if (number > Committed && pending.Length == 0)
                 TrimReader();
         }
@@ -28,7 +29,8 @@ internal sealed partial class EventSpool
 
     private bool ReadOne(long number, int maxBytes, EventBatchBuffer batch)
     {
-        if (cursorSegment is null || cursorNumber != number)
+        // The segment that was the last one when the cursor stopped may have a successor by now.
+        if (cursorSegment is null || cursorNumber != number || number > cursorSegment.Last)
             Seek(number);
         var segment = cursorSegment!;
         if (number < segment.First)
@@ -43,8 +45,6 @@ internal sealed partial class EventSpool
         if (found != SpoolRead.End)
             cursorOffset += SpoolFormat.RecordHeaderSize + payload.Length;
         cursorNumber = number + 1;
-        if (cursorNumber > segment.Last && segment != Tail)
-            cursorSegment = null;
         return true;
     }
 
@@ -71,6 +71,24 @@ internal sealed partial class EventSpool
 
         if (number < segment.First)
             cursorNumber = number; // a hole between two files
+    }
+
+    private List<byte[]> TakeUnsent()
+    {
+        var unsent = new List<byte[]>();
+        for (var number = handedOut + 1; number <= Committed; number++)
+        {
+            if (cursorSegment is null || cursorNumber != number || number > cursorSegment.Last)
+                Seek(number);
+            if (block.TryRecord(cursorSegment!, cursorOffset, number, out var payload) != SpoolRead.Intact)
+                continue;
+            unsent.Add(payload.ToArray());
+            cursorOffset += SpoolFormat.RecordHeaderSize + payload.Length;
+            cursorNumber++;
+        }
+
+        cursorSegment = null;
+        return unsent;
     }
 
     // Everything is sent: an idle agent keeps no window.

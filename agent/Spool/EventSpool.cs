@@ -28,6 +28,7 @@ internal sealed partial class EventSpool : IDisposable
     private TaskCompletionSource? space;
     private TaskCompletionSource? acked;
     private long awaited;
+    private long handedOut;
     private ITimer? retry;
     private long cursorNumber;
     private long cursorOffset;
@@ -143,7 +144,7 @@ internal sealed partial class EventSpool : IDisposable
                 SkipTo(number);
             Acked = number;
             DropAcknowledged();
-            state.Write(Acked, Last);
+            state.Write(Acked, Committed);
             ReleaseSpace();
             if (Acked >= awaited)
                 acked?.TrySetResult();
@@ -200,20 +201,24 @@ internal sealed partial class EventSpool : IDisposable
         var next = Math.Max(Math.Max(highest, Acked), segments.Count > 0 ? Tail.Last : 0) + 1;
         if (segments.Count == 0 || Tail.Last + 1 != next)
             segments.Add(SpoolSegment.Create(directory, next));
-        Last = Committed = next - 1;
+        Last = Committed = handedOut = next - 1;
         spooledBytes = segments.Sum(segment => segment.Length);
         DropAcknowledged();
     }
 
-    // The server knows more than this disk: a power loss took events that had been sent. Their numbers are spent.
+    // The server knows more than this disk: a power loss took events that had been sent. Their numbers are spent, and what was
+    // appended since under the same numbers gets new ones.
     private void SkipTo(long number)
     {
         log.SpoolBehind(Last, number);
         Write();
-        Last = Committed = number;
+        var unsent = TakeUnsent();
         pending.Clear();
-        segments.Add(SpoolSegment.Create(directory, number + 1));
-        spooledBytes += Tail.Length;
+        AddSegment(number + 1);
+        Last = Committed = number;
+        foreach (var payload in unsent)
+            pending.Add(++Last, payload);
+        Write();
     }
 
     private void Write()
@@ -223,11 +228,7 @@ internal sealed partial class EventSpool : IDisposable
         try
         {
             if (Tail.Length >= options.SegmentBytes)
-            {
-                segments.Add(SpoolSegment.Create(directory, Committed + 1));
-                spooledBytes += Tail.Length;
-            }
-
+                AddSegment(Committed + 1);
             Tail.Append(pending.Written, Last);
             spooledBytes += pending.Length;
             Committed = Last;
@@ -238,7 +239,7 @@ internal sealed partial class EventSpool : IDisposable
             retry = null;
             ReleaseSpace();
         }
-        catch (IOException exception)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             if (retry is not null)
                 return;
@@ -252,12 +253,23 @@ internal sealed partial class EventSpool : IDisposable
         while (segments.Count > 1 && Tail != segments[0] && segments[0].Last <= Acked)
             DropFirst();
         // A long-lived quiet runner must not keep megabytes of what everyone already has.
-        if (Acked == Committed && pending.Length == 0 && segments.Count == 1 && Tail.Length >= options.SegmentBytes)
+        if (Acked != Committed || pending.Length > 0 || segments.Count > 1 || Tail.Length < options.SegmentBytes)
+            return;
+        try
         {
-            segments.Add(SpoolSegment.Create(directory, Committed + 1));
-            spooledBytes += Tail.Length;
+            AddSegment(Committed + 1);
             DropFirst();
         }
+        catch (IOException)
+        {
+            // No room for an empty file: the old one stays for now.
+        }
+    }
+
+    private void AddSegment(long first)
+    {
+        segments.Add(SpoolSegment.Create(directory, first));
+        spooledBytes += Tail.Length;
     }
 
     private void DropFirst()

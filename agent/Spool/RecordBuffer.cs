@@ -21,6 +21,13 @@ internal sealed class RecordBuffer
         SpoolFormat.WriteRecordHeader(target, number, target[SpoolFormat.RecordHeaderSize..]);
     }
 
+    public void Add(long number, ReadOnlySpan<byte> payload)
+    {
+        var target = Reserve(SpoolFormat.RecordHeaderSize + payload.Length);
+        payload.CopyTo(target[SpoolFormat.RecordHeaderSize..]);
+        SpoolFormat.WriteRecordHeader(target, number, payload);
+    }
+
     /// <summary>Forgets the records, and gives the memory of a burst back.</summary>
     public void Clear()
     {

@@ -76,7 +76,7 @@ internal static class SpoolFormat
     private static uint RecordCrc(long number, ReadOnlySpan<byte> payload) =>
         ~Append(BitOperations.Crc32C(uint.MaxValue, (ulong)number), payload);
 
-    private static uint Crc32C(ReadOnlySpan<byte> bytes) => ~Append(uint.MaxValue, bytes);
+    public static uint Crc32C(ReadOnlySpan<byte> bytes) => ~Append(uint.MaxValue, bytes);
 
     private static uint Append(uint crc, ReadOnlySpan<byte> bytes)
     {

@@ -9,7 +9,9 @@ namespace Marionette.Agent.Agents.Claude;
 internal sealed partial class ClaudeDriver
 {
     private const int ShownBytes = 4096;
-    private static readonly JsonDocumentOptions Deep = new() { MaxDepth = 512 };
+
+    // The server takes 256 levels, and an event wraps what Claude printed into a few more.
+    private static readonly JsonDocumentOptions Deep = new() { MaxDepth = 240 };
 
     private bool skipping;
 
@@ -114,6 +116,9 @@ internal sealed partial class ClaudeDriver
             case "control_cancel_request":
                 permissions.Withdraw(line.Text("request_id"u8) ?? "", "the agent does not ask any more");
                 break;
+            case "command_lifecycle" when line.Text("command_uuid"u8) == turn?.PromptId:
+                HandleLifecycle(line.Text("state"u8));
+                break;
             case "result":
                 HandleResult(source, line);
                 break;
@@ -178,10 +183,26 @@ internal sealed partial class ClaudeDriver
         }
     }
 
+    // Tells when Claude begins with our prompt: it may be in the middle of a turn of its own.
+    private void HandleLifecycle(string? state)
+    {
+        if (turn is not { } current)
+            return;
+        var waited = current.IsQueued;
+        current.IsQueued = state == "queued";
+        if (waited && state is "refused" or "discarded")
+            current.Complete(RunResult.Failed(ErrorCodes.AgentProtocol, $"Claude Code has {state} the prompt."));
+    }
+
     private void HandleResult(ClaudeProcess source, JsonElement line)
     {
-        if (turn is not { } current || !ReferenceEquals(current.Process, source))
+        if (turn is not { } current || !ReferenceEquals(current.Process, source) || current.IsQueued)
+        {
+            // Claude may take a turn by itself (a background command ended); its result is nobody's.
+            source.Cost = line.Fraction("total_cost_usd"u8);
             return;
+        }
+
         if (source is { Launch.Resumed: true, Ready: false } && ClaudeResult.IsConversationMissing(line))
         {
             current.ConversationMissing = true; // the process ends by itself
@@ -189,7 +210,7 @@ internal sealed partial class ClaudeDriver
         }
 
         var result = ClaudeResult.Read(line, source.Cost);
-        source.Cost += result.Cost ?? 0;
+        source.Cost = line.Fraction("total_cost_usd"u8);
         if (current.Verdict is { } verdict)
             result = verdict with { Usage = result.Usage, Cost = result.Cost, Turns = result.Turns };
         else if (current.DeniedWithInterrupt && result.Outcome == Outcomes.Failed)

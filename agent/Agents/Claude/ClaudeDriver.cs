@@ -129,7 +129,7 @@ internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
             stall.Touch();
             var running = await EnsureProcessAsync(current).ConfigureAwait(false);
             interrupted.ThrowIfCancellationRequested();
-            await running.WriteAsync(Prompt(run, running)).ConfigureAwait(false);
+            await running.WriteAsync(Prompt(current, running)).ConfigureAwait(false);
             if (!await WaitAsync(current, running, interrupted).ConfigureAwait(false))
                 await ForceEndAsync(current, running).ConfigureAwait(false);
         }
@@ -151,14 +151,15 @@ internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
         return current.ConversationMissing ? null : result;
     }
 
-    private static byte[] Prompt(StartRun run, ClaudeProcess running)
+    private static byte[] Prompt(ClaudeTurn current, ClaudeProcess running)
     {
+        var run = current.Run;
         var knowsPart = run.Continuation && (running.Launch.Resumed || running.Turns > 0);
         running.Turns++;
         string[] texts = knowsPart
             ? [run.Prompt, "(Work on this task was cut off before it was finished, so part of it may be done. Look at what is there and carry on.)"]
             : [run.Prompt];
-        return ClaudeMessages.User(Guid.NewGuid().ToString(), texts);
+        return ClaudeMessages.User(current.PromptId, texts);
     }
 
     private async Task<ClaudeProcess> EnsureProcessAsync(ClaudeTurn current)

@@ -42,6 +42,7 @@ internal sealed class ClaudeProcess
         this.child = child;
         this.clock = clock;
         Launch = launch;
+        Cost = launch.Resumed ? null : 0;
         this.listener = listener;
         pump = new OutputPump(child, clock) { Drained = listener.OnDrainedAsync };
     }
@@ -54,8 +55,11 @@ internal sealed class ClaudeProcess
     /// <summary>Completes after <see cref="IClaudeListener.OnEnded"/>.</summary>
     public Task Ended => ended.Task;
 
-    /// <summary>Sum of what its results said so far, US dollars: Claude counts per process, not per turn.</summary>
-    public double Cost { get; set; }
+    /// <summary>
+    /// Sum that its last result told, US dollars; null while a resumed conversation's is not known. Claude counts per
+    /// conversation, not per turn.
+    /// </summary>
+    public double? Cost { get; set; }
 
     /// <summary>Prompts that it was given.</summary>
     public int Turns { get; set; }

@@ -7,16 +7,18 @@ namespace Marionette.Agent.Agents.Claude;
 internal static class ClaudeResult
 {
     /// <param name="line">The <c>result</c> line.</param>
-    /// <param name="costBefore">What the process had said to have cost before this turn: its number is a sum.</param>
-    public static RunResult Read(JsonElement line, double costBefore)
+    /// <param name="costBefore">
+    /// What the process had said to have cost before this turn, for its number is a sum; null when that is not known, because
+    /// a resumed conversation brings its earlier cost along.
+    /// </param>
+    public static RunResult Read(JsonElement line, double? costBefore)
     {
-        var cost = line.Fraction("total_cost_usd"u8);
         var result = new RunResult
         {
             Outcome = Outcomes.Completed,
             Result = line.Text("result"u8),
             Usage = Usage(line),
-            Cost = cost is { } sum ? Math.Max(0, sum - costBefore) : null,
+            Cost = Cost(line, costBefore),
             Turns = line.Number("num_turns"u8),
         };
         // is_error first: a refused request comes as subtype "success".
@@ -29,6 +31,14 @@ internal static class ClaudeResult
     /// <summary>Whether Claude says that it does not have the conversation that it was told to resume.</summary>
     public static bool IsConversationMissing(JsonElement line) =>
         Errors(line).Contains("No conversation found", StringComparison.OrdinalIgnoreCase);
+
+    private static double? Cost(JsonElement line, double? before)
+    {
+        var models = line.Member("model_usage_since_last_result"u8);
+        if (models.ValueKind == JsonValueKind.Object)
+            return models.EnumerateObject().Sum(model => model.Value.Fraction("costUSD"u8) ?? 0);
+        return line.Fraction("total_cost_usd"u8) is { } sum && before is { } known ? Math.Max(0, sum - known) : null;
+    }
 
     // The model's own numbers since the last result include what sub-agents used and what an interrupted turn had used up.
     private static TokenUsage Usage(JsonElement line)
@@ -60,7 +70,7 @@ internal static class ClaudeResult
             "error_max_turns" => ErrorCodes.MaxTurns,
             "error_max_budget_usd" => ErrorCodes.BudgetExceeded,
             _ when status is 401 or 403 || IsLoginTrouble(message) => ErrorCodes.AuthenticationFailed,
-            _ when status is 413 || Has(message, "prompt is too long") || Has(message, "context window") =>
+            _ when line.Text("terminal_reason"u8) == "prompt_too_long" || status is 413 || Has(message, "prompt is too long") || Has(message, "context window") =>
                 ErrorCodes.ContextExceeded,
             _ when status > 0 || Has(message, "API Error") => ErrorCodes.ModelError,
             _ => ErrorCodes.AgentProtocol,

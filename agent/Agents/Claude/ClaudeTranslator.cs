@@ -51,9 +51,11 @@ internal sealed class ClaudeTranslator(EventSink sink)
     {
         var message = line.Member("message"u8);
         var id = message.Text("id"u8) ?? "";
-        if (line.Text("error"u8) is { } error)
+        // Claude dresses an error of the model up as an answer of a model of this name; its text comes again in the result.
+        if (message.Text("model"u8) == "<synthetic>")
         {
-            ApiError(run, error, message);
+            if (line.Text("error"u8) is { } error)
+                ApiError(run, error, message);
             return 0;
         }
 
@@ -97,6 +99,8 @@ internal sealed class ClaudeTranslator(EventSink sink)
         var results = 0;
         foreach (var block in line.Member("message"u8).Member("content"u8).Items())
         {
+            if (line.Flag("isSynthetic"u8) && block.Text("text"u8) is { } note)
+                sink.System(run, LogSeverity.Info, note);
             if (block.Text("type"u8) != "tool_result")
                 continue;
             results++;
@@ -153,7 +157,6 @@ internal sealed class ClaudeTranslator(EventSink sink)
         Phase(run, "idle");
     }
 
-    // Claude dresses the model's refusal up as an answer; its text comes again in the result.
     private void ApiError(byte[] run, string error, JsonElement message) =>
         sink.Emit("error"u8, run, (error, text: ClaudeContent.Describe(message.Member("content"u8))), static (json, fault) =>
         {

@@ -19,6 +19,12 @@ internal sealed class ClaudeTurn(StartRun run)
     /// <summary>Completes when Claude gave its result or ended without one.</summary>
     public Task<RunResult> Completion => completion.Task;
 
+    /// <summary>Id of the prompt line; Claude tells by it when it begins.</summary>
+    public string PromptId { get; } = Guid.NewGuid().ToString();
+
+    /// <summary>Claude has the prompt and works on something else first.</summary>
+    public bool IsQueued { get; set; }
+
     /// <summary>Set when the driver itself ended the turn and knows better why: then this is how the run ended.</summary>
     public RunResult? Verdict { get; set; }
 

@@ -269,6 +269,7 @@ internal sealed class ScriptedGateway : IAsyncDisposable
                     connection.Send(new ServerMessage { Ack = new EventAck { Acked = Math.Min(TotalEvents, AckLimit ?? long.MaxValue) } });
                 break;
             case RunnerMessage.KindOneofCase.Heartbeat when !Mute:
+                Note(() => { });
                 connection.Send(new ServerMessage { Heartbeat = new HeartbeatReply { SentMs = message.Heartbeat.SentMs } });
                 break;
             case RunnerMessage.KindOneofCase.Goodbye:
