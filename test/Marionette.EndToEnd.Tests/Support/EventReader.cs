@@ -31,7 +31,8 @@ internal sealed class EventReader : IAsyncDisposable
     public IEnumerable<string> Types => Events.Select(e => e.GetProperty("type").GetString()!);
 
     public Task SeenAsync(string type, int times = 1, TimeSpan? patience = null) =>
-        Wait.ForAsync(() => Types.Count(t => t == type) >= times, $"{times} × {type}", () => string.Join(' ', Types), patience);
+        Wait.ForAsync(
+            () => _loop.IsFaulted ? throw _loop.Exception! : Types.Count(t => t == type) >= times, $"{times} × {type}", () => string.Join(' ', Types), patience);
 
     /// <summary>No gap, no duplicate, in order.</summary>
     public void AssertGapless() =>
@@ -68,10 +69,14 @@ internal sealed class EventReader : IAsyncDisposable
         response.EnsureSuccessStatusCode();
         Connections++;
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(_stop.Token));
+        string? data = null;
         while (await reader.ReadLineAsync(_stop.Token) is { } line)
         {
-            if (!line.StartsWith("data:", StringComparison.Ordinal)) continue;
-            var e = JsonDocument.Parse(line[5..]).RootElement.Clone();
+            // An event counts once its empty line came: the rest of a broken connection may be half of one.
+            if (line.StartsWith("data:", StringComparison.Ordinal)) data = line[5..];
+            if (line.Length > 0 || data is null) continue;
+            var e = JsonDocument.Parse(data).RootElement.Clone();
+            data = null;
             Events.Enqueue(e);
             Last = e.GetProperty("seq").GetInt64();
             if (_pause > TimeSpan.Zero) await Task.Delay(_pause, _stop.Token);

@@ -6,10 +6,14 @@ namespace Marionette.EndToEnd.Tests.Support;
 /// <summary>A whole stack of shipped programs in a folder of its own: the all-in-one server, its runners, the scripted model server.</summary>
 internal sealed class Stack : IAsyncDisposable
 {
-    private readonly string _folder;
-    private readonly bool _ownsFolder;
+    private const UnixFileMode Passable = (UnixFileMode)0b111_101_101;
 
-    private Stack(string folder, bool ownsFolder, RunningModelServer model) => (_folder, _ownsFolder, Model) = (folder, ownsFolder, model);
+    private readonly string _folder;
+    private readonly string[] _arguments;
+    private readonly IReadOnlyDictionary<string, string>? _environment;
+
+    private Stack(string folder, RunningModelServer model, string[] arguments, IReadOnlyDictionary<string, string>? environment) =>
+        (_folder, Model, _arguments, _environment) = (folder, model, arguments, environment);
 
     public RunningModelServer Model { get; }
 
@@ -25,10 +29,14 @@ internal sealed class Stack : IAsyncDisposable
 
     public Api Api { get; private set; } = null!;
 
-    public static async Task<Stack> StartAsync(ModelServerOptions? model = null)
+    /// <param name="model">How the model server behaves.</param>
+    /// <param name="arguments">More options of the server, also for its restarts; they go before the usual ones.</param>
+    /// <param name="environment">More of its environment.</param>
+    public static async Task<Stack> StartAsync(
+        ModelServerOptions? model = null, string[]? arguments = null, IReadOnlyDictionary<string, string>? environment = null)
     {
-        var folder = Directory.CreateTempSubdirectory("marionette-e2e-").FullName;
-        var stack = new Stack(folder, true, await ScriptedModelServer.StartAsync(model ?? new ModelServerOptions()));
+        var folder = NewFolder();
+        var stack = new Stack(folder, await ScriptedModelServer.StartAsync(model ?? new ModelServerOptions()), arguments ?? [], environment);
         try
         {
             await stack.StartServerAsync();
@@ -43,15 +51,17 @@ internal sealed class Stack : IAsyncDisposable
     }
 
     /// <summary>Starts the server, again after a kill; the ports are new each time, as <c>--*-port 0</c> has it, unless they are given.</summary>
-    public async Task StartServerAsync(params string[] more)
+    public async Task StartServerAsync()
     {
+        var endpoints = Path.Combine(DataDirectory, "endpoints.json");
+        File.Delete(endpoints); // A killed server left it, and it would look like the new one's.
         Server = ServerProcess.Start(
             Artifacts.Silo,
             [
                 "up", "--data-dir", DataDirectory, "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--agent-binary", Artifacts.Agent,
-                "--tools-path", Path.GetDirectoryName(Artifacts.Claude)!, .. more,
-            ]);
-        var endpoints = Path.Combine(DataDirectory, "endpoints.json");
+                "--tools-path", Path.GetDirectoryName(Artifacts.Claude)!, .. _arguments,
+            ],
+            _environment);
         await Wait.ForAsync(
             () => Server.HasExited ? throw new InvalidOperationException($"The server ended:\n{Server.Output}") : File.Exists(endpoints),
             "endpoints.json", () => Server.Output, TimeSpan.FromSeconds(90));
@@ -72,22 +82,33 @@ internal sealed class Stack : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (Server is not null) await Server.DisposeAsync();
-        EndRunners();
+        RunnerProcess.EndAll(DataDirectory);
         await Model.DisposeAsync();
-        if (_ownsFolder) Directory.Delete(_folder, recursive: true);
+        DeleteFolder(_folder);
     }
 
-    /// <summary>Agents outlive the server on purpose; a test must not leave them behind.</summary>
-    private void EndRunners()
+    /// <summary>A folder that the database's user can pass: otherwise the cluster would lie elsewhere, and stay there.</summary>
+    public static string NewFolder()
     {
-        var runners = Path.Combine(DataDirectory, "runners");
-        if (!Directory.Exists(runners)) return;
-        foreach (var folder in Directory.EnumerateDirectories(runners))
+        var folder = Directory.CreateTempSubdirectory("marionette-e2e-").FullName;
+        File.SetUnixFileMode(folder, Passable);
+        return folder;
+    }
+
+    /// <summary>Processes that were killed a moment ago may still be writing, hence the patience.</summary>
+    public static void DeleteFolder(string folder)
+    {
+        for (var attempt = 1; ; attempt++)
         {
-            var file = Path.Combine(folder, "pid");
-            if (!File.Exists(file) || !int.TryParse(File.ReadAllText(file).Split(' ')[0], out var pid)) continue;
-            var command = $"/proc/{pid}/cmdline";
-            if (File.Exists(command) && File.ReadAllText(command).Contains(folder, StringComparison.Ordinal)) ServerProcess.Signal(pid, 9);
+            try
+            {
+                Directory.Delete(folder, recursive: true);
+                return;
+            }
+            catch (IOException) when (attempt < 100)
+            {
+                Thread.Sleep(50);
+            }
         }
     }
 }
