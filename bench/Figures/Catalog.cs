@@ -1,0 +1,42 @@
+using Marionette.Bench.Measuring;
+
+namespace Marionette.Bench.Figures;
+
+/// <summary>Something that is measured on a server of its own; gives one figure or several.</summary>
+internal interface IMeasurement
+{
+    /// <summary>What <c>--only</c> calls it.</summary>
+    string Name { get; }
+
+    IAsyncEnumerable<Figure> MeasureAsync(BenchOptions options, CancellationToken cancellationToken);
+}
+
+/// <summary>All measurements, in the order in which they run.</summary>
+internal static class Catalog
+{
+    private static readonly IMeasurement[] All =
+        [new EventsDurable(), new EventsLatency(), new EventsFanOut(), new EventsReplay(), new TaskRate(), new ApiRate(), new MemoryUse()];
+
+    public static IReadOnlyList<string> Names { get; } = [.. All.Select(measurement => measurement.Name)];
+
+    /// <returns>Exit code: 0 when all was measured, whether the goals hold or not; 1 when something could not be.</returns>
+    public static async Task<int> RunAsync(BenchOptions options, FigureWriter writer, CancellationToken cancellationToken)
+    {
+        var failed = false;
+        foreach (var measurement in All.Where(m => options.Only.Count == 0 || options.Only.Contains(m.Name)))
+        {
+            try
+            {
+                await foreach (var figure in measurement.MeasureAsync(options, cancellationToken)) writer.Write(figure);
+            }
+            catch (Exception e)
+            {
+                if (cancellationToken.IsCancellationRequested) return 130;
+                await Console.Error.WriteLineAsync($"bench: {measurement.Name} could not be measured: {e}");
+                failed = true;
+            }
+        }
+
+        return failed ? 1 : 0;
+    }
+}

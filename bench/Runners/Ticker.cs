@@ -1,0 +1,28 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Marionette.Bench.Runners;
+
+/// <summary>
+/// The program that the command agent runs for <c>events-latency</c>: lines that hold the moment of their printing, on the clock that all processes
+/// of the machine share.
+/// </summary>
+internal static class Ticker
+{
+    public static int Run(int perSecond, int count)
+    {
+        using var output = Console.OpenStandardOutput();
+        var step = Stopwatch.Frequency / perSecond;
+        var due = Stopwatch.GetTimestamp() + step;
+        Span<byte> line = stackalloc byte[32];
+        for (var i = 0; i < count; i++, due += step)
+        {
+            while (Stopwatch.GetTimestamp() is var now && now < due) Thread.Sleep(TimeSpan.FromTicks(Math.Max(1, (due - now) * TimeSpan.TicksPerSecond / Stopwatch.Frequency)));
+            Stopwatch.GetTimestamp().TryFormat(line, out var length, provider: CultureInfo.InvariantCulture);
+            line[length] = (byte)'\n';
+            output.Write(line[..(length + 1)]);
+        }
+
+        return 0;
+    }
+}
