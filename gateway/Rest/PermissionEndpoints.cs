@@ -12,9 +12,6 @@ internal static class PermissionEndpoints
     private const string Read = "permissions:read", Write = "permissions:write";
     private static readonly string[] RiskLevels = ["low", "medium", "high", "critical"];
 
-    // The question is told to readers when its event is durable; its row may be some moments behind.
-    private static readonly TimeSpan RowDelay = TimeSpan.FromSeconds(2), RowRetry = TimeSpan.FromMilliseconds(50);
-
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/api/v1/permissions", ListAsync).Api(Read, "ListPermissions", "Permission requests, newest first")
@@ -84,13 +81,7 @@ internal static class PermissionEndpoints
     {
         var tenant = AuthMiddleware.CallerOf(http).Tenant;
         Api.Known(EntityId.Permission, id);
-        while (true)
-        {
-            var view = await rows.FindAsync("permission", tenant, id, StateJsonContext.Default.PermissionView, http.RequestAborted);
-            if (view is not null) return view;
-            var age = api.Clock.GetUtcNow() - EntityId.TimeOf(id);
-            if (age is null || age < -RowDelay || age > RowDelay) throw Api.NotFound(EntityId.Permission);
-            await Task.Delay(RowRetry, api.Clock, http.RequestAborted);
-        }
+        return await rows.FindAsync("permission", tenant, id, StateJsonContext.Default.PermissionView, http.RequestAborted)
+            ?? throw Api.NotFound(EntityId.Permission);
     }
 }
