@@ -54,7 +54,7 @@ internal sealed class Stack : IAsyncDisposable
     public async Task StartServerAsync()
     {
         var endpoints = Path.Combine(DataDirectory, "endpoints.json");
-        File.Delete(endpoints); // A killed server left it, and it would look like the new one's.
+        if (File.Exists(endpoints)) File.Delete(endpoints); // A killed server left it, and it would look like the new one's.
         Server = ServerProcess.Start(
             Artifacts.Silo,
             [
