@@ -23,9 +23,17 @@ internal sealed class EventSink(EventSpool spool, TimeProvider clock)
     private readonly Lock gate = new();
     private ArrayBufferWriter<byte> buffer = new(1024);
     private Utf8JsonWriter? writer;
+    private readonly HiddenText secrets = new();
 
     /// <summary>Largest <c>data</c> of an event; a larger one is cut.</summary>
     public int MaxEventBytes { get; set; } = DefaultMaxEventBytes;
+
+    /// <summary>This text never leaves in an event, whoever printed it. For the credential and what stands in for it.</summary>
+    public void Hide(string secret)
+    {
+        lock (gate)
+            secrets.Add(secret);
+    }
 
     /// <summary>Numbers and spools one event.</summary>
     /// <param name="type">A type of events.md.</param>
@@ -45,10 +53,10 @@ internal sealed class EventSink(EventSpool spool, TimeProvider clock)
             write(writer, state);
             writer.WriteEndObject();
             writer.Flush();
-            var data = buffer.WrittenSpan;
+            var data = secrets.Redact(buffer.WrittenMemory);
             if (data.Length > MaxEventBytes)
-                data = PayloadLimit.Cut(buffer.WrittenMemory, MaxEventBytes);
-            spool.Append(new EventPayload(type, clock.GetUtcNow().ToUnixTimeMilliseconds(), run, data));
+                data = PayloadLimit.Cut(data, MaxEventBytes);
+            spool.Append(new EventPayload(type, clock.GetUtcNow().ToUnixTimeMilliseconds(), run, data.Span));
             if (buffer.Capacity <= KeptBytes)
                 return;
             buffer = new ArrayBufferWriter<byte>(1024);

@@ -136,6 +136,7 @@ internal sealed class AgentHost(
         if (welcome.MaxEventBytes > 0)
             sink.MaxEventBytes = (int)Math.Min(welcome.MaxEventBytes, EventSink.DefaultMaxEventBytes);
         setup.Set(welcome.Setup ?? new Setup());
+        sink.Hide(setup.Current.ApiKey);
     }
 
     private static IAgentDriver CreateDriver(AgentServices services) => services.Setup.Current.Agent switch

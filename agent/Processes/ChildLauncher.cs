@@ -10,13 +10,13 @@ namespace Marionette.Agent.Processes;
 /// </summary>
 internal static unsafe class ChildLauncher
 {
-    /// <summary>First argument that selects this mode: <c>child PARENT_PID DIRECTORY PROGRAM [ARGUMENT…]</c>.</summary>
+    /// <summary>First argument that selects this mode: <c>child PARENT_PID DESCRIPTORS DIRECTORY PROGRAM [ARGUMENT…]</c>.</summary>
     public const string Verb = "child";
 
     /// <summary>Exit code when the program could not be started, as shells have it.</summary>
     public const int CannotStart = 127;
 
-    private const int Prefix = 3;
+    private const int Prefix = 4;
 
     /// <summary>The binary that offers <see cref="Verb"/>: this one. Settable for hosts that are not it, such as tests.</summary>
     public static string Binary { get; set; } =
@@ -26,8 +26,9 @@ internal static unsafe class ChildLauncher
     public static int Run(string[] arguments)
     {
         if (arguments.Length <= Prefix
-            || !int.TryParse(arguments[1], NumberStyles.None, CultureInfo.InvariantCulture, out var parent))
-            return Fail("usage: child PARENT_PID DIRECTORY PROGRAM [ARGUMENT...]");
+            || !int.TryParse(arguments[1], NumberStyles.None, CultureInfo.InvariantCulture, out var parent)
+            || !uint.TryParse(arguments[2], NumberStyles.None, CultureInfo.InvariantCulture, out var descriptors))
+            return Fail("usage: child PARENT_PID DESCRIPTORS DIRECTORY PROGRAM [ARGUMENT...]");
         if (Libc.Prctl(Libc.PrSetParentDeathSignal, Libc.SigKill, 0, 0, 0) != 0)
             return Fail("prctl: " + Marshal.GetLastPInvokeErrorMessage());
         if (Libc.GetParentPid() != parent)
@@ -35,8 +36,10 @@ internal static unsafe class ChildLauncher
         // Best effort, both: a root child must not read the agent's memory, and when memory runs out the child goes first.
         _ = Libc.Prctl(Libc.PrDropCapability, Libc.CapSysPtrace, 0, 0, 0);
         OfferToOutOfMemoryKiller();
-        if (Libc.ChangeDirectory(arguments[2]) != 0)
-            return Fail($"cannot enter {arguments[2]}: {Marshal.GetLastPInvokeErrorMessage()}");
+        if (Libc.ChangeDirectory(arguments[3]) != 0)
+            return Fail($"cannot enter {arguments[3]}: {Marshal.GetLastPInvokeErrorMessage()}");
+        // What whoever started the agent left open by accident ends here.
+        _ = Libc.SystemCall(Libc.CloseRange, (nint)descriptors, unchecked((nint)uint.MaxValue), Libc.CloseRangeOnExec);
         // The runtime ignores SIGPIPE, and ignored signals outlive exec: a child's `yes | head` would never end.
         _ = Libc.SetSignal(Libc.SigPipe, 0);
         using var program = new Utf8Strings(arguments[Prefix..]);

@@ -174,7 +174,8 @@ internal sealed unsafe class ChildProcess : IDisposable
             Check(Libc.SetFlags(
                 attributes, Libc.SpawnSetSession | Libc.SpawnSetSignalDefaults | Libc.SpawnSetSignalMask));
             var parent = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
-            string[] head = [ChildLauncher.Binary, ChildLauncher.Verb, parent, spec.WorkingDirectory, spec.File];
+            var descriptors = pipes.Count.ToString(CultureInfo.InvariantCulture);
+            string[] head = [ChildLauncher.Binary, ChildLauncher.Verb, parent, descriptors, spec.WorkingDirectory, spec.File];
             using var arguments = new Utf8Strings([.. head, .. spec.Arguments]);
             using var environment = new Utf8Strings([.. spec.Environment.Select(pair => pair.Key + "=" + pair.Value)]);
             int pid;

@@ -14,6 +14,8 @@ internal static unsafe partial class Libc
     public const int PrSetDumpable = 4;
     public const int PrDropCapability = 24;
     public const int CapSysPtrace = 19;
+    public const nint CloseRange = 436;
+    public const nint CloseRangeOnExec = 4;
     public const short SpawnSetSignalDefaults = 0x04;
     public const short SpawnSetSignalMask = 0x08;
     public const short SpawnSetSession = 0x80;
@@ -88,6 +90,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "getppid")]
     public static partial int GetParentPid();
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    public static partial nint SystemCall(nint number, nint argument1, nint argument2, nint argument3);
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     public static partial int Close(int descriptor);

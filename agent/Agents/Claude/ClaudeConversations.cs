@@ -48,7 +48,8 @@ internal static class ClaudeConversations
         foreach (var part in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
             real = Path.Combine(real, part);
-            real = Directory.ResolveLinkTarget(real, returnFinalTarget: true)?.FullName ?? real;
+            if (Directory.Exists(real))
+                real = Directory.ResolveLinkTarget(real, returnFinalTarget: true)?.FullName ?? real;
         }
 
         return real;

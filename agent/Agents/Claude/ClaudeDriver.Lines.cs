@@ -20,6 +20,8 @@ internal sealed partial class ClaudeDriver
     void IClaudeListener.OnLine(ClaudeProcess source, ReadOnlyMemory<byte> line, bool partial)
     {
         stall.Touch();
+        if (turn is { } current && ReferenceEquals(current.Process, source))
+            current.Heard = true;
         if (partial || skipping)
         {
             if (!skipping)
@@ -84,7 +86,10 @@ internal sealed partial class ClaudeDriver
         {
             translator.TurnEnded(current.Id);
             sink.Commit();
-            current.Complete(current.Verdict ?? ClaudeEnd.Explain(status, Redact(source.ErrorTail)));
+            // A kept process may die between two runs: the prompt went into a pipe that nobody read.
+            if (!current.Heard && source.Turns > 1)
+                current.Again = TurnRetry.OldConversation;
+            current.Complete(current.Verdict ?? ClaudeEnd.Explain(status, source.ErrorTail));
         }
 
         sink.Commit();
@@ -205,7 +210,7 @@ internal sealed partial class ClaudeDriver
 
         if (source is { Launch.Resumed: true, Ready: false } && ClaudeResult.IsConversationMissing(line))
         {
-            current.ConversationMissing = true; // the process ends by itself
+            current.Again = TurnRetry.NewConversation; // the process ends by itself
             return;
         }
 
@@ -215,8 +220,6 @@ internal sealed partial class ClaudeDriver
             result = verdict with { Usage = result.Usage, Cost = result.Cost, Turns = result.Turns };
         else if (current.DeniedWithInterrupt && result.Outcome == Outcomes.Failed)
             result = result with { Outcome = Outcomes.Canceled, ErrorCode = null, ErrorMessage = null };
-        else if (result.ErrorMessage is { } message)
-            result = result with { ErrorMessage = Redact(message) };
         permissions.WithdrawAll("the turn ended");
         translator.TurnEnded(current.Id);
         sink.Commit();
@@ -228,6 +231,4 @@ internal sealed partial class ClaudeDriver
         var note = System.Text.Encoding.UTF8.GetBytes($"Claude Code printed a line that is {what}: ");
         sink.Log(RunId, LogStream.Stdout, LogSeverity.Warn, [.. note, .. Utf8Text.Head(line, ShownBytes)]);
     }
-
-    private string Redact(string text) => Redactor.Redact(text, services.Setup.Current.ApiKey, broker?.Token);
 }

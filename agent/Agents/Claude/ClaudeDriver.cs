@@ -13,6 +13,9 @@ namespace Marionette.Agent.Agents.Claude;
 /// </summary>
 internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
 {
+    // The process that died in between, then the conversation that it cannot find, then the run.
+    private const int MaxTries = 3;
+
     private static readonly TimeSpan InterruptPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(3);
 
@@ -56,14 +59,20 @@ internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
     {
         try
         {
-            var result = await RunOnceAsync(run, interrupted).ConfigureAwait(false);
-            if (result is not null)
-                return result;
-            lostConversation = conversation;
-            conversation = NewConversation();
-            resumable = false;
-            return await RunOnceAsync(run, interrupted).ConfigureAwait(false)
-                ?? RunResult.Failed(ErrorCodes.AgentProtocol, "Claude Code does not accept a new conversation.");
+            var (result, again) = await RunOnceAsync(run, interrupted).ConfigureAwait(false);
+            for (var tries = 1; again != TurnRetry.No && tries < MaxTries; tries++)
+            {
+                if (again == TurnRetry.NewConversation)
+                {
+                    lostConversation = conversation;
+                    conversation = NewConversation();
+                    resumable = false;
+                }
+
+                (result, again) = await RunOnceAsync(run, interrupted).ConfigureAwait(false);
+            }
+
+            return result;
         }
         catch (AgentStartException exception)
         {
@@ -118,8 +127,7 @@ internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
     private static string DenialOf(AnswerPermission answer) =>
         answer.Reason.Length > 0 ? answer.Reason : "This tool call was denied.";
 
-    // Null: Claude does not have the conversation, and a new one must be begun.
-    private async Task<RunResult?> RunOnceAsync(StartRun run, CancellationToken interrupted)
+    private async Task<(RunResult Result, TurnRetry Again)> RunOnceAsync(StartRun run, CancellationToken interrupted)
     {
         var current = new ClaudeTurn(run);
         try
@@ -135,7 +143,7 @@ internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
         }
         catch (OperationCanceledException)
         {
-            return new RunResult { Outcome = Outcomes.Interrupted };
+            return (new RunResult { Outcome = Outcomes.Interrupted }, TurnRetry.No);
         }
         catch (IOException) when (current.Process is { } broken)
         {
@@ -148,7 +156,7 @@ internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
         }
 
         var result = await current.Completion.ConfigureAwait(false);
-        return current.ConversationMissing ? null : result;
+        return (result, current.Again);
     }
 
     private static byte[] Prompt(ClaudeTurn current, ClaudeProcess running)
@@ -197,7 +205,11 @@ internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
         var config = services.Config;
         var binary = ClaudeLaunch.FindBinary(config, services.Environment);
         if (setup.ApiKey.Length > 0)
+        {
             broker ??= CredentialBroker.Start(services.Setup, clock, log);
+            sink.Hide(broker.Token);
+        }
+
         var spec = launch.ToSpec(binary, config, setup, services.Environment, setup.ApiKey.Length > 0 ? broker : null);
         ChildProcess child;
         try

@@ -3,6 +3,19 @@ using Marionette.Protocol.V1;
 
 namespace Marionette.Agent.Agents.Claude;
 
+/// <summary>What to do about a turn that never began.</summary>
+internal enum TurnRetry
+{
+    /// <summary>It began: its end is the run's.</summary>
+    No,
+
+    /// <summary>The process was dead already: start another one.</summary>
+    OldConversation,
+
+    /// <summary>Claude does not know the conversation that it was told to resume: begin a new one.</summary>
+    NewConversation,
+}
+
 /// <summary>A run while Claude works on it.</summary>
 internal sealed class ClaudeTurn(StartRun run)
 {
@@ -31,8 +44,11 @@ internal sealed class ClaudeTurn(StartRun run)
     /// <summary>A denial that should end the turn was passed on.</summary>
     public bool DeniedWithInterrupt { get; set; }
 
-    /// <summary>Claude does not know the conversation that it was told to resume.</summary>
-    public bool ConversationMissing { get; set; }
+    /// <summary>The turn never began; how it may be tried again.</summary>
+    public TurnRetry Again { get; set; }
+
+    /// <summary>The process said something since it was given the prompt.</summary>
+    public bool Heard { get; set; }
 
     /// <summary>Tool calls that have no result yet.</summary>
     public int OpenTools { get; set; }

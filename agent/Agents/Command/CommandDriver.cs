@@ -126,7 +126,7 @@ internal sealed class CommandDriver(AgentServices services) : IAgentDriver
             return new RunResult { Outcome = Outcomes.Completed, Result = answer.ToString(), Exit = status };
         var message = $"The command ended with {status}." + (errors.ToString() is { Length: > 0 } tail ? " It said: " + tail : "");
         var code = status.Signal is null ? ErrorCodes.AgentExited : ErrorCodes.AgentKilled;
-        return RunResult.Failed(code, Redactor.Redact(message, services.Setup.Current.ApiKey), status);
+        return RunResult.Failed(code, message, status);
     }
 
     private void Log(byte[] run, LogStream stream, ReadOnlyMemory<byte> line, bool partial, OutputTail tail)
