@@ -31,6 +31,7 @@ internal sealed class Api(IGrainFactory grains, IdempotencyStore idempotency, Ga
         EntityId.Permission => "There is no such permission request.",
         EntityId.Runner => "There is no such runner.",
         EntityId.ApiKey => "There is no such key.",
+        EntityId.Workspace => "There is no such workspace.",
         _ => "There is no such object.",
     });
 

@@ -3,6 +3,7 @@ using Marionette.Gateway.Json;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Secrets;
 using Marionette.Sessions;
+using Marionette.Workspaces;
 
 namespace Marionette.Gateway.Rest;
 
@@ -12,7 +13,7 @@ internal static class SessionEndpoints
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/api/v1/sessions", CreateAsync).Api(Write, "CreateSession", "Create a session", 409, 413)
+        routes.MapPost("/api/v1/sessions", CreateAsync).Api(Write, "CreateSession", "Create a session", 404, 409, 413)
             .Accepts<CreateSessionModel>("application/json").Produces<SessionModel>(201);
         routes.MapGet("/api/v1/sessions", ListAsync).Api(Read, "ListSessions", "Sessions, newest first").Produces<ListModel<SessionModel>>()
             .Paged().Query("status", "pending, active, suspended, resuming, terminated, failed", true).Query("agent", "Agent kind", true)
@@ -25,7 +26,7 @@ internal static class SessionEndpoints
         routes.MapGet("/api/v1/agents", ListAgents).Api(Read, "ListAgents", "The agent kinds").Produces<AgentListModel>();
     }
 
-    private static async Task<IResult> CreateAsync(HttpContext http, Api api, SecretSealer sealer)
+    private static async Task<IResult> CreateAsync(HttpContext http, Api api, SecretSealer sealer, StateReader rows)
     {
         var caller = AuthMiddleware.CallerOf(http);
         var body = await api.ReadBodyAsync(http);
@@ -33,12 +34,30 @@ internal static class SessionEndpoints
         // Checked before the key is bound: a request that is refused here can be mended under the same key.
         var fresh = api.NewId(EntityId.Session);
         var command = SessionRules.Check(model, caller.Tenant, fresh, sealer);
+        if (command.WorkspaceId is { } workspace) await MustHaveAsync(workspace, caller, http, api, rows);
         var reservation = await api.ReserveAsync(http, caller, body, fresh);
         if (reservation.IsRepeat) command = SessionRules.Check(model, caller.Tenant, reservation.ResultId, sealer);
         var session = api.Grain<ISessionGrain>(caller, EntityId.Session, reservation.ResultId);
         var view = await api.CallAsync(token => session.CreateAsync(command, token), http.RequestAborted);
         http.Response.Headers.Location = $"/api/v1/sessions/{view.Id}";
         return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Plain.SessionModel, StatusCodes.Status201Created);
+    }
+
+    /// <summary>A provider knows folders, not tenants: whose workspace it is, is asked here.</summary>
+    /// <exception cref="MarionetteException">NotFound.</exception>
+    private static async Task MustHaveAsync(string workspace, Caller caller, HttpContext http, Api api, StateReader rows)
+    {
+        try
+        {
+            var grain = api.Grain<IWorkspaceGrain>(caller, EntityId.Workspace, workspace);
+            await api.CallAsync(token => grain.GetAsync(token).AsTask(), http.RequestAborted);
+        }
+        catch (MarionetteException fault) when (fault.Code == FaultCode.NotFound)
+        {
+            // It has no row before its first runner; the session that it was made for names it.
+            var owners = new StateFilter("session", caller.Tenant, 1, null) { Members = [("workspace_id", [workspace])] };
+            if ((await rows.ListAsync(owners, StateJsonContext.Default.SessionView, http.RequestAborted)).Total == 0) throw Api.NotFound(EntityId.Workspace);
+        }
     }
 
     private static async Task<IResult> GetAsync(string id, HttpContext http, Api api)
