@@ -12,6 +12,9 @@ internal sealed record StreamRequest(TypeFilter Filter, StreamPosition After, St
 /// <summary>Answers a request with a stream, as server-sent events or over a WebSocket.</summary>
 internal sealed class StreamResponse(GatewayOptions options, TimeProvider clock, IHostApplicationLifetime lifetime, ILogger<EventPump> log)
 {
+    // A client may be slow to read the rest of a replay; a server that stops does not wait long for anybody.
+    private static readonly TimeSpan CloseLimit = TimeSpan.FromSeconds(30), LeaveLimit = TimeSpan.FromSeconds(2);
+
     public static bool WantsEvents(HttpRequest request) =>
         request.Headers.Accept.Any(value => value?.Contains("text/event-stream", StringComparison.OrdinalIgnoreCase) == true);
 
@@ -39,7 +42,8 @@ internal sealed class StreamResponse(GatewayOptions options, TimeProvider clock,
     {
         using var socket = await http.WebSockets.AcceptWebSocketAsync();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, lifetime.ApplicationStopping);
-        var listening = DrainAsync(socket, stop);
+        using var listen = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
+        var listening = DrainAsync(socket, stop, listen.Token);
         var ended = false;
         try
         {
@@ -51,21 +55,26 @@ internal sealed class StreamResponse(GatewayOptions options, TimeProvider clock,
         if (socket.State is WebSocketState.Open or WebSocketState.CloseReceived)
         {
             var (status, text) = ended ? (WebSocketCloseStatus.NormalClosure, "end of replay") : (WebSocketCloseStatus.EndpointUnavailable, "going away");
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), clock);
-            try { await socket.CloseOutputAsync(status, text, limit.Token); }
+            using var limit = new CancellationTokenSource(ended ? CloseLimit : LeaveLimit, clock);
+            try
+            {
+                await socket.CloseOutputAsync(status, text, limit.Token);
+                // Ending the connection before the client's own close would throw away what it has not read yet.
+                await listening.WaitAsync(limit.Token);
+            }
             catch (Exception exception) when (exception is OperationCanceledException or WebSocketException) { /* it is gone already */ }
         }
-        await stop.CancelAsync();
+        await listen.CancelAsync();
         await listening;
     }
 
     // Nothing is expected from the client but its close, and only reading shows it.
-    private static async Task DrainAsync(WebSocket socket, CancellationTokenSource stop)
+    private static async Task DrainAsync(WebSocket socket, CancellationTokenSource stop, CancellationToken cancellationToken)
     {
         var buffer = new byte[512];
         try
         {
-            while ((await socket.ReceiveAsync(buffer, stop.Token)).MessageType != WebSocketMessageType.Close) { }
+            while ((await socket.ReceiveAsync(buffer, cancellationToken)).MessageType != WebSocketMessageType.Close) { }
         }
         catch (Exception exception) when (exception is OperationCanceledException or WebSocketException) { /* gone without a word */ }
         await stop.CancelAsync();
