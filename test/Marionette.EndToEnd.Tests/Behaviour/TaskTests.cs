@@ -95,6 +95,22 @@ public sealed class TaskTests(SharedStack shared)
     }
 
     [Fact]
+    public async Task Workspace_OfAnEndedSession_IsGoneOnWithInANewOne()
+    {
+        var first = await Stack.ClaudeAsync();
+        await Api.RunAllowedAsync(first, "@scenario write file=left.txt text=behind");
+        var workspace = (await Api.GetAsync($"/api/v1/sessions/{first}")).Text("workspace_id")!;
+        (await Api.SendAsync(HttpMethod.Delete, $"/api/v1/sessions/{first}")).Dispose();
+        var second = await Stack.ClaudeAsync(new { workspace_id = workspace });
+        Assert.Contains("behind", (await Api.RunAllowedAsync(second, "@scenario shell cmd='cat left.txt; touch seen.txt'")).Text("result"));
+
+        // One that has had no runner yet can be named, too.
+        var waiting = await Stack.ClaudeAsync();
+        var named = (await Api.GetAsync($"/api/v1/sessions/{waiting}")).Text("workspace_id")!;
+        Assert.Equal(named, (await Api.GetAsync($"/api/v1/sessions/{await Stack.ClaudeAsync(new { workspace_id = named })}")).Text("workspace_id"));
+    }
+
+    [Fact]
     public async Task Timeout_EndsTheRunAndTheNextTaskRuns()
     {
         var session = await Stack.ClaudeAsync();

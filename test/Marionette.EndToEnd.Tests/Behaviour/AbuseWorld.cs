@@ -1,0 +1,73 @@
+using System.Text.Json;
+using Marionette.EndToEnd.Tests.Support;
+
+namespace Marionette.EndToEnd.Tests.Behaviour;
+
+/// <summary>A tenant that has one of everything, and another that must not see it.</summary>
+public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
+{
+    private static readonly string[] Lists = ["sessions", "tasks", "permissions", "runners", "keys"];
+
+    internal string Url => shared.Stack.ApiUrl;
+
+    internal Stack Stack => shared.Stack;
+
+    /// <summary>The owner.</summary>
+    internal Api Owner { get; private set; } = null!;
+
+    /// <summary>A whole key of another tenant.</summary>
+    internal Api Stranger { get; private set; } = null!;
+
+    internal IReadOnlyList<Operation> Operations { get; private set; } = [];
+
+    /// <summary>An id of the owner's by collection.</summary>
+    internal Dictionary<string, string> Ids { get; } = [];
+
+    public async ValueTask InitializeAsync()
+    {
+        Operations = await Contract.ReadAsync(shared.Stack.Api);
+        Owner = await shared.Stack.OtherTenantAsync("abuse-" + Guid.NewGuid().ToString("N")[..8]);
+        Stranger = await shared.Stack.OtherTenantAsync("stranger-" + Guid.NewGuid().ToString("N")[..8]);
+        Ids["sessions"] = await shared.Stack.ClaudeAsync(api: Owner);
+        Ids["tasks"] = (await Owner.RunAllowedAsync(Ids["sessions"], "@scenario shell cmd='echo x > x.txt'")).Id();
+        Ids["permissions"] = (await Owner.GetAsync("/api/v1/permissions")).Items()[0].Id();
+        Ids["runners"] = (await Owner.GetAsync("/api/v1/runners")).Items()[0].Id();
+        Ids["keys"] = (await Owner.GetAsync("/api/v1/keys")).Items()[0].Id();
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    /// <summary>An id of the same kind that nothing has.</summary>
+    internal string Missing(string collection) => Ids[collection][..^4] + (Ids[collection].EndsWith("zzzz", StringComparison.Ordinal) ? "yyyy" : "zzzz");
+
+    /// <summary>The operation's path with an id of the owner's.</summary>
+    internal string Own(Operation operation) => operation.HasId ? operation.With(Ids[operation.Collection]) : operation.Path;
+
+    /// <summary>A body that the operation would take.</summary>
+    internal Dictionary<string, object?> GoodBody(Operation operation) => operation.Path switch
+    {
+        "/api/v1/sessions" => new() { ["agent"] = "claude" },
+        "/api/v1/tasks" => new() { ["session_id"] = Ids["sessions"], ["prompt"] = "@scenario say text=hi" },
+        "/api/v1/keys" => new() { ["name"] = "made in vain" },
+        _ => [],
+    };
+
+    /// <summary>Everything that a refused request could have changed.</summary>
+    internal async Task<string> FingerprintAsync()
+    {
+        var parts = new List<string>();
+        foreach (var list in Lists)
+        {
+            var page = await Owner.GetAsync($"/api/v1/{list}?limit=200");
+            parts.Add($"{list}: {page.Number("total_count")} {string.Join(' ', page.Items().Select(item => item.Id() + "=" + item.Text("status") + item.Text("revoked_at")))}");
+        }
+
+        var session = await Owner.GetAsync($"/api/v1/sessions/{Ids["sessions"]}");
+        parts.Add($"seq {session.Number("last_seq")} queued {session.Number("queued_tasks")}");
+        return string.Join('\n', parts);
+    }
+
+    internal static StringContent Json(object? body) => Raw(JsonSerializer.Serialize(body));
+
+    internal static StringContent Raw(string text) => new(text, System.Text.Encoding.UTF8, "application/json");
+}
