@@ -3,7 +3,6 @@ using Marionette.Gateway.Grpc;
 using Marionette.Gateway.Health;
 using Marionette.Gateway.Hosting;
 using Marionette.Gateway.Idempotency;
-using Marionette.Gateway.Json;
 using Marionette.Gateway.OpenApi;
 using Marionette.Gateway.Pages;
 using Marionette.Gateway.Problems;
@@ -37,7 +36,6 @@ public static class GatewayServices
         services.AddHostedService(provider => provider.GetRequiredService<FeedHub>());
         services.AddHostedService<GatewayMaintenance>();
         services.AddSingleton<StreamResponse>();
-        services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, GatewayJsonContext.Plain));
         services.AddRouting();
         services.AddMarionetteOpenApi();
         services.AddRunnerGrpc();

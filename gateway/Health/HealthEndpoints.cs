@@ -17,9 +17,9 @@ internal static class HealthEndpoints
     {
         foreach (var path in new[] { "/health", "/healthz", "/health/live" })
             routes.MapGet(path, static () => Api.Ok(new HealthModel("ok", null), GatewayJsonContext.Plain.HealthModel))
-                .WithGroupName(EndpointDeclarations.Document).WithSummary("The process answers").Produces<HealthModel>();
+                .WithGroupName(EndpointDeclarations.Document).WithTags("server").WithSummary("The process answers").Produces<HealthModel>();
         routes.MapGet("/health/ready", ReadyAsync).WithGroupName(EndpointDeclarations.Document)
-            .WithSummary("The database and the cluster can be reached").Produces<HealthModel>().Produces<HealthModel>(503);
+            .WithTags("server").WithSummary("The database and the cluster can be reached").Produces<HealthModel>().Produces<HealthModel>(503);
     }
 
     private static async Task<IResult> ReadyAsync(

@@ -12,7 +12,7 @@ internal static class DocsPage
         {
             http.Response.Headers.ContentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
             return Results.Bytes(Html, "text/html; charset=utf-8");
-        }).WithGroupName(Rest.EndpointDeclarations.Document).WithSummary("This contract as a page").Produces(200, contentType: "text/html");
+        }).WithGroupName(Rest.EndpointDeclarations.Document).WithTags("server").WithSummary("This contract as a page").Produces(200, contentType: "text/html");
 
     private static byte[] Load()
     {

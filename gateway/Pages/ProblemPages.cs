@@ -16,7 +16,7 @@ internal static class ProblemPages
                 $"<p><code>{problem.Name}</code>, HTTP {problem.Status}, {(problem.Retryable ? "worth a retry" : "a retry does not help")}."
                 + $"<p>{Encode(problem.Meaning)}<p><a href=\"/problems\">All problems</a>", "div")
             : Results.Text("There is no such problem.", "text/plain", statusCode: StatusCodes.Status404NotFound))
-            .WithGroupName(Rest.EndpointDeclarations.Document).WithSummary("What a problem means, for people").Produces(200, contentType: "text/html").Produces(404);
+            .WithGroupName(Rest.EndpointDeclarations.Document).WithTags("server").WithSummary("What a problem means, for people").Produces(200, contentType: "text/html").Produces(404);
     }
 
     private static IResult Html(string title, string body, string element) => Results.Content(

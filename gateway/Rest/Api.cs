@@ -69,7 +69,7 @@ internal static class EndpointDeclarations
     /// <summary>An endpoint of the API: its scope, its name in the document, and the problems that it can answer with.</summary>
     public static RouteHandlerBuilder Api(this RouteHandlerBuilder endpoint, string scope, string name, string summary, params int[] problems)
     {
-        endpoint.WithGroupName(Document).WithName(name).WithSummary(summary).WithMetadata(new ScopeMetadata(scope));
+        endpoint.WithGroupName(Document).WithName(name).WithSummary(summary).WithTags(scope[..scope.IndexOf(':')]).WithMetadata(new ScopeMetadata(scope));
         foreach (var status in problems.Concat([400, 401, 403, 503]).Distinct().Order()) endpoint.Produces<ProblemModel>(status, "application/problem+json");
         return endpoint;
     }

@@ -1,4 +1,5 @@
 using Marionette.Gateway.Auth;
+using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Streams;
 
 namespace Marionette.Gateway.Rest;
@@ -9,13 +10,13 @@ internal static class EventEndpoints
     {
         routes.MapGet("/api/v1/sessions/{id}/events", SessionAsync)
             .Api("tasks:read", "StreamSessionEvents", "A session's log: as server-sent events, over a WebSocket, or a page", 404, 429)
-            .Streaming("tasks:read").Produces(200, contentType: "text/event-stream", additionalContentTypes: "application/json").Produces(101)
+            .Streaming("tasks:read").Produces<EventListModel>(200, "application/json", "text/event-stream").Produces(101)
             .Query("after", "Seq of the last event that you have; 0 or nothing: from the start. The header Last-Event-ID goes before it")
             .Query("types", "Types to see, with wildcards: text, task.*", true).Query("follow", "false: end when everything stored is sent")
             .Query("limit", "Page only: 1 to 200 events, default 50").Query("token", "API key, where headers cannot be set");
         routes.MapGet("/api/v1/events", TenantAsync)
             .Api("events:read", "StreamEvents", "The tenant's lifecycle events: as server-sent events, over a WebSocket, or a page", 429)
-            .Streaming("events:read").Produces(200, contentType: "text/event-stream", additionalContentTypes: "application/json").Produces(101)
+            .Streaming("events:read").Produces<EventListModel>(200, "application/json", "text/event-stream").Produces(101)
             .Query("after", "Cursor of the last event that you have, 0: from the start. Without it a stream begins now and a page at the start")
             .Query("types", "Types to see, with wildcards: session.*", true).Query("follow", "false: end when everything stored is sent")
             .Query("limit", "Page only: 1 to 200 events, default 50").Query("token", "API key, where headers cannot be set");

@@ -4,6 +4,7 @@ using Marionette.Gateway.Logs;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Streams;
 using Marionette.Tasks;
+using Microsoft.AspNetCore.Mvc;
 
 namespace Marionette.Gateway.Rest;
 
@@ -68,10 +69,9 @@ internal static class LogEndpoints
         return Api.Ok(new ListModel<LogModel>(items, more, more ? after.Minor.ToString() : null, total), GatewayJsonContext.Plain.LogList);
     }
 
-    private static async Task StreamAsync(HttpContext http, Api api, EventStore store, StateReader rows, FeedHub hub, StreamResponse response)
+    private static async Task StreamAsync([FromRoute(Name = "task_id")] string id, HttpContext http, Api api, EventStore store, StateReader rows, FeedHub hub, StreamResponse response)
     {
         var caller = AuthMiddleware.CallerOf(http);
-        var id = (string?)http.Request.RouteValues["task_id"];
         var view = await ViewAsync(id, http, api);
         var query = new ListQuery(http.Request);
         var after = StreamPosition.OfSeq(Math.Max(0, view.FirstSeq - 1));
@@ -86,7 +86,7 @@ internal static class LogEndpoints
         await response.WebSocketAsync(http, lease.Feed, request, socket => new LogSocketSink(socket, view.Id, mapper));
     }
 
-    private static async Task<TaskView> ViewAsync(string? id, HttpContext http, Api api)
+    private static async Task<TaskView> ViewAsync(string id, HttpContext http, Api api)
     {
         var task = api.Grain<ITaskGrain>(AuthMiddleware.CallerOf(http), EntityId.Task, id);
         return await api.CallAsync(token => task.GetAsync(token).AsTask(), http.RequestAborted);

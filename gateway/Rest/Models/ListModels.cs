@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Marionette.Gateway.Rest.Models;
 
 /// <summary>A page of a list.</summary>
@@ -6,6 +8,28 @@ namespace Marionette.Gateway.Rest.Models;
 /// <param name="NextCursor">Pass it as <c>cursor</c>.</param>
 /// <param name="TotalCount">Of all that match, not of the page.</param>
 internal sealed record ListModel<T>(IReadOnlyList<T> Items, bool HasMore, string? NextCursor, long? TotalCount);
+
+/// <summary>A page of events. For the document: pages are written from stored bytes.</summary>
+/// <param name="Items">Oldest first.</param>
+/// <param name="HasMore">Others are stored behind them.</param>
+/// <param name="NextCursor">Pass it as <c>after</c>; it is always there, so that one can go on when there is more.</param>
+internal sealed record EventListModel(IReadOnlyList<EventModel> Items, bool HasMore, string NextCursor);
+
+/// <summary>An event; docs/reference/events.md has the types and what stands in <c>data</c>.</summary>
+internal sealed class EventModel
+{
+    /// <summary>Position in the session's log, from 1 without a gap.</summary>
+    public required long Seq { get; init; }
+    /// <summary>The tenant's stream only: pass it as <c>after</c>.</summary>
+    public string? Cursor { get; init; }
+    public required string Type { get; init; }
+    public required DateTime Time { get; init; }
+    public required string SessionId { get; init; }
+    public string? TaskId { get; init; }
+    public string? RunId { get; init; }
+    /// <summary>An object, by type.</summary>
+    public required JsonElement Data { get; init; }
+}
 
 /// <summary>An agent kind.</summary>
 internal sealed record AgentModel(string Name, string Description, IReadOnlyList<string> Features);

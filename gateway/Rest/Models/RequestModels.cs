@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 
 namespace Marionette.Gateway.Rest.Models;
@@ -5,7 +6,7 @@ namespace Marionette.Gateway.Rest.Models;
 /// <summary>Body of POST /api/v1/sessions.</summary>
 internal sealed class CreateSessionModel
 {
-    [OneOf("claude", "command")]
+    [Required, OneOf("claude", "command")]
     public string? Agent { get; init; }
     public string? Name { get; init; }
     public string? ApiKey { get; init; }
@@ -32,7 +33,9 @@ internal sealed class CreateSessionModel
 /// <summary>Body of POST /api/v1/tasks.</summary>
 internal sealed class CreateTaskModel
 {
+    [Required]
     public string? SessionId { get; init; }
+    [Required]
     public string? Prompt { get; init; }
     public int? TimeoutSeconds { get; init; }
     public int? MaxRetries { get; init; }
@@ -65,6 +68,7 @@ internal sealed class ReasonModel
 /// <summary>Body of POST /api/v1/keys.</summary>
 internal sealed class CreateKeyModel
 {
+    [Required]
     public string? Name { get; init; }
     public List<string?>? Scopes { get; init; }
     public Dictionary<string, string?>? Labels { get; init; }

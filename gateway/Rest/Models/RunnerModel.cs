@@ -41,7 +41,7 @@ internal sealed class RunnerModel
         Tainted = view.Status == RunnerStatus.Lost,
         SandboxMode = view.SandboxMode ?? "none",
         SandboxTypes = [view.SandboxMode ?? "none"],
-        Capabilities = AgentCatalog.Names,
+        Capabilities = AgentCatalog.Names, // every marionette-agent drives all kinds
         Labels = Shown.NoAnnotations,
         Annotations = Shown.NoAnnotations,
         AgentVersion = view.AgentVersion,

@@ -1,0 +1,3 @@
+using Marionette.TestSupport;
+
+[assembly: AssemblyFixture(typeof(PostgresFixture))]

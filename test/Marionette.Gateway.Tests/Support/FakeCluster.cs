@@ -1,0 +1,84 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using Marionette.Runners;
+using Marionette.Sessions;
+using Marionette.Tasks;
+
+namespace Marionette.Gateway.Tests.Support;
+
+/// <summary>Grains by their keys, as little as the routes need: what is there, what was called, and what an object of another tenant looks like.</summary>
+internal sealed class FakeCluster
+{
+    private static readonly DateTimeOffset Now = new(2026, 11, 23, 10, 0, 0, TimeSpan.Zero);
+
+    public FakeCluster() => Grains = Fake<IGrainFactory>.Create((method, arguments) => method.Name switch
+    {
+        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(ISessionGrain) => Session((string)arguments[0]!),
+        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(ITaskGrain) => TaskOf((string)arguments[0]!),
+        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IRunnerGrain) => Fake<IRunnerGrain>.Create((_, _) => throw Missing()),
+        nameof(IGrainFactory.CreateObjectReference) => arguments[0],
+        nameof(IGrainFactory.DeleteObjectReference) => null,
+        _ => throw new NotSupportedException(method.Name),
+    });
+
+    public IGrainFactory Grains { get; }
+
+    /// <summary>Commands that arrived, as <c>method key</c>.</summary>
+    public ConcurrentQueue<string> Calls { get; } = new();
+
+    public ConcurrentDictionary<string, CreateSession> Sessions { get; } = new();
+
+    public ConcurrentDictionary<string, TaskView> Tasks { get; } = new();
+
+    public ConcurrentQueue<DecidePermission> Decisions { get; } = new();
+
+    /// <summary>Thrown by the next command, once.</summary>
+    public Exception? NextFault { get; set; }
+
+    private ISessionGrain Session(string key) => Fake<ISessionGrain>.Create((method, arguments) =>
+    {
+        var id = GrainKeys.Split(key).Id;
+        if (method.Name is nameof(ISessionGrain.ListenAsync)) return new ValueTask<SessionFeedLease>(new SessionFeedLease(0, 30));
+        if (method.Name is nameof(ISessionGrain.UnlistenAsync)) return ValueTask.CompletedTask;
+        Calls.Enqueue($"{method.Name} {key}");
+        if (NextFault is { } fault)
+        {
+            NextFault = null;
+            throw fault;
+        }
+        if (method.Name == nameof(ISessionGrain.CreateAsync)) return Task.FromResult(View(id, Sessions.GetOrAdd(key, (CreateSession)arguments[0]!)));
+        if (!Sessions.TryGetValue(key, out var created)) throw Missing();
+        switch (method.Name)
+        {
+            case nameof(ISessionGrain.GetAsync):
+                return new ValueTask<SessionView>(View(id, created));
+            case nameof(ISessionGrain.SubmitTaskAsync):
+                var submit = (SubmitTask)arguments[0]!;
+                return Task.FromResult(Tasks.GetOrAdd(GrainKeys.Of(GrainKeys.Split(key).Tenant, submit.TaskId), _ => new TaskView
+                {
+                    Id = submit.TaskId, SessionId = id, Prompt = submit.Prompt, Status = TaskState.Queued, TimeoutSeconds = submit.TimeoutSeconds,
+                    CreatedAt = Now, UpdatedAt = Now, FirstSeq = 2, Labels = submit.Labels,
+                }));
+            case nameof(ISessionGrain.DecidePermissionAsync):
+                Decisions.Enqueue((DecidePermission)arguments[0]!);
+                return Task.FromResult<Permissions.PermissionView>(null!);
+            default:
+                return Task.FromResult(View(id, created));
+        }
+    });
+
+    private ITaskGrain TaskOf(string key) => Fake<ITaskGrain>.Create((method, arguments) =>
+    {
+        Calls.Enqueue($"{method.Name} {key}");
+        if (!Tasks.TryGetValue(key, out var view)) throw Missing();
+        return method.Name == nameof(ITaskGrain.GetAsync) ? new ValueTask<TaskView>(view) : Task.FromResult(view);
+    });
+
+    private static MarionetteException Missing() => new(FaultCode.NotFound, "There is no such object.");
+
+    private static SessionView View(string id, CreateSession command) => new()
+    {
+        Id = id, Name = command.Name, Agent = command.Agent, Status = SessionStatus.Pending, Phase = "idle", WorkspaceId = "ws_0VblLnxx5PhDdWem",
+        EnvNames = command.EnvNames, Labels = command.Labels, CreatedAt = Now, UpdatedAt = Now, LastSeq = 1, Command = ImmutableArray<string>.Empty,
+    };
+}

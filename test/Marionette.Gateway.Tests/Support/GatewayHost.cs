@@ -1,0 +1,106 @@
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using Marionette.Gateway.Auth;
+using Marionette.Silo.Database;
+using Marionette.TestSupport;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Marionette.Gateway.Tests.Support;
+
+/// <summary>The gateway over a real socket and a real database, with <see cref="FakeCluster"/> behind it.</summary>
+internal sealed class GatewayHost : IAsyncDisposable
+{
+    private readonly WebApplication app;
+    private readonly string folder = TestFolder.Create();
+
+    private GatewayHost(WebApplication app, NpgsqlDataSource database, FakeCluster cluster) => (this.app, Database, Cluster) = (app, database, cluster);
+
+    public NpgsqlDataSource Database { get; }
+
+    public FakeCluster Cluster { get; }
+
+    public Uri Url { get; private set; } = null!;
+
+    /// <summary>The operator of tenant "default".</summary>
+    public HttpClient Operator { get; private set; } = null!;
+
+    public string OperatorToken { get; private set; } = "";
+
+    public IServiceProvider Services => app.Services;
+
+    public static async Task<GatewayHost> StartAsync(PostgresFixture postgres) =>
+        await StartAsync(MarionetteDataSource.Create(await postgres.CreateDatabaseAsync()), bootstrap: true);
+
+    /// <summary>One whose database cannot be reached.</summary>
+    public static Task<GatewayHost> StartWithoutDatabaseAsync() =>
+        StartAsync(NpgsqlDataSource.Create("Host=127.0.0.1;Port=1;Username=x;Database=x;Timeout=2"), bootstrap: false);
+
+    public HttpClient Client(string? token)
+    {
+        var client = new HttpClient { BaseAddress = Url };
+        if (token is not null) client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        return client;
+    }
+
+    /// <summary>A client with a new key.</summary>
+    public async Task<HttpClient> ClientAsync(string tenant, params string[] scopes)
+    {
+        using var made = await PostAsync(Operator, "/api/v1/keys", new { name = "test", tenant, scopes });
+        return Client((await JsonAsync(made)).GetProperty("raw_token").GetString());
+    }
+
+    public static async Task<HttpResponseMessage> PostAsync(HttpClient client, string path, object? body, string? key = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path);
+        if (body is not null)
+            request.Content = new StringContent(body as string ?? JsonSerializer.Serialize(body), Encoding.UTF8, "application/json");
+        if (key is not null) request.Headers.Add("Idempotency-Key", key);
+        return await client.SendAsync(request);
+    }
+
+    public static async Task<JsonElement> JsonAsync(HttpResponseMessage response) =>
+        JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
+
+    public async Task ExecuteAsync(string sql, params object[] values)
+    {
+        await using var command = Database.CreateCommand(sql);
+        foreach (var value in values) command.Parameters.Add(new() { Value = value });
+        await command.ExecuteNonQueryAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await app.StopAsync();
+        await app.DisposeAsync();
+        Operator.Dispose();
+        await Database.DisposeAsync();
+        TestFolder.Delete(folder);
+    }
+
+    private static async Task<GatewayHost> StartAsync(NpgsqlDataSource database, bool bootstrap)
+    {
+        var cluster = new FakeCluster();
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Services.AddSingleton(database).AddSingleton(cluster.Grains);
+        builder.Services.AddMarionetteGateway(new GatewayOptions { MasterKey = new(new byte[32]), MaxStreams = 40, TenantPoll = TimeSpan.FromMilliseconds(20) });
+        var app = builder.Build();
+        app.MapMarionetteGateway();
+        await app.StartAsync();
+        var host = new GatewayHost(app, database, cluster)
+        {
+            Url = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single()),
+        };
+        if (bootstrap) host.OperatorToken = await app.Services.GetRequiredService<ApiKeyStore>().EnsureBootstrapAsync(host.folder, TimeProvider.System);
+        host.Operator = host.Client(bootstrap ? host.OperatorToken : null);
+        return host;
+    }
+}
