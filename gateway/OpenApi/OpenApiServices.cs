@@ -57,7 +57,7 @@ internal static class OpenApiServices
 
     private static void Rename(OpenApiSchema schema)
     {
-        schema.Properties = schema.Properties?.ToDictionary(pair => Snake(pair.Key), pair => pair.Value);
+        schema.Properties = schema.Properties?.ToDictionary(pair => Snake(pair.Key), pair => pair.Value is OpenApiSchema { OneOf: [_, var reference] } ? reference : pair.Value);
         schema.Required = schema.Required?.Select(Snake).ToHashSet();
     }
 
