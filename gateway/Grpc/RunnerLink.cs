@@ -23,6 +23,12 @@ internal sealed class RunnerLink(
 
     private const int HeartbeatMs = 5_000;
 
+    /// <summary>
+    /// A runner that says nothing for so long is away, whatever its socket says: its lease begins. Longer than the agent's own patience with us, since
+    /// a large event on a slow line holds its heartbeats up.
+    /// </summary>
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromMilliseconds(6 * HeartbeatMs);
+
     private static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(3);
 
     private readonly string _connectionId = Guid.NewGuid().ToString("n");
@@ -31,6 +37,7 @@ internal sealed class RunnerLink(
     private readonly OutputQueue _incoming = new((long)WindowBytes + MaxEventBytes);
     private readonly Lock _commandGate = new();
     private long _lastCommand = hello.LastCommand;
+    private long _heardAt = clock.GetTimestamp();
 
     public async Task RunAsync(IAsyncStreamReader<RunnerMessage> requests, IServerStreamWriter<ServerMessage> responses, CancellationToken cancellationToken)
     {
@@ -42,6 +49,7 @@ internal sealed class RunnerLink(
             var loops = new[]
             {
                 ReadAsync(requests, ended.Token), AppendAsync(ended.Token), WriteAsync(responses, ended.Token), RenewAsync(self, ended.Token),
+                WatchAsync(ended.Token),
             };
             // Whichever ends first ends the link: a half of it is of no use.
             var first = await Task.WhenAny(loops);
@@ -93,6 +101,7 @@ internal sealed class RunnerLink(
         while (await requests.MoveNext(cancellationToken))
         {
             var message = requests.Current;
+            Volatile.Write(ref _heardAt, clock.GetTimestamp());
             switch (message.KindCase)
             {
                 case RunnerMessage.KindOneofCase.Events:
@@ -132,6 +141,14 @@ internal sealed class RunnerLink(
                 () => _session.KnowsRunnerAsync(admission.Epoch, _connectionId, cancellationToken).AsTask(), clock, logger, cancellationToken);
             if (!known) await AttachAsync(self, welcome: false, cancellationToken);
         }
+    }
+
+    private async Task WatchAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(HeartbeatMs / 2d), clock);
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+            if (clock.GetElapsedTime(Volatile.Read(ref _heardAt)) > LongestSilence)
+                throw new RpcException(new Status(StatusCode.DeadlineExceeded, "The runner fell silent."));
     }
 
     private void Send(ImmutableArray<RunnerCommand> commands)

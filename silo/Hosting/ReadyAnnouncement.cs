@@ -14,7 +14,11 @@ internal static class ReadyAnnouncement
         ports.Learn(app.Services.GetRequiredService<IServer>());
         if (!settings.HasGateway)
         {
-            await Console.Out.WriteLineAsync($"marionette silo is ready: admin {ports.AdminUrl}");
+            // Gateways of their own have no key to begin with: the silo, which made the tables, leaves the operator's in its data folder.
+            var keys = new ApiKeyStore(app.Services.GetRequiredService<Npgsql.NpgsqlDataSource>(), TimeProvider.System);
+            await keys.EnsureBootstrapAsync(settings.DataDirectory, TimeProvider.System);
+            await Console.Out.WriteLineAsync(
+                $"marionette silo is ready: admin {ports.AdminUrl}, operator's key in {Path.Combine(settings.DataDirectory, "secrets", "operator.token")}");
             return;
         }
 

@@ -34,7 +34,8 @@ internal static class SiloApplication
                 DataDirectory = settings.DataDirectory,
                 AgentBinary = settings.AgentBinary,
                 ServerUrl = () => settings.RunnerUrl ?? ports.GrpcUrl,
-                EndpointsFile = settings.HasGateway ? settings.EndpointsFile : null,
+                // The file names this process' own port: a given address goes before it.
+                EndpointsFile = settings.HasGateway && settings.RunnerUrl is null ? settings.EndpointsFile : null,
                 ToolsPath = settings.ToolsPath,
             },
             s.GetRequiredService<TimeProvider>()));

@@ -10,8 +10,8 @@ internal static class SiloHost
     public static async Task RunAsync(SiloSettings settings)
     {
         Directory.CreateDirectory(settings.DataDirectory);
-        using var own = Own(settings.DataDirectory);
-        File.Delete(settings.EndpointsFile);
+        using var own = Own(settings);
+        if (settings.HasGateway) File.Delete(settings.EndpointsFile);
         using var loggers = LoggerFactory.Create(logging => logging.AddMarionetteConsole());
 
         await using var postgres = settings.ConnectionString is null
@@ -25,7 +25,7 @@ internal static class SiloHost
         await app.StartAsync();
         await ReadyAnnouncement.WriteAsync(app, settings);
         await app.WaitForShutdownAsync();
-        File.Delete(settings.EndpointsFile);
+        if (settings.HasGateway) File.Delete(settings.EndpointsFile);
     }
 
     private static NpgsqlDataSource Connect(string connectionString, ILoggerFactory loggers)
@@ -58,16 +58,22 @@ internal static class SiloHost
         }
     }
 
-    /// <summary>One process per data folder. The lock goes with the process, however it ends.</summary>
-    private static FileStream Own(string dataDirectory)
+    /// <summary>
+    /// An all-in-one has its data folder to itself. Silos of one cluster share theirs on a host: the provider works from the same runners' folder,
+    /// whichever of them it lives on. The lock goes with the process, however it ends.
+    /// </summary>
+    private static FileStream Own(SiloSettings settings)
     {
+        var path = Path.Combine(settings.DataDirectory, "silo.lock");
         try
         {
-            return new FileStream(Path.Combine(dataDirectory, "silo.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            return settings.ConnectionString is null || settings.HasGateway
+                ? new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None)
+                : new FileStream(path, FileMode.OpenOrCreate, FileAccess.Read, FileShare.Read);
         }
         catch (IOException e)
         {
-            throw new StartException($"{dataDirectory} is in use by another marionette process; stop it or choose another --data-dir.", e);
+            throw new StartException($"{settings.DataDirectory} is in use by another marionette process; stop it or choose another --data-dir.", e);
         }
     }
 }
