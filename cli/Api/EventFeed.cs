@@ -28,25 +28,28 @@ internal sealed class EventFeed(ApiClient api, TimeProvider clock, FeedNotices? 
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Steady = TimeSpan.FromSeconds(10);
 
     private readonly FeedNotices notices = notices ?? new FeedNotices();
 
     /// <summary>Stored events after <paramref name="after"/> (0 = all), then those to come, until the caller stops.</summary>
     /// <exception cref="ApiException">The server refuses: unknown session, missing scope.</exception>
-    /// <exception cref="CliException">No connection for <see cref="PatienceLimit"/>.</exception>
+    /// <exception cref="CliException">Nothing but trouble for <see cref="PatienceLimit"/>.</exception>
     public async IAsyncEnumerable<SessionEvent> ReadAsync(string sessionId, long after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var last = after;
         var pause = FirstPause;
-        long? brokenSince = null;
+        var announced = false;
+        long? failingSince = null;
         while (true)
         {
             string? trouble = null;
+            var opened = clock.GetTimestamp();
             await using (var connection = await ConnectAsync(sessionId, last, error => trouble = error, cancellationToken).ConfigureAwait(false))
             {
-                if (connection is not null && brokenSince is not null)
+                if (connection is not null && announced)
                 {
-                    brokenSince = null;
+                    announced = false;
                     notices.Restored();
                 }
                 while (connection is not null && trouble is null)
@@ -61,17 +64,22 @@ internal sealed class EventFeed(ApiClient api, TimeProvider clock, FeedNotices? 
                     }
                     last = entry.Seq;
                     pause = FirstPause;
+                    failingSince = null;
                     yield return entry;
                 }
+                // A connection that held for a while was a good one, even if the session had nothing to say.
+                if (connection is not null && clock.GetElapsedTime(opened) > Steady)
+                    failingSince = null;
             }
-            if (brokenSince is null)
+            if (failingSince is null)
             {
-                brokenSince = clock.GetTimestamp();
+                failingSince = clock.GetTimestamp();
+                announced = true;
                 notices.Lost(trouble ?? "the connection ended");
             }
-            else if (clock.GetElapsedTime(brokenSince.Value) > PatienceLimit)
+            else if (clock.GetElapsedTime(failingSince.Value) > PatienceLimit)
             {
-                throw new CliException($"no connection to {api.Endpoint} for {PatienceLimit.TotalMinutes:0} minutes ({trouble})",
+                throw new CliException($"no events from {api.Endpoint} for {PatienceLimit.TotalMinutes:0} minutes ({trouble})",
                     $"The session goes on without a reader; 'marionette sessions attach {sessionId}' shows it again.");
             }
             await Task.Delay(pause, clock, cancellationToken).ConfigureAwait(false);

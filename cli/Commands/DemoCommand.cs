@@ -14,9 +14,9 @@ internal static class DemoCommand
     private const string Script = $"""
 
         @scenario say text="Let me see where I am before I write anything."
-        @scenario shell cmd="uname -sm && date -u +%F && touch here && ls -l here" description="Look around"
-        @scenario write file={FileName} text="Hello from Marionette!\nA real agent wrote this file, and a person allowed it.\n"
-        @scenario say text="Done: the greeting is in {FileName}."
+        @scenario shell cmd="uname -sm && mkdir -p notes && ls -l" description="Look around"
+        @scenario write file={FileName} text="Hello from Marionette!\nThe real agent wrote this file, once it was allowed to.\n"
+        @scenario say text="That is all I was asked to do."
         """;
 
     public static Command Create(CliContext context)

@@ -94,7 +94,10 @@ internal sealed class LiveScreen : IDisposable
     public void Release()
     {
         lock (gate)
+        {
             Unreserve();
+            status = "";
+        }
     }
 
     public void Dispose()
@@ -132,7 +135,6 @@ internal sealed class LiveScreen : IDisposable
         output.Write($"\e7\e[r\e[{reserved.Height};1H\e[2K\e8");
         output.Flush();
         reserved = default;
-        status = "";
     }
 
     private void Draw()

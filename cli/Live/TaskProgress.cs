@@ -64,7 +64,7 @@ internal sealed record TaskProgress
     /// <summary>The status row: what happens, for how long, at what price.</summary>
     public string StatusLine(TimeSpan elapsed)
     {
-        var line = $"{Activity} · {Format.Duration(TimeSpan.FromSeconds(Math.Floor(elapsed.TotalSeconds)))} · {Format.Count(InputTokens)} in, {Format.Count(OutputTokens)} out";
+        var line = $"{Activity} · {Format.Elapsed(elapsed)} · {Format.Count(InputTokens)} in, {Format.Count(OutputTokens)} out";
         return CostUsd is { } cost ? $"{line} · {Format.Cost(cost)}" : line;
     }
 

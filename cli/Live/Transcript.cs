@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Marionette.Cli.Api;
 using Marionette.Cli.Output;
 
@@ -109,7 +110,7 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
     {
         var data = entry.Data;
         Line($"? {Name(data.Text("tool"))} needs permission (risk: {Name(data.Text("risk_level") ?? "unknown")})", Style.Ask);
-        if (data.Text("description") is { Length: > 0 } description)
+        if (data.Text("description") is { Length: > 0 } description && !IsInInput(data, description))
             Line($"  {Format.Fit(description, Width)}");
         if (data.Member("input") is { } input)
         {
@@ -117,6 +118,10 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
                 Line("  " + line);
         }
     }
+
+    // Agents often describe a request with words of the request itself; said once is enough.
+    private static bool IsInInput(JsonElement data, string description) => data.Member("input") is { ValueKind: JsonValueKind.Object } input
+        && input.EnumerateObject().Any(member => member.Value.ValueKind == JsonValueKind.String && member.Value.GetString()!.Contains(description, StringComparison.Ordinal));
 
     private void ToolResult(SessionEvent entry)
     {

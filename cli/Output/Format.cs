@@ -14,6 +14,9 @@ internal static class Format
         _ => $"{(int)span.TotalHours} h {span.Minutes:00} min",
     };
 
+    /// <summary>A running time, in whole seconds: 7 s, 4 min 05 s.</summary>
+    public static string Elapsed(TimeSpan span) => span.TotalMinutes < 1 ? $"{(int)span.TotalSeconds} s" : Duration(span);
+
     /// <summary>12s, 4m, 3h, 5d: how long ago, for a column.</summary>
     public static string Age(DateTimeOffset? then, DateTimeOffset now)
     {

@@ -1,0 +1,127 @@
+using System.Text.Json.Nodes;
+using Marionette.Cli.Tests.Support;
+
+namespace Marionette.Cli.Tests;
+
+/// <summary>What command lines become on the wire.</summary>
+public sealed class RequestTests : IAsyncLifetime
+{
+    private const string Page = """{"items":[],"has_more":false,"total_count":0}""";
+
+    private FakeServer server = null!;
+
+    public async ValueTask InitializeAsync() => server = await FakeServer.StartAsync();
+
+    public ValueTask DisposeAsync() => server.DisposeAsync();
+
+    [Fact]
+    public async Task SessionsCreate_EveryOption_IsSentUnderItsName()
+    {
+        server.On("POST /api/v1/sessions", """{"id":"sess_1"}""", 201);
+        var ran = await Support.Cli.For(server).RunAsync("sess", "create", "--agent", "claude", "--name", "mine", "--model", "opus", "--base-url", "http://m",
+            "--agent-api-key", "sk-1", "--lifecycle", "persistent", "--idle-timeout", "60", "--permission-mode", "plan", "--permission-timeout", "90",
+            "--labels", "team=web,tier=1", "--label", "x=a=b", "--env", "LIST=1,2,3", "--env", "B=2", "--workspace", "ws_1", "--include-raw",
+            "--network-policy", "allowlist", "--allowed-hosts", "a.example,b.example", "--idempotency-key", "once");
+
+        Assert.Equal(new Ran(0, "ID: sess_1\n", ""), ran);
+        var request = Assert.Single(server.Requests);
+        Assert.Equal("Bearer mk_test", request.Headers["Authorization"]);
+        Assert.Equal("once", request.Headers["Idempotency-Key"]);
+        Same("""
+            {"agent":"claude","model":"opus","base_url":"http://m","api_key":"sk-1","env":{"LIST":"1,2,3","B":"2"},"labels":{"team":"web","tier":"1","x":"a=b"},
+             "name":"mine","lifecycle_mode":"persistent","idle_timeout_seconds":60,"permission_mode":"plan","permission_timeout_seconds":90,"workspace_id":"ws_1",
+             "network_policy":"allowlist","allowed_hosts":["a.example","b.example"],"include_raw":true}
+            """, request.Body);
+    }
+
+    [Fact]
+    public async Task SessionsCreate_CommandAgent_SendsTheWordsAfterTheDashes()
+    {
+        server.On("POST /api/v1/sessions", """{"id":"sess_1"}""", 201);
+        var cli = Support.Cli.For(server);
+        cli.Variables["ANTHROPIC_API_KEY"] = "sk-env";
+        Assert.Equal(0, (await cli.RunAsync("sessions", "create", "--agent", "command", "--", "sh", "-c", "echo hi")).Code);
+        Same("""{"agent":"command","command":["sh","-c","echo hi"]}""", server.Requests[0].Body);
+    }
+
+    [Fact]
+    public async Task SessionsCreate_KeyInTheEnvironment_IsUsedForClaude()
+    {
+        server.On("POST /api/v1/sessions", """{"id":"sess_1"}""", 201);
+        var cli = Support.Cli.For(server);
+        cli.Variables["ANTHROPIC_API_KEY"] = "sk-env";
+        await cli.RunAsync("sessions", "create");
+        await cli.RunAsync("sessions", "create", "--agent-config", "acfg_1");
+        Same("""{"agent":"claude","api_key":"sk-env"}""", server.Requests[0].Body);
+        Same("""{"agent":"claude","agent_config_id":"acfg_1"}""", server.Requests[1].Body);
+    }
+
+    [Theory]
+    [InlineData("sessions list --status active --status pending,failed --agent claude --labels team=web --limit 10 --cursor c1",
+        "/api/v1/sessions?status=active&status=pending&status=failed&agent=claude&labels%5Bteam%5D=web&limit=10&cursor=c1")]
+    [InlineData("sess ls", "/api/v1/sessions?limit=50")]
+    [InlineData("tasks list --session sess_1 --status running", "/api/v1/tasks?session_id=sess_1&status=running&limit=50")]
+    [InlineData("permissions list", "/api/v1/permissions?status=pending&limit=50")]
+    [InlineData("perm ls --status all --session sess_1 --task task_1 --risk high", "/api/v1/permissions?session_id=sess_1&task_id=task_1&risk_level=high&limit=50")]
+    [InlineData("keys list", "/api/v1/keys?limit=50")]
+    public async Task Lists_Filters_BecomeTheQuery(string line, string target)
+    {
+        server.On($"GET {target.Split('?')[0]}", Page);
+        Assert.Equal(0, (await Support.Cli.For(server).RunAsync(line.Split(' '))).Code);
+        Assert.Equal(target, Assert.Single(server.Requests).Target);
+    }
+
+    [Theory]
+    [InlineData("sessions suspend sess_1", "POST", "/api/v1/sessions/sess_1/suspend", "")]
+    [InlineData("sessions resume sess_1", "POST", "/api/v1/sessions/sess_1/resume", "")]
+    [InlineData("session terminate sess_1", "DELETE", "/api/v1/sessions/sess_1", "")]
+    [InlineData("task cancel task_1", "POST", "/api/v1/tasks/task_1/cancel", "")]
+    [InlineData("tasks retry task_1", "POST", "/api/v1/tasks/task_1/retry", "")]
+    [InlineData("permissions approve perm_1 --reason fine", "POST", "/api/v1/permissions/perm_1/approve", """{"reason":"fine"}""")]
+    [InlineData("permissions approve perm_1 --input {\"a\":1}", "POST", "/api/v1/permissions/perm_1/approve", """{"updated_input":{"a":1}}""")]
+    [InlineData("permissions deny perm_1 --interrupt", "POST", "/api/v1/permissions/perm_1/deny", """{"interrupt":true}""")]
+    [InlineData("keys revoke key_1", "DELETE", "/api/v1/keys/key_1", "")]
+    [InlineData("sessions suspend ../keys", "POST", "/api/v1/sessions/..%2Fkeys/suspend", "")]
+    public async Task Changes_OneRequest_ToTheRightPlace(string line, string method, string target, string body)
+    {
+        server.On($"{method} {target}", "", 204);
+        Assert.Equal(0, (await Support.Cli.For(server).RunAsync(line.Split(' '))).Code);
+        var request = Assert.Single(server.Requests);
+        Assert.Equal((method, target, body), (request.Method, request.Target, request.Body));
+    }
+
+    [Fact]
+    public async Task KeysCreate_Span_BecomesATimeAndTheTokenIsShown()
+    {
+        server.On("POST /api/v1/keys", """{"key":{"id":"key_1","name":"ci"},"raw_token":"mk_secret"}""", 201);
+        var ran = await Support.Cli.For(server).RunAsync("keys", "create", "ci", "--scopes", "sessions:read,tasks:*", "--expires", "30d");
+        Assert.Equal("ID:   key_1\nName: ci\nKey:  mk_secret\n", ran.Out);
+        Assert.Contains("cannot be shown again", ran.Error);
+        Same("""{"name":"ci","scopes":["sessions:read","tasks:*"],"expires_at":"2026-12-23T12:00:00Z"}""", server.Requests[0].Body);
+    }
+
+    [Fact]
+    public async Task TasksCreate_PromptFromStdin_IsSentWhole()
+    {
+        server.On("POST /api/v1/tasks", """{"id":"task_1","status":"queued"}""", 201);
+        var ran = await Support.Cli.For(server, input: "line one\nline two\n")
+            .RunAsync("tasks", "create", "--session", "sess_1", "--prompt-file", "-", "--timeout", "5", "--max-retries", "2", "--continue", "task_0", "--labels", "a=b");
+        Assert.Equal(0, ran.Code);
+        Same("""{"session_id":"sess_1","prompt":"line one\nline two\n","timeout_seconds":5,"max_retries":2,"continue_from":"task_0","labels":{"a":"b"}}""", server.Requests[0].Body);
+    }
+
+    [Fact]
+    public async Task Post_ServerAwayForAMoment_IsRepeatedWithTheSameKey()
+    {
+        server.OnEach("POST /api/v1/sessions",
+            context => FakeServer.ProblemAsync(context, 503, "unavailable", "away"),
+            context => FakeServer.ProblemAsync(context, 503, "unavailable", "away"),
+            context => FakeServer.WriteAsync(context, """{"id":"sess_1"}""", 201));
+        Assert.Equal(0, (await Support.Cli.For(server).RunAsync("sessions", "create")).Code);
+        Assert.Equal(3, server.Requests.Count);
+        Assert.Single(server.Requests.Select(request => request.Headers["Idempotency-Key"]).Distinct());
+    }
+
+    private static void Same(string expected, string actual) =>
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(actual)), $"expected {JsonNode.Parse(expected)!.ToJsonString()}\nactual   {actual}");
+}

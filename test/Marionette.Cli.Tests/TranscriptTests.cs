@@ -1,0 +1,139 @@
+using Marionette.Cli.Api;
+using Marionette.Cli.Live;
+using Marionette.Cli.Tests.Support;
+
+namespace Marionette.Cli.Tests;
+
+public sealed class TranscriptTests
+{
+    [Fact]
+    public void Show_WholeTask_ReadsAsAStory()
+    {
+        Assert.Equal("""
+            I will look first.
+            ● Bash  ls -la; echo done
+              │ total 0
+              │ a
+              │ b
+              … 2 more lines
+            Now I write the file.
+            ● Write  /w/hello.txt
+            ? Write needs permission (risk: medium)
+              file_path: /w/hello.txt
+              content:
+                  Hello
+                  world
+              allowed by key_1, with changed input (fine)
+              │ written
+            ● mcp__x__y  {"a":1,"b":[2]}
+              ✗ no such thing
+            ! overloaded; tried again in 1.5 s (attempt 2)
+            ~ the runner was lost: killed (signal 9)
+            ~ interrupted: runner lost; a new run follows
+            Done.
+
+            """, Draw(new TranscriptOptions(),
+            ("task.created", new { prompt = "do it" }),
+            ("text.delta", new { message_id = "m1", index = 0, text = "I will " }),
+            ("text.delta", new { message_id = "m1", index = 0, text = "look first." }),
+            ("text", new { message_id = "m1", index = 0, text = "I will look first." }),
+            ("thinking", new { message_id = "m1", index = 1, text = "hidden" }),
+            ("tool_use", new { tool_use_id = "t1", name = "Bash", input = new { command = "ls -la;\necho done", description = "Look" } }),
+            ("tool_result", new { tool_use_id = "t1", content = "total 0\na\nb\nc\nd\n", is_error = false }),
+            ("text", new { message_id = "m2", index = 0, text = "Now I write the file." }),
+            ("tool_use", new { tool_use_id = "t2", name = "Write", input = new { file_path = "/w/hello.txt", content = "Hello\nworld" } }),
+            ("permission.requested", new { permission_id = "p1", tool = "Write", risk_level = "medium", input = new { file_path = "/w/hello.txt", content = "Hello\nworld" } }),
+            ("permission.approved", new { permission_id = "p1", by = "key_1", reason = "fine", updated_input = new { } }),
+            ("tool_result", new { tool_use_id = "t2", content = "written", is_error = false }),
+            ("tool_use", new { tool_use_id = "t3", name = "mcp__x__y", input = new { a = 1, b = new[] { 2 } } }),
+            ("tool_result", new { tool_use_id = "t3", content = "no such thing", is_error = true }),
+            ("error", new { code = "model_error", message = "overloaded", retryable = true, attempt = 2, retry_in_ms = 1500 }),
+            ("runner.lost", new { cause = "killed", detail = "signal 9" }),
+            ("task.interrupted", new { reason = "runner lost" }),
+            ("text", new { message_id = "m3", index = 0, text = "Done." }),
+            ("something.new", new { text = "from a later version" })));
+    }
+
+    [Fact]
+    public void Show_PromptsAndThinking_WhenAskedFor()
+    {
+        Assert.Equal("> do it\nhmm\nyes\n", Draw(new TranscriptOptions { Prompts = true, Thinking = true },
+            ("task.created", new { prompt = "do it" }),
+            ("thinking.delta", new { message_id = "m1", index = 0, text = "hm" }),
+            ("thinking", new { message_id = "m1", index = 0, text = "hmm" }),
+            ("text.delta", new { message_id = "m1", index = 1, text = "yes" })));
+    }
+
+    [Fact]
+    public void Show_ReaderWhoCameInTheMiddleOfABlock_GetsTheWholeBlockOnce()
+    {
+        // The first pieces were before the reader's time: the block is longer than what was streamed to it.
+        Assert.Equal("abcdef\n", Draw(new TranscriptOptions(),
+            ("text.delta", new { message_id = "m1", index = 0, text = "abc" }),
+            ("text", new { message_id = "m1", index = 0, text = "abcdef" })));
+    }
+
+    [Fact]
+    public void Show_ToolBetweenPieces_StartsANewLineAndGoesOn()
+    {
+        Assert.Equal("abc\n● Read  f\ndef\n", Draw(new TranscriptOptions(),
+            ("text.delta", new { message_id = "m1", index = 0, text = "abc" }),
+            ("tool_use", new { name = "Read", input = new { file_path = "f" } }),
+            ("text.delta", new { message_id = "m1", index = 0, text = "def" }),
+            ("text", new { message_id = "m1", index = 0, text = "abcdef" })));
+    }
+
+    [Fact]
+    public void Show_AgentThatPlaysWithTheTerminal_ShowsOnlyText()
+    {
+        var drawn = Draw(new TranscriptOptions { Prompts = true, Thinking = true },
+            ("task.created", new { prompt = "p\e[2J\nq" }),
+            ("text.delta", new { message_id = "m1", index = 0, text = "a\e]52;c;" }),
+            ("text.delta", new { message_id = "m1", index = 0, text = "c3RvbGVu\ab" }),
+            ("tool_use", new { name = "Ba\e[1msh", input = new { command = "x\e[8m\r; rm -rf /" } }),
+            ("tool_result", new { content = "\e[31mred\e[0m\a" }),
+            ("permission.requested", new { permission_id = "p1", tool = "Bash", risk_level = "hi\e[mgh", description = "\e]0;t\a d", input = new { command = "a\u202eb\e[2Kc" } }),
+            ("permission.denied", new { permission_id = "p1", by = "k\e[1mey", reason = "no\e[2J" }),
+            ("log", new { stream = "stdout", content = "l\e[2Jog" }),
+            ("error", new { code = "c", message = "m\e[2J" }),
+            ("session.failed", new { code = "c", reason = "r\e[2J" }));
+        Assert.DoesNotContain(drawn, c => char.IsControl(c) && c != '\n');
+        Assert.DoesNotContain('\u202e', drawn);
+        Assert.Contains("● Bash  x ; rm -rf /", drawn);
+        Assert.Contains("ab\n", drawn);
+        Assert.Contains("command: abc", drawn);
+    }
+
+    [Fact]
+    public void Progress_WholeTask_FoldsToWhatItCost()
+    {
+        var progress = new TaskProgress();
+        string[] events =
+        [
+            EventStream.Event(1, "tool_use", new { name = "Write", input = new { file_path = "/w/a" } }),
+            EventStream.Event(2, "tool_use", new { name = "Edit", input = new { file_path = "/w/a" } }),
+            EventStream.Event(3, "usage", new { input_tokens = 10, cache_read_tokens = 5, cache_write_tokens = 2, output_tokens = 7 }),
+        ];
+        foreach (var each in events)
+            progress = progress.Apply(SessionEvent.Parse(each));
+        Assert.Equal("running Edit · 1 min 05 s · 17 in, 7 out", progress.StatusLine(TimeSpan.FromSeconds(65.4)));
+        Assert.Equal(["/w/a"], progress.WrittenFiles);
+        Assert.Null(progress.Outcome);
+
+        progress = progress.Apply(SessionEvent.Parse(EventStream.Event(4, "task.completed",
+            new { usage = new { input_tokens = 1200, output_tokens = 56, cache_read_tokens = 34 }, cost_usd = 0.0123, duration_ms = 12345, turns = 2, result = "ok" })));
+        Assert.Equal("completed in 12.3 s · 1234 tokens in, 56 out · $0.0123 · 2 turns", progress.Summary());
+    }
+
+    private static string Draw(TranscriptOptions options, params (string Type, object? Data)[] events)
+    {
+        var output = new StringWriter();
+        using (var screen = new LiveScreen(output, color: false, hasStatus: false, () => (80, 24)))
+        {
+            var transcript = new Transcript(screen, options);
+            foreach (var each in EventStream.Log(events))
+                transcript.Show(SessionEvent.Parse(each));
+        }
+        return output.ToString();
+    }
+}
