@@ -10,6 +10,10 @@ namespace Marionette.Cli.Local;
 /// <summary>One run of the demo, from the empty machine to the stopped stack.</summary>
 internal sealed class DemoRun(CliContext context, string folder)
 {
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(30), EndLook = TimeSpan.FromMilliseconds(50);
+
+    private string? session;
+
     public string? Prompt { get; init; }
 
     public string? Model { get; init; }
@@ -46,13 +50,20 @@ internal sealed class DemoRun(CliContext context, string folder)
             await using var stack = await DemoStack.StartAsync(layout, folder, offline: key is null, context, leave.Token).ConfigureAwait(false);
             screen.Line($"Ready in {Format.Duration(context.Clock.GetElapsedTime(began))}: {stack.Server.ApiUrl}", Style.Dim);
             using var api = new ApiClient(new Endpoint(stack.Server.ApiUrl, stack.Server.ApiKey, DataFolder.EndpointsFile(folder)), context.Clock, context.Transport);
-            watching = true;
-            var code = await WorkAsync(api, stack, key, Prompt ?? (key is null ? request + "\n" + script : request), screen, leave.Token).ConfigureAwait(false);
-            watching = false;
-            if (Keep)
-                await StayAsync(stack, screen, leave.Token).ConfigureAwait(false);
-            screen.Line("Stopping what was started …", Style.Dim);
-            return code;
+            try
+            {
+                watching = true;
+                var code = await WorkAsync(api, stack, key, Prompt ?? (key is null ? request + "\n" + script : request), screen, leave.Token).ConfigureAwait(false);
+                watching = false;
+                if (Keep)
+                    await StayAsync(stack, screen, leave.Token).ConfigureAwait(false);
+                return code;
+            }
+            finally
+            {
+                screen.Line("Stopping what was started …", Style.Dim);
+                await EndSessionAsync(api, screen).ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -66,7 +77,7 @@ internal sealed class DemoRun(CliContext context, string folder)
         var body = new JsonObject { ["agent"] = "claude", ["name"] = "demo", ["api_key"] = key ?? "sk-offline-demo" }
             .Put("base_url", stack.ModelUrl ?? context.Variable("ANTHROPIC_BASE_URL"))
             .Put("model", Model);
-        var session = (await api.CreateAsync("/api/v1/sessions", body, null, cancellationToken).ConfigureAwait(false)).Text("id")!;
+        session = (await api.CreateAsync("/api/v1/sessions", body, null, cancellationToken).ConfigureAwait(false)).Text("id")!;
         var task = await api.CreateAsync("/api/v1/tasks", new JsonObject { ["session_id"] = session, ["prompt"] = prompt }, null, cancellationToken).ConfigureAwait(false);
         screen.Line($"Session {session}, task {task.Text("id")}", Style.Dim);
         screen.Line($"> {prompt.Split('\n')[0]}", Style.Bold);
@@ -84,6 +95,29 @@ internal sealed class DemoRun(CliContext context, string folder)
         if (!followed.Interrupted)
             NextSteps(stack, session, screen);
         return followed.ExitCode;
+    }
+
+    /// <summary>
+    /// A runner outlives its server on purpose and waits for it to come back; nobody brings the demo's back. Its folder goes when its
+    /// processes have gone.
+    /// </summary>
+    private async Task EndSessionAsync(ApiClient api, LiveScreen screen)
+    {
+        if (session is null)
+            return;
+        using var limit = new CancellationTokenSource(EndLimit, context.Clock);
+        try
+        {
+            var path = $"/api/v1/sessions/{Uri.EscapeDataString(session)}";
+            var runner = (await api.GetAsync(path, limit.Token).ConfigureAwait(false)).Text("runner_id");
+            await api.DeleteAsync(path, limit.Token).ConfigureAwait(false);
+            while (runner is not null && Directory.Exists(Path.Combine(folder, "runners", runner)))
+                await Task.Delay(EndLook, context.Clock, limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is CliException or OperationCanceledException)
+        {
+            screen.Line($"! the session's runner may still run: {(error as CliException)?.ToLine() ?? "it did not end in time"}", Style.Bad);
+        }
     }
 
     // The process provider's runners work on this machine: what they wrote can be read here.
