@@ -54,15 +54,10 @@ internal sealed class BrokerForwarder : IDisposable
         var watch = WatchClientAsync(content, client, life);
         try
         {
-            var invoker = request.RequestUri!.IsLoopback ? direct : proxied.Value;
-            using var response = await invoker.SendAsync(request, life.Token).ConfigureAwait(false);
+            using var response = await SendAsync(request, life).ConfigureAwait(false);
             Heard();
             log.BrokerForwarded(head.Method, head.Target.Split('?')[0], (int)response.StatusCode);
             return await AnswerAsync(head, response, content, client, life.Token).ConfigureAwait(false);
-        }
-        catch (HttpRequestException exception) when (!life.IsCancellationRequested)
-        {
-            throw new UpstreamException($"The model server {request.RequestUri!.Authority} cannot be reached: {exception.Message}");
         }
         finally
         {
@@ -116,6 +111,19 @@ internal sealed class BrokerForwarder : IDisposable
         }
 
         return request;
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationTokenSource life)
+    {
+        var invoker = request.RequestUri!.IsLoopback ? direct : proxied.Value;
+        try
+        {
+            return await invoker.SendAsync(request, life.Token).ConfigureAwait(false);
+        }
+        catch (HttpRequestException exception) when (!life.IsCancellationRequested)
+        {
+            throw new UpstreamException($"The model server {request.RequestUri.Authority} cannot be reached: {exception.Message}");
+        }
     }
 
     // HttpClient reads the body from the same socket: only after that may it be watched for the client's end.

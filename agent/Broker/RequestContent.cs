@@ -74,6 +74,7 @@ internal sealed class RequestContent : HttpContent
             if (read == 0)
                 throw new IOException("The request ended inside its body.");
             await stream.WriteAsync(piece[..read], cancellationToken).ConfigureAwait(false);
+            await stream.FlushAsync(cancellationToken).ConfigureAwait(false); // HttpClient would gather
             count -= read;
         }
     }

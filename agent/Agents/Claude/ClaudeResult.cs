@@ -25,7 +25,7 @@ internal static class ClaudeResult
         if (!line.Flag("is_error"u8) && line.Text("subtype"u8) == "success")
             return result;
         var (code, message) = Explain(line);
-        return result with { Outcome = Outcomes.Failed, ErrorCode = code, ErrorMessage = message };
+        return result with { Outcome = Outcomes.Failed, Result = null, ErrorCode = code, ErrorMessage = message };
     }
 
     /// <summary>Whether Claude says that it does not have the conversation that it was told to resume.</summary>

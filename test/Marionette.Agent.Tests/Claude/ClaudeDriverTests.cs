@@ -248,8 +248,7 @@ public sealed class ClaudeDriverTests
         await using var harness = new DriverHarness(Setup, claude.Binary);
         using var stop = new CancellationTokenSource();
         var running = harness.Start(interrupted: stop.Token);
-        while (claude.Heard.Length < 2)
-            await Task.Yield();
+        await Eventually.TrueAsync(() => claude.Heard.Length == 2);
         var before = TimeProvider.System.GetTimestamp();
         await stop.CancelAsync();
         var result = await running.WaitAsync(TimeSpan.FromSeconds(60));
@@ -332,14 +331,12 @@ public sealed class ClaudeDriverTests
         Assert.NotSame(running, first);
         Assert.InRange(harness.Spool.UnackedBytes, 100_000, 250_000);
 
-        var count = 0;
-        while (!running.IsCompleted || harness.Spool.Acked < harness.Spool.Last)
+        await Eventually.TrueAsync(() =>
         {
-            count += harness.Types.Count(type => type == "text");
             harness.Spool.Acknowledge(harness.Spool.Committed);
-            await Task.Yield();
-        }
-
+            return running.IsCompleted;
+        });
+        harness.Spool.Acknowledge(harness.Spool.Last);
         Assert.Equal(Outcomes.Completed, (await running).Outcome);
         Assert.Equal(0, harness.Spool.UnackedBytes);
     }

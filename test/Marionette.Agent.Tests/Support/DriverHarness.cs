@@ -7,7 +7,6 @@ using Marionette.Agent.Hosting;
 using Marionette.Agent.Runs;
 using Marionette.Agent.Spool;
 using Marionette.Protocol.V1;
-using AgentCommand = Marionette.Protocol.V1.Command;
 
 namespace Marionette.Agent.Tests.Support;
 
@@ -109,7 +108,7 @@ internal sealed class DriverHarness : IAsyncDisposable
         string prompt = "do it", string run = "trun_1", bool continuation = false, CancellationToken interrupted = default) =>
         Task.Run(() => Driver.RunAsync(Commands.Start(run, prompt, continuation).StartRun, interrupted));
 
-    public Task<bool> AnswerAsync(AgentCommand command) => Driver.AnswerAsync(command.AnswerPermission);
+    public Task<bool> AnswerAsync(Protocol.V1.Command command) => Driver.AnswerAsync(command.AnswerPermission);
 
     /// <summary>Waits for an event.</summary>
     public async Task<KeptEvent> WaitForAsync(Func<KeptEvent, bool> match, string what)

@@ -138,6 +138,16 @@ internal sealed class ScriptedGateway : IAsyncDisposable
         return command.Number;
     }
 
+    /// <summary>Events that another gateway has made durable.</summary>
+    public void Preload(IEnumerable<KeptEvent> durable)
+    {
+        lock (gate)
+        {
+            events.AddRange(durable);
+            TotalEvents = events.Count;
+        }
+    }
+
     /// <summary>Sends a message on every open connection.</summary>
     public void Broadcast(ServerMessage message)
     {

@@ -1,0 +1,21 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+
+namespace Marionette.Agent.Tests.Support;
+
+/// <summary>Waits for something outside this process that tells nobody when it happens.</summary>
+internal static class Eventually
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(10);
+
+    public static async Task TrueAsync(Func<bool> condition, [CallerArgumentExpression(nameof(condition))] string what = "")
+    {
+        var clock = Stopwatch.StartNew();
+        while (!condition())
+        {
+            Assert.True(clock.Elapsed < Limit, $"not within {Limit.TotalSeconds} s: {what}");
+            await Task.Delay(Glance);
+        }
+    }
+}
