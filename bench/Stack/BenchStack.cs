@@ -35,6 +35,8 @@ internal sealed class BenchStack : IAsyncDisposable
 
     public required ApiClient Api { get; init; }
 
+    public CpuMeter NewCpuMeter() => new(ServerPid, EmbeddedDatabase.ClusterName(DataDirectory));
+
     /// <summary>A server whose runners the bench plays itself.</summary>
     public static Task<BenchStack> WithStandInsAsync(BenchOptions options, CancellationToken cancellationToken) =>
         StartAsync(options, folder => StandInAgent(folder), cancellationToken);
@@ -103,6 +105,8 @@ internal sealed class BenchStack : IAsyncDisposable
     private static async Task<BenchStack> StartAsync(BenchOptions options, Func<string, string> agent, CancellationToken cancellationToken)
     {
         var folder = Directory.CreateTempSubdirectory("marionette-bench-").FullName;
+        // The database runs as a user of its own, which has to pass.
+        File.SetUnixFileMode(folder, File.GetUnixFileMode(folder) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
         var data = Path.Combine(folder, "data");
         var log = new StreamWriter(Path.Combine(folder, "server.log")) { AutoFlush = true };
         var start = new ProcessStartInfo(Need(Path.Combine(options.Artifacts, "silo", "marionette-silo")))
@@ -116,6 +120,19 @@ internal sealed class BenchStack : IAsyncDisposable
         server.BeginOutputReadLine();
         server.BeginErrorReadLine();
 
+        try
+        {
+            return await ConnectAsync(folder, data, server, log, cancellationToken);
+        }
+        catch
+        {
+            server.Kill();
+            throw;
+        }
+    }
+
+    private static async Task<BenchStack> ConnectAsync(string folder, string data, Process server, StreamWriter log, CancellationToken cancellationToken)
+    {
         var file = Path.Combine(data, "endpoints.json");
         while (!File.Exists(file))
         {
@@ -125,7 +142,7 @@ internal sealed class BenchStack : IAsyncDisposable
 
         using var endpoints = JsonDocument.Parse(await File.ReadAllBytesAsync(file, cancellationToken));
         string Value(string name) => endpoints.RootElement.GetProperty(name).GetString()!;
-        var connectionString = EmbeddedDatabase.ConnectionString(Path.Combine(data, "postgres"));
+        var connectionString = EmbeddedDatabase.ConnectionString(data);
         return new BenchStack(folder, server, log)
         {
             ApiUrl = Value("api_url"), GrpcUrl = Value("grpc_url"), ApiKey = Value("api_key"),
@@ -153,7 +170,6 @@ internal sealed class BenchStack : IAsyncDisposable
         File.WriteAllText(file, "#!/bin/sh\nexec sleep 1000000\n");
         File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute
             | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
-        File.SetUnixFileMode(folder, File.GetUnixFileMode(folder) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
         return file;
     }
 

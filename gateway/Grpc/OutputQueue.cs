@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using System.Text.Json;
@@ -17,11 +18,15 @@ internal sealed class OutputQueue(long maxBytes)
     private const int MaxJoinedEvents = 8_192;
     private const long MaxJoinedBytes = 8 << 20;
 
+    private static readonly SearchValues<char> TypeCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789._");
+
     private readonly Lock _gate = new();
     private readonly Queue<(OutputEvent Event, int Size)> _events = [];
     private readonly Channel<bool> _signal = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private long _first, _bytes;
+    private string _type = "", _run = "";
 
+    /// <summary>Called by the one loop that reads the stream.</summary>
     /// <exception cref="MarionetteException">Invalid: a gap, a malformed event, or more than the window allows.</exception>
     public void Add(EventBatch batch)
     {
@@ -77,14 +82,18 @@ internal sealed class OutputQueue(long maxBytes)
         }
     }
 
-    private static OutputEvent Check(Event e)
+    private OutputEvent Check(Event e)
     {
-        if (e.Type.Length is 0 or > 64 || !e.Type.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '.' or '_'))
-            throw Invalid("An event's type must be 1 to 64 characters of [a-z0-9._].");
+        // An event mostly says what the one before said: it is checked once, and kept once.
+        if (e.Type != _type) _type = CheckType(e.Type);
+        if (e.Run.Length > 0 && e.Run != _run) _run = EntityId.Is(EntityId.Run, e.Run) ? e.Run : throw Invalid("An event's run is not a run's id.");
         if (e.Data.Length > RunnerLink.MaxEventBytes) throw Invalid($"An event of {e.Data.Length} bytes is over the limit of {RunnerLink.MaxEventBytes}.");
-        var run = e.Run.Length == 0 ? null : EntityId.Is(EntityId.Run, e.Run) ? e.Run : throw Invalid("An event's run is not a run's id.");
-        return new OutputEvent(e.Type, run, e.AtMs, Compact(e.Data));
+        return new OutputEvent(_type, e.Run.Length == 0 ? null : _run, e.AtMs, Compact(e.Data));
     }
+
+    private static string CheckType(string type) => type.Length is > 0 and <= 64 && !type.AsSpan().ContainsAnyExcept(TypeCharacters)
+        ? type
+        : throw Invalid("An event's type must be 1 to 64 characters of [a-z0-9._].");
 
     /// <summary>One JSON object without raw line ends: they would break the frames of those who stream it.</summary>
     private static byte[] Compact(ByteString data)

@@ -11,7 +11,7 @@ namespace Marionette.Log;
 /// </summary>
 internal static class AppendStatement
 {
-    private const string Sql = """
+    private const string Fence = """
         with batch as (
             select * from unnest(@session::text[], @tenant::text[], @first::bigint[], @last::bigint[])
                 with ordinality as b(session, tenant, first, last, ord)),
@@ -31,9 +31,17 @@ internal static class AppendStatement
                         @e_at::timestamptz[], @e_payload::bytea[], @e_shared::boolean[])
                 as e(ord, n, type, task, run, source, at, payload, shared)
             join won w on w.ord = e.ord),
+        """;
+
+    private const string Stored = """
+
         stored as (
             insert into session_event (tenant, session, seq, type, task, run, source, at, payload)
             select tenant, session, seq, type, task, run, source, at, payload from event),
+        """;
+
+    private const string Rows = """
+
         told as (
             insert into tenant_event (tenant, session, seq, type, task, at, payload)
             select tenant, session, seq, type, task, at, payload from event where shared order by session, seq),
@@ -44,23 +52,43 @@ internal static class AppendStatement
             join won w on w.ord = r.ord
             on conflict (grain_type, grain_key) do update
             set state = excluded.state, version = grain_state.version + 1, modified_at = now())
-        select ord from won
+        """;
+
+    private const string Whole = Fence + Stored + Rows + "\nselect ord from won";
+
+    /// <summary>
+    /// The events follow by COPY in the same transaction. Should this process freeze or lose its network in between, the session's next activation must
+    /// not wait long for the row lock on its head.
+    /// </summary>
+    private const string Opening = Fence + Rows + """
+
+        select ord, set_config('idle_in_transaction_session_timeout', '5000', true), set_config('statement_timeout', '15000', true) from won
         """;
 
     /// <summary>The answer holds the 1-based position of each batch that was stored.</summary>
-    public static NpgsqlCommand Create(NpgsqlConnection connection, List<LogBatch> batches)
+    public static NpgsqlCommand Create(NpgsqlConnection connection, List<LogBatch> batches) => Create(connection, batches, Whole, static _ => true);
+
+    /// <summary>
+    /// All but the events themselves, which the caller writes with <see cref="EventCopy"/> before it commits. The answer holds the 1-based position of each
+    /// batch that may be stored.
+    /// </summary>
+    public static NpgsqlCommand CreateOpening(NpgsqlConnection connection, List<LogBatch> batches) =>
+        Create(connection, batches, Opening, static e => FactCodec.IsLifecycle(e.Type));
+
+    private static NpgsqlCommand Create(NpgsqlConnection connection, List<LogBatch> batches, string sql, Func<LoggedEvent, bool> included)
     {
-        var events = batches.Sum(b => b.Events.Count);
+        var events = batches.Sum(b => b.Events.Count(included));
         var rows = batches.Sum(b => b.Rows.Count);
         var e = new EventColumns(events);
         var r = new RowColumns(rows);
         for (var i = 0; i < batches.Count; i++)
         {
-            foreach (var logged in batches[i].Events) e.Add(i + 1, (int)(logged.Seq - batches[i].First), logged);
+            foreach (var logged in batches[i].Events)
+                if (included(logged)) e.Add(i + 1, (int)(logged.Seq - batches[i].First), logged);
             foreach (var row in batches[i].Rows) r.Add(i + 1, row);
         }
 
-        var command = new NpgsqlCommand(Sql, connection);
+        var command = new NpgsqlCommand(sql, connection);
         Add(command, "session", NpgsqlDbType.Text, batches.Select(b => b.Session).ToArray());
         Add(command, "tenant", NpgsqlDbType.Text, batches.Select(b => b.Tenant).ToArray());
         Add(command, "first", NpgsqlDbType.Bigint, batches.Select(b => b.First).ToArray());
