@@ -50,7 +50,6 @@ internal sealed class ApiException(HttpStatusCode status, string? code, string m
     {
         (_, HttpStatusCode.Unauthorized) => "Give the API key with --api-key, MARIONETTE_API_KEY or 'marionette config set-context'.",
         (_, HttpStatusCode.Forbidden) => "'marionette keys create' makes a key with more scopes, if yours may.",
-        ("session_closed", _) => "It has ended; 'marionette sessions create' makes another.",
         ("queue_full", _) => "Wait for a task of the session to end, or use another session.",
         ("outcome_unknown", _) => "Look before you repeat it: it may have been done.",
         (_, HttpStatusCode.NotFound) => "Ids of another tenant look the same as ids that do not exist; the list command shows yours.",

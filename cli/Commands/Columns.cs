@@ -40,7 +40,7 @@ internal static class Columns
         new("Retries", item => $"{item.Number("retry_count") ?? 0} of {item.Number("max_retries") ?? 0}"), new("Labels", Labels),
         new("Error", item => item.Member("error") is { } error ? Join(error.Text("code"), error.Text("message")) : null),
         Column.Of("Result", "result"), new("Usage", Usage), Age("Created", "created_at", clock, " ago"),
-        new("Took", item => item.Time("started_at") is { } from && item.Time("ended_at") is { } to ? Format.Duration(to - from) : null),
+        new("Took", item => item.Time("started_at") is { } from && item.Time("ended_at") is { } to && to > from ? Format.Duration(to - from) : null),
     ];
 
     public static Column[] Permissions(TimeProvider clock) =>
@@ -72,5 +72,5 @@ internal static class Columns
 
     private static string? Words(JsonElement item, string member, string separator = " ") => string.Join(separator, item.Items(member).Select(word => word.ToString()));
 
-    private static string? Join(params string?[] parts) => string.Join(" · ", parts.Where(part => part is { Length: > 0 }));
+    private static string? Join(params string?[] parts) => string.Join(" · ", parts.Where(part => part is { Length: > 0 }).Distinct());
 }
