@@ -1,0 +1,183 @@
+namespace Marionette.Providers.Conformance;
+
+/// <summary>
+/// What every provider promises, whatever its backend. A provider is done when a class derived from this one passes. The agent in these cases is
+/// a stand-in that runs until it is told to end: the contract is about the place it runs in.
+/// </summary>
+public abstract class ProviderConformance : IAsyncLifetime
+{
+    private int _runners;
+
+    /// <summary>The provider under test, fresh for each case.</summary>
+    protected abstract IRunnerProvider Provider { get; }
+
+    /// <summary>A provider over the same backend, as another process of the installation would have it.</summary>
+    protected abstract IRunnerProvider Another();
+
+    /// <summary>Ends the runner's agent from outside, as a crash would.</summary>
+    protected abstract Task CrashAsync(RunnerHandle handle);
+
+    /// <summary>A text that the agent left in its workspace; null when there is none.</summary>
+    protected abstract Task<string?> WorkspaceTextAsync(string workspaceId);
+
+    /// <summary>Everything that a backend shows of a runner to whoever may list it: arguments, labels, names.</summary>
+    protected abstract Task<string> PublicTraceAsync(RunnerHandle handle);
+
+    /// <inheritdoc/>
+    public virtual ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    /// <inheritdoc/>
+    public virtual async ValueTask DisposeAsync()
+    {
+        await foreach (var owned in Provider.ListOwnedAsync(CancellationToken.None)) await Provider.ReleaseAsync(owned, CancellationToken.None);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>A runner that nobody has asked for yet.</summary>
+    protected RunnerSpec NewSpec(string? workspace = null) =>
+        new($"acme/run_{_runners++:d16}", 1, $"rtok_secret_{_runners}", workspace ?? $"ws_{_runners:d16}");
+
+    [Fact]
+    public async Task Ensure_New_Runs()
+    {
+        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        Assert.Equal(RunnerState.Running, (await Provider.ObserveAsync(handle, Cancel)).State);
+    }
+
+    [Fact]
+    public async Task Ensure_Twice_IsOneRunner()
+    {
+        var spec = NewSpec();
+        var first = await Provider.EnsureAsync(spec, Cancel);
+        var second = await Provider.EnsureAsync(spec, Cancel);
+        Assert.Equal(first, second);
+        Assert.Single(await OwnedAsync(Provider));
+    }
+
+    [Fact]
+    public async Task Ensure_ManyAtOnceForOneRunner_IsOneRunner()
+    {
+        var spec = NewSpec();
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Provider.EnsureAsync(spec, Cancel)));
+        Assert.Single(await OwnedAsync(Provider));
+    }
+
+    [Fact]
+    public async Task Ensure_ManyRunnersAtOnce_MakesEach()
+    {
+        var specs = Enumerable.Range(0, 10).Select(_ => NewSpec()).ToList();
+        var handles = await Task.WhenAll(specs.Select(s => Provider.EnsureAsync(s, Cancel)));
+        Assert.Equal(specs.Select(s => s.RunnerKey).Order(), (await OwnedAsync(Provider)).Select(h => h.RunnerKey).Order());
+        foreach (var handle in handles) Assert.Equal(RunnerState.Running, (await Provider.ObserveAsync(handle, Cancel)).State);
+    }
+
+    [Fact]
+    public async Task Ensure_AfterACrash_RunsAgainInItsPlace()
+    {
+        var spec = NewSpec();
+        var handle = await Provider.EnsureAsync(spec, Cancel);
+        await CrashAsync(handle);
+        await StateAsync(handle, RunnerState.Exited);
+        await Provider.EnsureAsync(spec with { Token = "rtok_second" }, Cancel);
+        Assert.Equal(RunnerState.Running, (await Provider.ObserveAsync(handle, Cancel)).State);
+        Assert.Single(await OwnedAsync(Provider));
+    }
+
+    [Fact]
+    public async Task Observe_Unknown_IsMissing() =>
+        Assert.Equal(RunnerState.Missing, (await Provider.ObserveAsync(new RunnerHandle("acme/run_unknown000000", 1), Cancel)).State);
+
+    [Fact]
+    public async Task Observe_AfterACrash_TellsTheCause()
+    {
+        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        await CrashAsync(handle);
+        var state = await StateAsync(handle, RunnerState.Exited);
+        Assert.NotNull(state.Cause);
+        Assert.NotNull(state.Detail);
+    }
+
+    [Fact]
+    public async Task Release_Running_LeavesNothing()
+    {
+        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        await Provider.ReleaseAsync(handle, Cancel);
+        Assert.Equal(RunnerState.Missing, (await Provider.ObserveAsync(handle, Cancel)).State);
+        Assert.Empty(await OwnedAsync(Provider));
+    }
+
+    [Fact]
+    public async Task Release_TwiceOrUnknown_Succeeds()
+    {
+        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        await Provider.ReleaseAsync(handle, Cancel);
+        await Provider.ReleaseAsync(handle, Cancel);
+        await Provider.ReleaseAsync(new RunnerHandle("acme/run_unknown000000", 1), Cancel);
+    }
+
+    [Fact]
+    public async Task Release_KeepsTheWorkspace_ForTheNextRunner()
+    {
+        var first = NewSpec();
+        await Provider.EnsureAsync(first, Cancel);
+        var text = await UntilAsync(() => WorkspaceTextAsync(first.WorkspaceId), t => t is not null, "the agent's file");
+        await Provider.ReleaseAsync(new RunnerHandle(first.RunnerKey, 1), Cancel);
+        Assert.Equal(text, await WorkspaceTextAsync(first.WorkspaceId));
+        await Provider.EnsureAsync(NewSpec(first.WorkspaceId), Cancel);
+        Assert.Equal(text, await WorkspaceTextAsync(first.WorkspaceId));
+    }
+
+    [Fact]
+    public async Task ListOwned_OfAnotherProcess_FindsTheSame()
+    {
+        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        var other = Another();
+        Assert.Equal([handle], await OwnedAsync(other));
+        Assert.Equal(RunnerState.Running, (await other.ObserveAsync(handle, Cancel)).State);
+    }
+
+    [Fact]
+    public async Task Release_ByAnotherProcess_EndsIt()
+    {
+        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        await Another().ReleaseAsync(handle, Cancel);
+        await StateAsync(handle, RunnerState.Missing);
+    }
+
+    [Fact]
+    public async Task Token_IsNotForOthersToSee()
+    {
+        var spec = NewSpec();
+        var handle = await Provider.EnsureAsync(spec, Cancel);
+        Assert.DoesNotContain(spec.Token, await PublicTraceAsync(handle), StringComparison.Ordinal);
+        Assert.DoesNotContain(spec.Token, spec.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Capabilities_SayWhatStandsBetween() => Assert.NotEmpty(Provider.Capabilities.Isolation);
+
+    /// <summary>The case's own deadline.</summary>
+    protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    private async Task<RunnerObservedState> StateAsync(RunnerHandle handle, RunnerState wanted) =>
+        await UntilAsync(() => Provider.ObserveAsync(handle, Cancel), s => s.State == wanted, $"{handle.RunnerKey} to be {wanted}");
+
+    private static async Task<T> UntilAsync<T>(Func<Task<T>> look, Func<T, bool> holds, string what)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var seen = await look();
+            if (holds(seen)) return seen;
+            if (TimeProvider.System.GetElapsedTime(began) > TimeSpan.FromSeconds(30)) throw new TimeoutException($"Waited for {what}; last: {seen}");
+            await Task.Delay(20, Cancel); // The pause between two looks; the condition decides.
+        }
+    }
+
+    private static async Task<List<RunnerHandle>> OwnedAsync(IRunnerProvider provider)
+    {
+        var owned = new List<RunnerHandle>();
+        await foreach (var handle in provider.ListOwnedAsync(Cancel)) owned.Add(handle);
+        return owned;
+    }
+}

@@ -1,0 +1,98 @@
+using System.Runtime.InteropServices;
+using Marionette.Providers.Conformance;
+using Marionette.Providers.Processes;
+
+namespace Marionette.Providers.Process.Tests;
+
+/// <summary>The process provider against the contract. Its agent here is a shell script that leaves a file and waits for its end.</summary>
+public sealed class ProcessConformanceTests : ProviderConformance
+{
+    private const string Script = """
+        #!/bin/sh
+        config="$3"
+        workspace=$(sed -n 's/.*"workspace_dir":"\([^"]*\)".*/\1/p' "$config")
+        [ -e "$workspace/note" ] || echo "written by the first runner" > "$workspace/note"
+        echo "agent is up"
+        exec sleep 1000
+        """;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("marionette-provider-").FullName;
+    private readonly ProcessProvider _provider;
+
+    public ProcessConformanceTests()
+    {
+        var agent = Path.Combine(_folder, "agent.sh");
+        File.WriteAllText(agent, Script);
+        File.SetUnixFileMode(agent, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        _provider = Make();
+    }
+
+    protected override IRunnerProvider Provider => _provider;
+
+    protected override IRunnerProvider Another() => Make();
+
+    protected override Task CrashAsync(RunnerHandle handle)
+    {
+        _ = Kill(PidOf(handle), 9);
+        return Task.CompletedTask;
+    }
+
+    protected override async Task<string?> WorkspaceTextAsync(string workspaceId)
+    {
+        var note = Path.Combine(_folder, "workspaces", workspaceId, "workspace", "note");
+        return File.Exists(note) && await File.ReadAllTextAsync(note, Cancel) is { Length: > 0 } text ? text : null;
+    }
+
+    protected override async Task<string> PublicTraceAsync(RunnerHandle handle) => await File.ReadAllTextAsync($"/proc/{PidOf(handle)}/cmdline", Cancel);
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Configuration_IsReadableByItsOwnerAlone()
+    {
+        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(FolderOf(handle), "agent.json")));
+    }
+
+    [Fact]
+    public async Task Ensure_WithoutAgentBinary_IsRejectedAndLeavesNothing()
+    {
+        var provider = new ProcessProvider(Options(Path.Combine(_folder, "nowhere")), TimeProvider.System);
+        var fault = await Assert.ThrowsAsync<ProviderException>(() => provider.EnsureAsync(NewSpec(), Cancel));
+        Assert.Equal(ProviderFault.Rejected, fault.Fault);
+        Assert.False(Directory.Exists(Path.Combine(_folder, "runners")));
+    }
+
+    [Fact]
+    public async Task Agent_IsInASessionOfItsOwn()
+    {
+        var pid = PidOf(await Provider.EnsureAsync(NewSpec(), Cancel));
+        var stat = await File.ReadAllTextAsync($"/proc/{pid}/stat", Cancel);
+        var session = stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[3];
+        Assert.Equal(pid.ToString(), session);
+    }
+
+    [Fact]
+    public async Task Agent_DoesNotInheritTheServersEnvironment()
+    {
+        Environment.SetEnvironmentVariable("MARIONETTE_CANARY", "leaked");
+        var pid = PidOf(await Provider.EnsureAsync(NewSpec(), Cancel));
+        Assert.DoesNotContain("MARIONETTE_CANARY", await File.ReadAllTextAsync($"/proc/{pid}/environ", Cancel));
+    }
+
+    private ProcessProvider Make() => new(Options(Path.Combine(_folder, "agent.sh")), TimeProvider.System);
+
+    private ProcessProviderOptions Options(string agent) => new() { DataDirectory = _folder, AgentBinary = agent, ServerUrl = () => "http://127.0.0.1:1" };
+
+    private string FolderOf(RunnerHandle handle) => Path.Combine(_folder, "runners", handle.RunnerKey.Split('/')[1]);
+
+    private int PidOf(RunnerHandle handle) => int.Parse(File.ReadAllText(Path.Combine(FolderOf(handle), "pid")).Split(' ')[0]);
+
+    [DllImport("libc", EntryPoint = "kill")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int Kill(int pid, int signal);
+}
