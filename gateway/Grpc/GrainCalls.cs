@@ -5,13 +5,19 @@ internal static partial class GrainCalls
 {
     private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(50), LongestWait = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// A call to a silo that has just died would wait for the whole response time-out of 30 s; a repeat finds the grain where it lives now. Well above what
+    /// an append takes, well below the 10 s that a dead silo may cost.
+    /// </summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
     public static async Task<T> RetryAsync<T>(Func<Task<T>> call, TimeProvider clock, ILogger logger, CancellationToken cancellationToken)
     {
         for (var wait = FirstWait; ; wait = wait * 2 < LongestWait ? wait * 2 : LongestWait)
         {
             try
             {
-                return await call();
+                return await call().WaitAsync(Patience, clock, cancellationToken);
             }
             catch (Exception e) when (IsPassing(e) && !cancellationToken.IsCancellationRequested)
             {

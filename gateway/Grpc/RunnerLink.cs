@@ -91,7 +91,7 @@ internal sealed class RunnerLink(
             new AttachRunner(
                 hello.Runner[(hello.Runner.IndexOf('/', StringComparison.Ordinal) + 1)..], admission.Epoch, _connectionId, Volatile.Read(ref _lastCommand),
                 hello.LastEvent),
-            self, cancellationToken);
+            self, cancellationToken).WaitAsync(GrainCalls.Patience, clock, cancellationToken);
         if (welcome) _outgoing.Writer.TryWrite(new ServerMessage { Welcome = WelcomeOf(attachment) });
         Send(attachment.Commands);
     }

@@ -149,10 +149,11 @@ internal sealed partial class ClaudeDriver
                 translator.Phase(RunId, line.Text("status"u8)!);
                 break;
             case "api_retry":
-                translator.Retry(RunId, line);
-                // Claude would ask ten times more with a key that is refused.
+                // Claude would ask ten times more with a key that is refused: no retry follows, so none is told.
                 if (line.Number("error_status"u8) is 401 or 403 || line.Text("error"u8) == "authentication_failed")
                     RefusedKey(source, line);
+                else
+                    translator.Retry(RunId, line);
                 break;
         }
     }
