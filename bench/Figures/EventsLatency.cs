@@ -61,7 +61,7 @@ internal sealed class EventsLatency : IMeasurement
         };
         var reading = client.ReadToAsync(long.MaxValue, head, enough.Token);
         await Task.WhenAny(client.Opened, reading);
-        var task = await stack.Api.SubmitAsync(session, "");
+        await stack.Api.SubmitAsync(session, "go");
         try
         {
             await reading.WaitAsync(TimeSpan.FromMinutes(2), cancellationToken);
@@ -72,7 +72,6 @@ internal sealed class EventsLatency : IMeasurement
         }
 
         await stack.Api.UntilAsync(session, view => !view.TryGetProperty("current_task_id", out _), cancellationToken);
-        _ = task;
         return latencies;
     }
 

@@ -64,7 +64,7 @@ internal sealed class TaskRate : IMeasurement
         var began = Stopwatch.GetTimestamp();
         await Parallel.ForEachAsync(
             Enumerable.Range(0, Runners * TasksEach), new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = cancellationToken },
-            async (n, _) => await stack.Api.SubmitAsync(sessions[n % sessions.Length], ""));
+            async (n, _) => await stack.Api.SubmitAsync(sessions[n % sessions.Length], "go"));
         await Task.WhenAll(streams).WaitAsync(enough.Token);
         var took = Stopwatch.GetElapsedTime(began).TotalSeconds;
         await enough.CancelAsync();
