@@ -21,6 +21,14 @@ internal interface IAgentDriver : IAsyncDisposable
     /// <returns>False when no such request is open (any more).</returns>
     Task<bool> AnswerAsync(AnswerPermission answer);
 
+    /// <summary>Gives the run under way more to work with.</summary>
+    /// <returns>Null when the agent has it; otherwise why not, in a sentence.</returns>
+    Task<string?> SendAsync(SendMessage message);
+
+    /// <summary>Another model or permission mode. The setup has it already, so a process that starts later needs no telling.</summary>
+    /// <returns>Null when it holds from now on; otherwise why not, in a sentence.</returns>
+    Task<string?> ConfigureAsync(Configure change);
+
     /// <summary>Ends the agent's process: first asks, then forces.</summary>
     Task StopAsync();
 
@@ -55,6 +63,15 @@ internal sealed record RunResult
 
     public long? Turns { get; init; }
 
+    /// <summary>JSON in UTF-8 that meets the run's output schema; null when none was asked for or none came.</summary>
+    public byte[]? StructuredOutput { get; init; }
+
+    /// <summary>For rate_limited, overloaded and usage_limit: when the model said that it takes requests again.</summary>
+    public DateTimeOffset? RetryAt { get; init; }
+
+    /// <summary>Time that the model itself took; null when the agent does not say.</summary>
+    public TimeSpan? ModelTime { get; init; }
+
     public static RunResult Failed(string code, string message, ExitStatus? exit = null) =>
         new() { Outcome = Outcomes.Failed, ErrorCode = code, ErrorMessage = message, Exit = exit };
 }
@@ -78,6 +95,19 @@ internal static class ErrorCodes
     public const string AgentProtocol = "agent_protocol";
     public const string AuthenticationFailed = "authentication_failed";
     public const string ModelError = "model_error";
+
+    /// <summary>The model asked for fewer requests, and the agent's own retries came to an end.</summary>
+    public const string RateLimited = "rate_limited";
+
+    /// <summary>The model has no room at the moment, and the agent's own retries came to an end.</summary>
+    public const string Overloaded = "overloaded";
+
+    /// <summary>The account's quota is used up until a time that the model names.</summary>
+    public const string UsageLimit = "usage_limit";
+
+    /// <summary>The result does not meet the output schema, also after the agent was asked again.</summary>
+    public const string OutputInvalid = "output_invalid";
+
     public const string ContextExceeded = "context_exceeded";
     public const string MaxTurns = "max_turns";
     public const string BudgetExceeded = "budget_exceeded";

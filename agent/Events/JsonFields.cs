@@ -37,4 +37,15 @@ internal static class JsonFields
         if (!string.IsNullOrEmpty(value))
             json.WriteString(name, value);
     }
+
+    /// <summary>Writes a list of texts unless it is empty.</summary>
+    public static void OptionalList(this Utf8JsonWriter json, ReadOnlySpan<byte> name, IReadOnlyList<string> values)
+    {
+        if (values.Count == 0)
+            return;
+        json.WriteStartArray(name);
+        foreach (var value in values)
+            json.WriteStringValue(value);
+        json.WriteEndArray();
+    }
 }

@@ -84,6 +84,12 @@ internal sealed class RunCoordinator(
             case Command.KindOneofCase.Interrupt:
                 Interrupt(command.Interrupt);
                 break;
+            case Command.KindOneofCase.SendMessage:
+                await SendAsync(command.SendMessage).ConfigureAwait(false);
+                break;
+            case Command.KindOneofCase.Configure:
+                await ConfigureAsync(command.Configure).ConfigureAwait(false);
+                break;
             default:
                 log.CommandIgnored("command", "its kind is unknown to this version");
                 break;
@@ -164,6 +170,42 @@ internal sealed class RunCoordinator(
         RunEvents.Finished(sink, Encoding.UTF8.GetBytes(interrupt.Run), result, TimeSpan.Zero, driver?.ConversationId);
         sink.Commit();
         journal.Ended(interrupt.Run, null);
+    }
+
+    private async Task SendAsync(SendMessage message)
+    {
+        var refusal = driver is null || active?.Run.Run != message.Run
+            ? "The run is not under way."
+            : await driver.SendAsync(message).ConfigureAwait(false);
+        var run = Encoding.UTF8.GetBytes(message.Run);
+        if (refusal is null)
+            sink.Emit("message.received"u8, run, message.Message, static (json, id) => json.WriteString("message_id"u8, id));
+        else
+            sink.Emit("message.refused"u8, run, (message.Message, refusal), static (json, answer) =>
+            {
+                json.WriteString("message_id"u8, answer.Message);
+                json.WriteString("reason"u8, answer.refusal);
+            });
+        sink.Commit();
+    }
+
+    private async Task ConfigureAsync(Configure change)
+    {
+        var before = setup.Current;
+        var after = before.Clone();
+        after.Model = change.Model;
+        after.PermissionMode = change.PermissionMode;
+        setup.Set(after);
+        var refusal = driver is null ? null : await driver.ConfigureAsync(change).ConfigureAwait(false);
+        if (refusal is not null)
+            setup.Set(before);
+        sink.Emit(refusal is null ? "configure.applied"u8 : "configure.refused"u8, default, (change, refusal), static (json, answer) =>
+        {
+            json.WriteString("model"u8, answer.change.Model);
+            json.WriteString("permission_mode"u8, answer.change.PermissionMode);
+            json.Optional("reason"u8, answer.refusal);
+        });
+        sink.Commit();
     }
 
     // "suspended" is a reason of the session's; for the run it means that it was cut off and another follows.

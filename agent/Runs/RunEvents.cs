@@ -13,6 +13,12 @@ internal static class RunEvents
         {
             json.WriteString("outcome"u8, end.result.Outcome);
             json.Optional("result"u8, end.result.Result);
+            if (end.result.StructuredOutput is { } structured)
+            {
+                json.WritePropertyName("structured_output"u8);
+                json.WriteRawValue(structured);
+            }
+
             WriteError(json, end.result);
             json.WriteStartObject("usage"u8);
             json.WriteNumber("input_tokens"u8, end.result.Usage.Input);
@@ -25,6 +31,10 @@ internal static class RunEvents
             json.WriteNumber("duration_ms"u8, (long)end.elapsed.TotalMilliseconds);
             if (end.result.Turns is { } turns)
                 json.WriteNumber("turns"u8, turns);
+            if (end.result.ModelTime is { } modelTime)
+                json.WriteNumber("model_ms"u8, (long)modelTime.TotalMilliseconds);
+            if (end.result.RetryAt is { } retryAt)
+                json.WriteString("retry_at"u8, retryAt.UtcDateTime);
             json.Optional("conversation_id"u8, end.conversation);
         });
 

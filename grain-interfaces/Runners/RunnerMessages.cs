@@ -118,10 +118,13 @@ public sealed record RunnerAttachment
     [Id(8)] public string? ConversationId { get; init; }
     /// <summary>Emit raw lines.</summary>
     [Id(9)] public bool IncludeRaw { get; init; }
-    /// <summary>argv of the "command" agent.</summary>
+    /// <summary>argv of the program that the "command" and "acp" agents start.</summary>
     [Id(10)] public ImmutableArray<string> Command { get; init; } = [];
     /// <summary>Commands that wait for this agent.</summary>
     [Id(11)] public ImmutableArray<RunnerCommand> Commands { get; init; } = [];
+
+    /// <summary>What the agent kind takes beside that: a JSON object in UTF-8, or null.</summary>
+    [Id(12)] public byte[]? Options { get; init; }
 
     /// <summary>Never the secrets.</summary>
     public override string ToString() => $"RunnerAttachment({SessionId}, acked {Acked})";
@@ -154,7 +157,29 @@ public sealed record StartRunCommand(
     [property: Id(1)] string RunId,
     [property: Id(2)] int Attempt,
     [property: Id(3)] string Prompt,
-    [property: Id(4)] bool Continuation) : RunnerCommand(Number);
+    [property: Id(4)] bool Continuation,
+    [property: Id(5)] ImmutableArray<TaskFile> Files = default,
+    [property: Id(6)] byte[]? OutputSchema = null,
+    [property: Id(7)] string? Conversation = null) : RunnerCommand(Number);
+
+/// <summary>A file or an image that goes with a prompt or a message.</summary>
+/// <param name="Name">File name without a folder.</param>
+/// <param name="MediaType">"image/png"; empty = unknown.</param>
+[GenerateSerializer, Immutable, Alias("mn.task.file.v1")]
+public sealed record TaskFile([property: Id(0)] string Name, [property: Id(1)] string MediaType, [property: Id(2)] byte[] Content);
+
+/// <summary>Give the run under way more to work with.</summary>
+[GenerateSerializer, Immutable, Alias("mn.runner.command.send-message.v1")]
+public sealed record SendMessageCommand(
+    long Number,
+    [property: Id(0)] string RunId,
+    [property: Id(1)] string MessageId,
+    [property: Id(2)] string Text,
+    [property: Id(3)] ImmutableArray<TaskFile> Files) : RunnerCommand(Number);
+
+/// <summary>Another model or permission mode; both values are whole.</summary>
+[GenerateSerializer, Immutable, Alias("mn.runner.command.configure.v1")]
+public sealed record ConfigureCommand(long Number, [property: Id(0)] string? Model, [property: Id(1)] string PermissionMode) : RunnerCommand(Number);
 
 /// <summary>Tell the agent what was decided.</summary>
 [GenerateSerializer, Immutable, Alias("mn.runner.command.answer.v1")]

@@ -59,7 +59,7 @@ internal sealed class Scribe(SessionState state, DateTimeOffset now)
         foreach (var old in before.Permissions)
         {
             var now = State.Permissions.FirstOrDefault(p => p.View.Id == old.View.Id);
-            if (now is null) _permissions[old.View.Id] = SessionFold.PermissionAfter(old.View, e);
+            if (now is null) _permissions[old.View.Id] = PermissionFold.After(old.View, e);
             else if (!ReferenceEquals(now, old)) _permissions[now.View.Id] = now.View;
         }
 

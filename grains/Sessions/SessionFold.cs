@@ -1,4 +1,3 @@
-using Marionette.Permissions;
 using Marionette.Tasks;
 
 namespace Marionette.Sessions;
@@ -22,7 +21,7 @@ internal static class SessionFold
             SessionCreated or SessionActivated or SessionSuspending or SessionSuspended or SessionResuming
                 or SessionTerminated or SessionFailed => OfSession(state, e),
             RunnerAssigned or RunnerReleased or RunnerLost => OfRunner(state, e),
-            PermissionRequested or PermissionDecided or PermissionExpired or PermissionCanceled or PermissionDelivered => OfPermission(state, e),
+            PermissionRequested or PermissionDecided or PermissionExpired or PermissionCanceled or PermissionDelivered => PermissionFold.Apply(state, e),
             RunnerConnected or RunnerDisconnected => state,
             _ => TaskFold.Apply(state, e),
         };
@@ -109,58 +108,6 @@ internal static class SessionFold
             default:
                 return state;
         }
-    }
-
-    private static SessionState OfPermission(SessionState state, Entry e)
-    {
-        if (e.Fact is PermissionRequested asked)
-        {
-            var view = new PermissionView
-            {
-                Id = asked.PermissionId, OriginalRequestId = asked.RequestId, SessionId = state.View.Id, TaskId = e.TaskId ?? "",
-                RunId = e.RunId ?? "", Tool = asked.Tool, Action = asked.Action, Description = asked.Description, Context = asked.Context,
-                RiskLevel = asked.RiskLevel, Status = PermissionStatus.Pending, ExpiresAt = asked.ExpiresAt, CreatedAt = e.At, UpdatedAt = e.At,
-            };
-            return TaskFold.WithWaiting(state with { Permissions = state.Permissions.Add(new LivePermission { View = view }) }, e);
-        }
-
-        var id = e.Fact switch
-        {
-            PermissionDecided f => f.PermissionId,
-            PermissionExpired f => f.PermissionId,
-            PermissionCanceled f => f.PermissionId,
-            PermissionDelivered f => f.PermissionId,
-            _ => "",
-        };
-        var at = IndexOf(state, id);
-        if (at < 0) return state;
-        if (e.Fact is PermissionCanceled or PermissionDelivered)
-            return TaskFold.WithWaiting(state with { Permissions = state.Permissions.RemoveAt(at) }, e);
-
-        var decided = new LivePermission { View = PermissionAfter(state.Permissions[at].View, e), DecisionSeq = e.Seq };
-        return TaskFold.WithWaiting(state with { Permissions = state.Permissions.SetItem(at, decided) }, e);
-    }
-
-    /// <summary>A request's row after an event about it; also used for rows whose request has left the live state.</summary>
-    public static PermissionView PermissionAfter(PermissionView view, Entry e) => e.Fact switch
-    {
-        PermissionDecided f => view with
-        {
-            Status = f.Allow ? PermissionStatus.Approved : PermissionStatus.Denied, RespondedBy = f.By, ResponseReason = f.Reason,
-            RespondedAt = e.At, UpdatedAt = e.At, UpdatedInput = f.UpdatedInput?.GetRawText(), Interrupt = f.Interrupt, DecidedByCommand = f.CommandId,
-        },
-        PermissionExpired f => view with { Status = PermissionStatus.Expired, ResponseReason = f.Reason, RespondedAt = e.At, UpdatedAt = e.At },
-        PermissionCanceled f when view.Status == PermissionStatus.Pending =>
-            view with { Status = PermissionStatus.Canceled, ResponseReason = f.Reason, RespondedAt = e.At, UpdatedAt = e.At },
-        PermissionDelivered => view with { DeliveredAt = e.At, UpdatedAt = e.At },
-        _ => view,
-    };
-
-    private static int IndexOf(SessionState state, string permissionId)
-    {
-        for (var i = 0; i < state.Permissions.Length; i++)
-            if (state.Permissions[i].View.Id == permissionId) return i;
-        return -1;
     }
 
     private static SessionState NoStop(SessionState state) => state with { Stop = StopIntent.None, StopSeq = 0, StopRequestedAt = null };

@@ -171,33 +171,6 @@ internal static partial class SessionMachine
             report.Usage ?? UsageData.None, report.CostUsd, Math.Max(0, report.DurationMs ?? 0), report.Turns, report.ConversationId);
     }
 
-    private static void Asked(Scribe scribe, string? runId, PermissionReport report, long source, string permissionId)
-    {
-        if (report.RequestId is null || report.Tool is null) throw new JsonException("request_id and tool are required.");
-        if (scribe.State.Current is not { } task || task.RunId != runId) return;
-        var input = report.Input ?? default;
-        var action = input.ValueKind == JsonValueKind.Undefined ? "{}" : input.GetRawText();
-        scribe.Write(
-            new PermissionRequested(
-                permissionId, report.RequestId, report.Tool, input.ValueKind == JsonValueKind.Undefined ? EmptyObject : input, action,
-                report.Description, RiskOf(report.Tool), TextOf(report.Context),
-                scribe.Now + TimeSpan.FromSeconds(scribe.State.PermissionTimeoutSeconds)),
-            task.View.Id, runId, source);
-    }
-
-    private static void Noticed(Scribe scribe, OutputEvent e, PermissionNotice notice, long source)
-    {
-        // What was not answered cannot have been received.
-        var received = e.Type == "permission.received";
-        var live = scribe.State.Permissions.FirstOrDefault(
-            p => p.View.OriginalRequestId == notice.RequestId && p.View.RunId == e.RunId && (!received || p.DecisionSeq > 0));
-        if (live is null) return;
-        Fact fact = received
-            ? new PermissionDelivered(live.View.Id)
-            : new PermissionCanceled(live.View.Id, notice.Reason ?? "The agent asks no more.");
-        scribe.Write(fact, live.View.TaskId, live.View.RunId, source);
-    }
-
     private static void Stopped(Scribe scribe, RunnerStoppedReport report, long source, NewIds ids, string provider)
     {
         if (scribe.State.View.RunnerId is not { } runner) return;
@@ -214,21 +187,6 @@ internal static partial class SessionMachine
         }
     }
 
-    /// <summary>Text as it is; anything else as the JSON that it came as.</summary>
-    private static string? TextOf(JsonElement? value) =>
-        value is not { ValueKind: not (JsonValueKind.Null or JsonValueKind.Undefined) } some ? null
-        : some.ValueKind == JsonValueKind.String ? some.GetString() : some.GetRawText();
-
-    /// <summary>By the tool's name alone; rules that look at the input are policies.</summary>
-    private static string RiskOf(string tool) => tool switch
-    {
-        "Read" or "Grep" or "Glob" or "LS" or "TodoWrite" => "low",
-        "Bash" or "KillShell" => "high",
-        "WebFetch" or "WebSearch" or "Write" or "Edit" or "MultiEdit" or "NotebookEdit" => "medium",
-        _ when tool.StartsWith("mcp__", StringComparison.Ordinal) => "high",
-        _ => "medium",
-    };
-
     /// <summary>Refuses all but the runner that the session has now.</summary>
     public static void Fence(SessionState state, long epoch)
     {
@@ -239,8 +197,6 @@ internal static partial class SessionMachine
 
     private static T Parse<T>(byte[] payload, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> json) where T : class =>
         JsonSerializer.Deserialize(payload, json) ?? throw new JsonException("null where an object is due");
-
-    private static readonly JsonElement EmptyObject = JsonDocument.Parse("{}").RootElement.Clone();
 }
 
 [System.Text.Json.Serialization.JsonSerializable(typeof(Dictionary<string, string>))]

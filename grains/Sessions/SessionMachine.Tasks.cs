@@ -1,9 +1,8 @@
-using Marionette.Permissions;
 using Marionette.Tasks;
 
 namespace Marionette.Sessions;
 
-/// <content>Tasks and the answers to their questions.</content>
+/// <content>Tasks: their queue, their ends, their new runs.</content>
 internal static partial class SessionMachine
 {
     /// <summary><paramref name="ids"/> makes the ids of a runner and a run, should they be needed.</summary>
@@ -45,23 +44,6 @@ internal static partial class SessionMachine
         return scribe.Decide();
     }
 
-    /// <param name="row">The request's row, when it is not among the live ones.</param>
-    public static Decision Decide(SessionState state, PermissionView? row, DecidePermission c, DateTimeOffset now)
-    {
-        MustExist(state);
-        var live = state.Permissions.FirstOrDefault(p => p.View.Id == c.PermissionId);
-        if ((live?.View ?? row) is not { } view) throw new MarionetteException(FaultCode.NotFound, "No such permission request.");
-        if (view.DecidedByCommand == c.CommandId && view.Status == (c.Allow ? PermissionStatus.Approved : PermissionStatus.Denied))
-            return new(state);
-        if (view.Status != PermissionStatus.Pending || live is null)
-            throw new MarionetteException(FaultCode.AlreadyDecided, AnswerOf(view));
-
-        var scribe = new Scribe(state, now);
-        scribe.Write(
-            new PermissionDecided(c.Allow, view.Id, c.By, c.Reason, ParseInput(c.UpdatedInput), c.Interrupt, c.CommandId), view.TaskId, view.RunId);
-        return scribe.Decide();
-    }
-
     /// <summary>A session with work gets a runner; one that has it gets on.</summary>
     private static void Wake(Scribe scribe, NewIds ids, string provider)
     {
@@ -97,21 +79,6 @@ internal static partial class SessionMachine
         var duration = task.RunId is not null && began is { } start ? (long)(now - start).TotalMilliseconds : 0;
         scribe.Write(
             new TaskEnded(outcome, attempt, null, error, null, UsageData.None, null, Math.Max(0, duration), null, null), task.View.Id, task.RunId, source);
-    }
-
-    private static string AnswerOf(PermissionView view) => view.Status switch
-    {
-        PermissionStatus.Approved or PermissionStatus.Denied =>
-            $"{(view.Status == PermissionStatus.Approved ? "Approved" : "Denied")} by {view.RespondedBy} at {view.RespondedAt:O}.",
-        PermissionStatus.Expired => $"It expired at {view.RespondedAt:O} and counts as denied.",
-        _ => $"It was canceled at {view.RespondedAt:O}: {view.ResponseReason}",
-    };
-
-    private static System.Text.Json.JsonElement? ParseInput(byte[]? json)
-    {
-        if (json is null) return null;
-        using var document = System.Text.Json.JsonDocument.Parse(json);
-        return document.RootElement.Clone();
     }
 }
 

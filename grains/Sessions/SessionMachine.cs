@@ -73,10 +73,7 @@ internal static partial class SessionMachine
     {
         if (!state.Exists || state.IsClosed) return new(state);
         var scribe = new Scribe(state, now);
-        foreach (var permission in state.Permissions)
-            if (permission.DecisionSeq == 0 && permission.View.ExpiresAt <= now)
-                scribe.Write(new PermissionExpired(permission.View.Id, "Nobody answered in time."), permission.View.TaskId, permission.View.RunId);
-
+        TickRequests(scribe);
         if (state.Current is { } task)
         {
             if (task.CancelSeq == 0 && DeadlineOf(task) <= now)
@@ -104,8 +101,7 @@ internal static partial class SessionMachine
     {
         if (!state.Exists || state.IsClosed) return null;
         var next = DateTimeOffset.MaxValue;
-        foreach (var permission in state.Permissions)
-            if (permission.DecisionSeq == 0) next = Earlier(next, permission.View.ExpiresAt);
+        next = Earlier(next, RequestDeadline(state));
         if (state.Current is { } task)
             next = Earlier(next, task.CancelSeq == 0 ? DeadlineOf(task) : task.CancelRequestedAt + timings.InterruptGrace);
         next = Earlier(next, state.StopRequestedAt + timings.StopGrace);
@@ -171,13 +167,6 @@ internal static partial class SessionMachine
             End(scribe, task, TaskState.Failed, new RunError("runner_lost", $"Cut off {InterruptionLimit} times; last: {reason}"), 0, scribe.Now);
         else
             scribe.Write(new TaskInterrupted(task.View.Runs[^1].Attempt, reason), task.View.Id, task.RunId);
-    }
-
-    private static void CloseRequests(Scribe scribe, string? runId, string reason)
-    {
-        foreach (var permission in scribe.State.Permissions)
-            if (runId is null || permission.View.RunId == runId)
-                scribe.Write(new PermissionCanceled(permission.View.Id, reason), permission.View.TaskId, permission.View.RunId);
     }
 
     private static void MustExist(SessionState state)

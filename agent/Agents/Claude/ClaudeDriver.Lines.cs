@@ -17,7 +17,7 @@ internal sealed partial class ClaudeDriver
 
     private byte[] RunId => turn?.Id ?? [];
 
-    void IClaudeListener.OnLine(ClaudeProcess source, ReadOnlyMemory<byte> line, bool partial)
+    void ILineListener.OnLine(LineProcess source, ReadOnlyMemory<byte> line, bool partial)
     {
         stall.Touch();
         if (turn is { } current && ReferenceEquals(current.Process, source))
@@ -54,11 +54,11 @@ internal sealed partial class ClaudeDriver
 
             if (services.Setup.Current.IncludeRaw)
                 sink.Emit("raw"u8, RunId, text, static (json, raw) => json.WriteString("line"u8, raw.Span));
-            Handle(source, document.RootElement);
+            Handle((ClaudeProcess)source, document.RootElement);
         }
     }
 
-    void IClaudeListener.OnErrorLine(ClaudeProcess source, ReadOnlyMemory<byte> line)
+    void ILineListener.OnErrorLine(LineProcess source, ReadOnlyMemory<byte> line)
     {
         if (line.IsEmpty)
             return;
@@ -66,13 +66,13 @@ internal sealed partial class ClaudeDriver
         sink.Log(RunId, LogStream.Stderr, LogSeverity.Warn, line.Span);
     }
 
-    ValueTask IClaudeListener.OnDrainedAsync(CancellationToken cancellationToken)
+    ValueTask ILineListener.OnDrainedAsync(CancellationToken cancellationToken)
     {
         sink.Commit();
         return sink.WaitForSpaceAsync(cancellationToken);
     }
 
-    void IClaudeListener.OnEnded(ClaudeProcess source, ExitStatus status)
+    void ILineListener.OnEnded(LineProcess source, ExitStatus status)
     {
         log.ChildEnded(source.Pid, status.ToString());
         if (ReferenceEquals(process, source))
@@ -87,7 +87,7 @@ internal sealed partial class ClaudeDriver
             translator.TurnEnded(current.Id);
             sink.Commit();
             // A kept process may die between two runs: the prompt went into a pipe that nobody read.
-            if (!current.Heard && source.Turns > 1)
+            if (!current.Heard && ((ClaudeProcess)source).Turns > 1)
                 current.Again = TurnRetry.OldConversation;
             current.Complete(current.Verdict ?? ClaudeEnd.Explain(status, source.ErrorTail));
         }
@@ -175,7 +175,7 @@ internal sealed partial class ClaudeDriver
         switch (request.Text("subtype"u8))
         {
             case "can_use_tool" when turn is { } current:
-                permissions.Ask(current.Id, id, request);
+                permissions.Ask(current.Id, id, ClaudeAsk.Of(request));
                 break;
             case "can_use_tool":
                 _ = TellAsync(source, ClaudeMessages.Deny(id, "No task is under way.", interrupt: true));

@@ -1,3 +1,4 @@
+using Marionette.Agent.Agents.Permissions;
 using Marionette.Agent.Broker;
 using Marionette.Agent.Events;
 using Marionette.Agent.Hosting;
@@ -11,7 +12,7 @@ namespace Marionette.Agent.Agents.Claude;
 /// Drives Claude Code over its stream-json control protocol: one process for the runner, started at the first run and kept for
 /// the next ones, started again with its conversation when it died.
 /// </summary>
-internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
+internal sealed partial class ClaudeDriver : IAgentDriver, ILineListener
 {
     // The process that died in between, then the conversation that it cannot find, then the run.
     private const int MaxTries = 3;
@@ -23,7 +24,7 @@ internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
     private readonly EventSink sink;
     private readonly TimeProvider clock;
     private readonly ILogger log;
-    private readonly ClaudePermissions permissions;
+    private readonly OpenRequests permissions;
     private readonly ClaudeTranslator translator;
     private readonly StallWatch stall;
     private CredentialBroker? broker;
@@ -39,7 +40,7 @@ internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
         sink = services.Sink;
         clock = services.Clock;
         log = services.Log;
-        permissions = new ClaudePermissions(sink);
+        permissions = new OpenRequests(sink);
         translator = new ClaudeTranslator(sink);
         stall = new StallWatch(clock, TimeSpan.FromSeconds(services.Config.StallSeconds));
         var wanted = services.Setup.Current.Conversation is { Length: > 0 } given
@@ -106,6 +107,10 @@ internal sealed partial class ClaudeDriver : IAgentDriver, IClaudeListener
 
         return true;
     }
+
+    public Task<string?> SendAsync(SendMessage message) => Task.FromResult<string?>("Claude Code takes no message into a running turn yet.");
+
+    public Task<string?> ConfigureAsync(Configure change) => Task.FromResult<string?>(null);
 
     public async Task StopAsync()
     {

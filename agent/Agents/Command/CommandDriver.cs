@@ -49,6 +49,10 @@ internal sealed class CommandDriver(AgentServices services) : IAgentDriver
     /// <summary>A command asks no questions.</summary>
     public Task<bool> AnswerAsync(AnswerPermission answer) => Task.FromResult(false);
 
+    public Task<string?> SendAsync(SendMessage message) => Task.FromResult<string?>("A command takes no message while it runs.");
+
+    public Task<string?> ConfigureAsync(Configure change) => Task.FromResult<string?>("A command has neither model nor permission mode.");
+
     /// <summary>Nothing runs between two runs.</summary>
     public Task StopAsync() => Task.CompletedTask;
 

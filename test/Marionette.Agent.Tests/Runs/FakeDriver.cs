@@ -38,6 +38,13 @@ internal sealed class FakeDriver : IAgentDriver
 
     public Task<bool> AnswerAsync(AnswerPermission answer) => Task.FromResult(false);
 
+    /// <summary>What it answers to messages and changes; null = takes them.</summary>
+    public string? Refusal { get; set; }
+
+    public Task<string?> SendAsync(SendMessage message) => Task.FromResult(Refusal);
+
+    public Task<string?> ConfigureAsync(Configure change) => Task.FromResult(Refusal);
+
     public Task StopAsync() => Task.CompletedTask;
 
     public void Kill()

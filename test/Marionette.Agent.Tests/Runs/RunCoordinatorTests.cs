@@ -158,6 +158,44 @@ public sealed class RunCoordinatorTests
         Assert.Equal(5, (await innocent.Exited.WaitAsync(TimeSpan.FromSeconds(20))).Code);
     }
 
+    [Theory]
+    [InlineData(null, "message.received")]
+    [InlineData("It takes none.", "message.refused")]
+    public async Task Message_IsReceivedOrRefused(string? refusal, string answer)
+    {
+        await using var world = new World();
+        world.Driver.Refusal = refusal;
+        world.Send(Commands.Start("trun_1", ""));
+        await world.Driver.StartedAsync("trun_1");
+        world.Send(new Command { SendMessage = new SendMessage { Run = "trun_1", Message = "msg_1", Text = "and more" } });
+        await world.Harness.WaitForAsync(e => e.Type == answer, "the answer");
+        Assert.Equal("msg_1", world.Harness.Of(answer).Single().GetProperty("message_id").GetString());
+        world.Driver.Finish("trun_1");
+    }
+
+    [Fact]
+    public async Task Message_ForARunThatIsNotUnderWay_IsRefused()
+    {
+        await using var world = new World();
+        world.Send(new Command { SendMessage = new SendMessage { Run = "trun_9", Message = "msg_1", Text = "?" } });
+        await world.Harness.WaitForAsync(e => e is { Type: "message.refused", Run: "trun_9" }, "the refusal");
+    }
+
+    [Theory]
+    [InlineData(null, "configure.applied", "opus")]
+    [InlineData("No such model.", "configure.refused", "")]
+    public async Task Configure_HoldsUnlessTheAgentRefuses(string? refusal, string answer, string model)
+    {
+        await using var world = new World();
+        world.Driver.Refusal = refusal;
+        world.Send(Commands.Start("trun_1", ""));
+        await world.Driver.StartedAsync("trun_1");
+        world.Send(new Command { Configure = new Configure { Model = "opus", PermissionMode = "plan" } });
+        await world.Harness.WaitForAsync(e => e.Type == answer, "the answer");
+        Assert.Equal(model, world.Harness.Setup.Current.Model);
+        world.Driver.Finish("trun_1");
+    }
+
     private sealed class World : IAsyncDisposable
     {
         private readonly CommandInbox inbox = new();

@@ -1,11 +1,9 @@
-using System.Text;
-using System.Text.Json;
 using Marionette.Agent.Events;
 
-namespace Marionette.Agent.Agents.Claude;
+namespace Marionette.Agent.Agents.Permissions;
 
-/// <summary>The questions that Claude waits for. It may ask several before the first is answered.</summary>
-internal sealed class ClaudePermissions(EventSink sink)
+/// <summary>The questions that an agent waits for. It may ask several before the first is answered. Safe for any thread.</summary>
+internal sealed class OpenRequests(EventSink sink)
 {
     private readonly Lock gate = new();
     private readonly Dictionary<string, Pending> pending = new(StringComparer.Ordinal);
@@ -20,25 +18,37 @@ internal sealed class ClaudePermissions(EventSink sink)
         }
     }
 
-    /// <summary>Claude asks: keep the question and pass it on.</summary>
-    public void Ask(byte[] run, string requestId, JsonElement request)
+    /// <summary>The agent asks: keep the question and pass it on.</summary>
+    /// <param name="run">Run that it belongs to.</param>
+    /// <param name="requestId">The agent's id of the question; unique within the run.</param>
+    public void Ask(byte[] run, string requestId, PermissionAsk ask)
     {
-        var input = request.Member("input"u8);
-        var raw = input.ValueKind == JsonValueKind.Object ? Encoding.UTF8.GetBytes(input.GetRawText()) : "{}"u8.ToArray();
         lock (gate)
-            pending[requestId] = new Pending(run, raw);
-        sink.Emit("permission.request"u8, run, (requestId, request, raw), static (json, ask) =>
+            pending[requestId] = new Pending(run, ask.Input);
+        sink.Emit("permission.request"u8, run, (requestId, ask), static (json, question) =>
         {
-            json.WriteString("request_id"u8, ask.requestId);
-            json.WriteString("tool"u8, ask.request.Text("tool_name"u8) ?? "unknown");
+            var ask = question.ask;
+            json.WriteString("request_id"u8, question.requestId);
+            json.WriteString("tool"u8, ask.Tool);
+            json.WriteString("category"u8, ask.Category);
             json.WritePropertyName("input"u8);
-            json.WriteRawValue(ask.raw);
-            json.Optional("description"u8, ask.request.Text("description"u8));
+            json.WriteRawValue(ask.Input);
+            json.Optional("title"u8, ask.Title);
+            json.Optional("command"u8, ask.Command);
+            json.OptionalList("paths"u8, ask.Paths);
+            json.OptionalList("hosts"u8, ask.Hosts);
+            json.Optional("diff"u8, ask.Diff);
+            json.Optional("description"u8, ask.Description);
+            json.Optional("reason"u8, ask.Reason);
+            if (ask.TakesInput)
+                json.WriteBoolean("takes_input"u8, true);
             json.WriteStartObject("context"u8);
-            json.Optional("tool_use_id"u8, ask.request.Text("tool_use_id"u8));
-            json.Optional("blocked_path"u8, ask.request.Text("blocked_path"u8));
-            json.Optional("decision_reason"u8, ask.request.Text("decision_reason"u8));
-            json.Optional("agent_id"u8, ask.request.Text("agent_id"u8));
+            foreach (var (name, value) in ask.Context)
+            {
+                if (value is not null)
+                    json.WriteString(name, value);
+            }
+
             json.WriteEndObject();
         });
     }
@@ -51,7 +61,7 @@ internal sealed class ClaudePermissions(EventSink sink)
             return pending.Remove(requestId, out var question) ? question : null;
     }
 
-    /// <summary>The answer is with Claude.</summary>
+    /// <summary>The answer is with the agent.</summary>
     public void Received(Pending question, string requestId)
     {
         sink.Emit("permission.received"u8, question.Run, requestId, static (json, id) => json.WriteString("request_id"u8, id));
@@ -65,7 +75,7 @@ internal sealed class ClaudePermissions(EventSink sink)
         sink.Commit();
     }
 
-    /// <summary>Claude does not wait for this answer any more.</summary>
+    /// <summary>The agent does not wait for this answer any more.</summary>
     public void Withdraw(string requestId, string reason)
     {
         if (Take(requestId) is { } question)
@@ -94,6 +104,6 @@ internal sealed class ClaudePermissions(EventSink sink)
         });
 
     /// <param name="Run">Run that it belongs to.</param>
-    /// <param name="Input">The tool's input as Claude gave it.</param>
+    /// <param name="Input">The tool's input as the agent gave it.</param>
     internal sealed record Pending(byte[] Run, byte[] Input);
 }
