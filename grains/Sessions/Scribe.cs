@@ -7,7 +7,7 @@ namespace Marionette.Sessions;
 /// Collects what a decision writes. Each fact is folded at once, so that later rules of the same decision see its effect. Local to one
 /// decision; from outside, decisions are pure.
 /// </summary>
-internal sealed class Scribe(SessionState state, DateTimeOffset now)
+internal sealed class Scribe(SessionState state, DecisionContext context)
 {
     private readonly List<Entry> _entries = [];
     private readonly Dictionary<string, TaskView> _tasks = [];
@@ -16,13 +16,17 @@ internal sealed class Scribe(SessionState state, DateTimeOffset now)
 
     public SessionState State { get; private set; } = state;
 
-    public DateTimeOffset Now => now;
+    public DecisionContext Context => context;
+
+    public DateTimeOffset Now => context.Now;
 
     public IReadOnlyList<Entry> Entries => _entries;
 
+    public string NewId(string prefix) => context.NewId(prefix);
+
     public void Write(Fact fact, string? taskId = null, string? runId = null, long source = 0, DateTimeOffset? at = null)
     {
-        var entry = new Entry(State.Seq + 1, at ?? now, taskId, runId, source, fact);
+        var entry = new Entry(State.Seq + 1, at ?? context.Now, taskId, runId, source, fact);
         _entries.Add(entry);
         var before = State;
         State = SessionFold.Apply(State, entry);

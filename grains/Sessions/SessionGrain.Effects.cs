@@ -115,11 +115,7 @@ internal sealed partial class SessionGrain
         _deadline = this.RegisterGrainTimer(TickAsync, wait > TimeSpan.Zero ? wait : TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(5));
     }
 
-    private Task TickAsync()
-    {
-        var ids = NewIds();
-        return CommitAsync(SessionMachine.Tick(_state, ids.Runner, Provider, _timings, Now), CancellationToken.None);
-    }
+    private Task TickAsync() => CommitAsync(SessionMachine.Tick(_state, Context()), CancellationToken.None);
 
     /// <summary>Lets an effect run on this grain's scheduler without the turn waiting for it. A failure is logged; recovery tries again.</summary>
     private async void Forget(Task effect, string name)

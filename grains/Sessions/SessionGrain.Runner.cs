@@ -11,7 +11,7 @@ internal sealed partial class SessionGrain
 
     public async Task<RunnerAttachment> AttachRunnerAsync(AttachRunner command, IRunnerConnection connection, CancellationToken cancellationToken)
     {
-        await CommitAsync(SessionMachine.Attach(_state, command.RunnerId, command.Epoch, NewIds(), Now), cancellationToken);
+        await CommitAsync(SessionMachine.Attach(_state, command.RunnerId, command.Epoch, Context()), cancellationToken);
         if (_connection is { } old && old.Id != command.ConnectionId)
             Forget(old.Observer.OnFencedAsync(command.Epoch, "A newer connection of the same runner took over."), "fence");
         _connection = new Connection(command.ConnectionId, connection, command.LastCommand);
@@ -48,21 +48,21 @@ internal sealed partial class SessionGrain
         if (_connection?.Id != connectionId) return;
         _connection = null;
         if (_state.IsClosed || _state.View.RunnerId is not { } runner || _state.View.Epoch != epoch) return;
-        var scribe = new Scribe(_state, Now);
+        var scribe = new Scribe(_state, Context());
         scribe.Write(new RunnerDisconnected(runner, epoch));
         await CommitAsync(scribe.Decide(), cancellationToken);
     }
 
     public async Task<long> AppendOutputAsync(RunnerOutput output, CancellationToken cancellationToken)
     {
-        var decision = SessionMachine.Append(_state, output, NewIds, Provider, () => EntityId.New(EntityId.Permission, Now), Now);
+        var decision = SessionMachine.Append(_state, output, Context());
         await CommitAsync(decision, cancellationToken);
         // An event that ends the epoch (runner.stopped) resets the counter: what was sent is durable all the same.
         return Math.Max(_state.View.Epoch == output.Epoch ? _state.Acked : 0, output.First + output.Events.Length - 1);
     }
 
     public Task RunnerLostAsync(long epoch, string cause, string? detail, CancellationToken cancellationToken) =>
-        CommitAsync(SessionMachine.Lost(_state, epoch, cause, detail, NewIds(), Provider, Now), cancellationToken);
+        CommitAsync(SessionMachine.Lost(_state, epoch, cause, detail, Context()), cancellationToken);
 
     /// <summary>Sends what the runner has not been sent yet.</summary>
     private void SendCommands()

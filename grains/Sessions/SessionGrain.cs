@@ -53,7 +53,7 @@ internal sealed partial class SessionGrain(
 
     public async Task<SessionView> CreateAsync(CreateSession command, CancellationToken cancellationToken)
     {
-        var decision = SessionMachine.Create(_state, _id, EntityId.New(EntityId.Workspace, Now), command, Now);
+        var decision = SessionMachine.Create(_state, _id, EntityId.New(EntityId.Workspace, Now), command, Context());
         if (!decision.IsEmpty) _secrets = command.Secrets;
         await CommitAsync(decision, command.Secrets is null ? null : SessionRows.Secret(_tenant, _id, command.Secrets), cancellationToken);
         return _state.View;
@@ -67,19 +67,19 @@ internal sealed partial class SessionGrain(
 
     public async Task<SessionView> SuspendAsync(string reason, CancellationToken cancellationToken)
     {
-        await CommitAsync(SessionMachine.Suspend(_state, reason, Now), cancellationToken);
+        await CommitAsync(SessionMachine.Suspend(_state, reason, Context()), cancellationToken);
         return _state.View;
     }
 
     public async Task<SessionView> ResumeAsync(string reason, CancellationToken cancellationToken)
     {
-        await CommitAsync(SessionMachine.Resume(_state, reason, NewIds().Runner, Provider, Now), cancellationToken);
+        await CommitAsync(SessionMachine.Resume(_state, reason, Context()), cancellationToken);
         return _state.View;
     }
 
     public async Task<SessionView> TerminateAsync(string reason, CancellationToken cancellationToken)
     {
-        await CommitAsync(SessionMachine.Terminate(_state, reason, Now), cancellationToken);
+        await CommitAsync(SessionMachine.Terminate(_state, reason, Context()), cancellationToken);
         return _state.View;
     }
 
@@ -87,7 +87,7 @@ internal sealed partial class SessionGrain(
     {
         MustExist();
         if (_state.Find(command.TaskId) is null && await ReadTaskAsync(command.TaskId, cancellationToken) is { } ended) return ended;
-        await CommitAsync(SessionMachine.Submit(_state, command, NewIds(), Provider, Now), cancellationToken);
+        await CommitAsync(SessionMachine.Submit(_state, command, Context()), cancellationToken);
         return _state.Find(command.TaskId)!.View;
     }
 
@@ -107,21 +107,21 @@ internal sealed partial class SessionGrain(
             throw new MarionetteException(FaultCode.Conflict, $"The task has ended: {ended.Status.ToString().ToLowerInvariant()}.");
         }
 
-        await CommitAsync(SessionMachine.Cancel(_state, command, NewIds(), Now), cancellationToken);
+        await CommitAsync(SessionMachine.Cancel(_state, command, Context()), cancellationToken);
         return await GetTaskAsync(command.TaskId, cancellationToken);
     }
 
     public async Task<TaskView> RetryTaskAsync(RetryTask command, CancellationToken cancellationToken)
     {
         var ended = _state.Find(command.TaskId) is null ? await ReadTaskAsync(command.TaskId, cancellationToken) : null;
-        await CommitAsync(SessionMachine.Retry(_state, ended, command, NewIds(), Provider, Now), cancellationToken);
+        await CommitAsync(SessionMachine.Retry(_state, ended, command, Context()), cancellationToken);
         return await GetTaskAsync(command.TaskId, cancellationToken);
     }
 
     public async Task<PermissionView> DecidePermissionAsync(DecidePermission command, CancellationToken cancellationToken)
     {
         var row = _state.Permissions.Any(p => p.View.Id == command.PermissionId) ? null : await ReadPermissionAsync(command.PermissionId, cancellationToken);
-        var decision = SessionMachine.Decide(_state, row, command, Now);
+        var decision = SessionMachine.Decide(_state, row, command, Context());
         await CommitAsync(decision, cancellationToken);
         return decision.Permissions.GetValueOrDefault(command.PermissionId)
             ?? _state.Permissions.FirstOrDefault(p => p.View.Id == command.PermissionId)?.View ?? row!;
@@ -205,7 +205,11 @@ internal sealed partial class SessionGrain(
         return permission?.SessionId == _id ? permission : null;
     }
 
-    private NewIds NewIds() => new(EntityId.New(EntityId.Runner, Now), EntityId.New(EntityId.Run, Now));
+    private DecisionContext Context()
+    {
+        var now = Now;
+        return new DecisionContext { Now = now, Provider = Provider, Timings = _timings, NewId = prefix => EntityId.New(prefix, now) };
+    }
 
     private void MustExist()
     {

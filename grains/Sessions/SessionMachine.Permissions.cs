@@ -8,7 +8,7 @@ namespace Marionette.Sessions;
 internal static partial class SessionMachine
 {
     /// <param name="row">The request's row, when it is not among the live ones.</param>
-    public static Decision Decide(SessionState state, PermissionView? row, DecidePermission c, DateTimeOffset now)
+    public static Decision Decide(SessionState state, PermissionView? row, DecidePermission c, DecisionContext context)
     {
         MustExist(state);
         var live = state.Permissions.FirstOrDefault(p => p.View.Id == c.PermissionId);
@@ -18,13 +18,13 @@ internal static partial class SessionMachine
         if (view.Status != PermissionStatus.Pending || live is null)
             throw new MarionetteException(FaultCode.AlreadyDecided, AnswerOf(view));
 
-        var scribe = new Scribe(state, now);
+        var scribe = new Scribe(state, context);
         scribe.Write(
             new PermissionDecided(c.Allow, view.Id, c.By, c.Reason, ParseInput(c.UpdatedInput), c.Interrupt, c.CommandId), view.TaskId, view.RunId);
         return scribe.Decide();
     }
 
-    private static void Asked(Scribe scribe, string? runId, PermissionReport report, long source, string permissionId)
+    private static void Asked(Scribe scribe, string? runId, PermissionReport report, long source)
     {
         if (report.RequestId is null || report.Tool is null) throw new JsonException("request_id and tool are required.");
         if (scribe.State.Current is not { } task || task.RunId != runId) return;
@@ -32,7 +32,7 @@ internal static partial class SessionMachine
         var action = input.ValueKind == JsonValueKind.Undefined ? "{}" : input.GetRawText();
         scribe.Write(
             new PermissionRequested(
-                permissionId, report.RequestId, report.Tool, input.ValueKind == JsonValueKind.Undefined ? EmptyObject : input, action,
+                scribe.NewId(EntityId.Permission), report.RequestId, report.Tool, input.ValueKind == JsonValueKind.Undefined ? EmptyObject : input, action,
                 report.Description, RiskOf(report.Tool), TextOf(report.Context),
                 scribe.Now + TimeSpan.FromSeconds(scribe.State.PermissionTimeoutSeconds)),
             task.View.Id, runId, source);

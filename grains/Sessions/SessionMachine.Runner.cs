@@ -9,21 +9,21 @@ namespace Marionette.Sessions;
 internal static partial class SessionMachine
 {
     /// <summary>A stream of the session's runner is up. The first one makes the session active.</summary>
-    public static Decision Attach(SessionState state, string runnerId, long epoch, NewIds ids, DateTimeOffset now)
+    public static Decision Attach(SessionState state, string runnerId, long epoch, DecisionContext context)
     {
         Fence(state, epoch);
-        var scribe = new Scribe(state, now);
+        var scribe = new Scribe(state, context);
         scribe.Write(new RunnerConnected(runnerId, epoch));
         if (state.View.Status is SessionStatus.Pending or SessionStatus.Resuming) scribe.Write(new SessionActivated(runnerId, epoch));
-        Dispatch(scribe, ids);
+        Dispatch(scribe);
         return scribe.Decide();
     }
 
     /// <summary>The epoch's runner is gone for good: what it ran waits for another one.</summary>
-    public static Decision Lost(SessionState state, long epoch, string cause, string? detail, NewIds ids, string provider, DateTimeOffset now)
+    public static Decision Lost(SessionState state, long epoch, string cause, string? detail, DecisionContext context)
     {
         if (!state.Exists || state.IsClosed || epoch != state.View.Epoch || state.View.RunnerId is not { } runner) return new(state);
-        var scribe = new Scribe(state, now);
+        var scribe = new Scribe(state, context);
         var reason = detail ?? $"The runner was lost: {cause}.";
         CutOff(scribe, reason);
         scribe.Write(new RunnerLost(runner, epoch, cause, detail));
@@ -31,17 +31,17 @@ internal static partial class SessionMachine
         {
             // Nothing that starts again by itself would end differently. People look; a resume or a retry tries again.
             foreach (var task in scribe.State.Tasks)
-                End(scribe, task, TaskState.Failed, new RunError("runner_lost", reason), 0, now);
+                End(scribe, task, TaskState.Failed, new RunError("runner_lost", reason), 0);
         }
 
         if (state.Stop == StopIntent.Suspend || scribe.State.Tasks.IsEmpty)
         {
             scribe.Write(new SessionSuspended(reason));
-            AfterSuspend(scribe, ids.Runner, provider);
+            AfterSuspend(scribe);
         }
         else
         {
-            Assign(scribe, reason, ids.Runner, provider);
+            Assign(scribe, reason);
         }
 
         return scribe.Decide();
@@ -51,20 +51,20 @@ internal static partial class SessionMachine
     /// Appends what the runner said. Events at or below the acknowledged number are repeats and are dropped; a gap is refused. Control events
     /// become the session's own facts.
     /// </summary>
-    public static Decision Append(SessionState state, RunnerOutput output, Func<NewIds> newIds, string provider, Func<string> newPermissionId, DateTimeOffset now)
+    public static Decision Append(SessionState state, RunnerOutput output, DecisionContext context)
     {
         Fence(state, output.Epoch);
         if (output.First > state.Acked + 1)
             throw new MarionetteException(FaultCode.Invalid, $"Events {state.Acked + 1} to {output.First - 1} are missing.");
 
-        var scribe = new Scribe(state, now);
+        var scribe = new Scribe(state, context);
         var skip = (int)Math.Min(state.Acked + 1 - output.First, output.Events.Length);
         for (var i = skip; i < output.Events.Length; i++)
         {
             var e = output.Events[i];
             var source = output.First + i;
             // The runner's clock is a hint; a time that is no time falls back on ours.
-            var at = e.AtMs is > 0 and < 253_402_300_800_000 ? DateTimeOffset.FromUnixTimeMilliseconds(e.AtMs) : now;
+            var at = e.AtMs is > 0 and < 253_402_300_800_000 ? DateTimeOffset.FromUnixTimeMilliseconds(e.AtMs) : context.Now;
             if (!IsControl(e.Type))
             {
                 var type = FactCodec.IsLifecycle(e.Type) ? "log" : e.Type;
@@ -75,7 +75,7 @@ internal static partial class SessionMachine
             }
 
             scribe.SettleOutputs();
-            Report(scribe, e, source, newIds(), provider, newPermissionId);
+            Report(scribe, e, source);
         }
 
         scribe.SettleOutputs();
@@ -85,7 +85,7 @@ internal static partial class SessionMachine
     private static bool IsControl(string type) =>
         type is "run.started" or "run.finished" or "permission.request" or "permission.withdrawn" or "permission.received" or "runner.stopped";
 
-    private static void Report(Scribe scribe, OutputEvent e, long source, NewIds ids, string provider, Func<string> newPermissionId)
+    private static void Report(Scribe scribe, OutputEvent e, long source)
     {
         var before = scribe.State.Seq;
         try
@@ -96,16 +96,16 @@ internal static partial class SessionMachine
                     Started(scribe, e.RunId, Parse(e.Payload, GrainsJsonContext.Default.RunStartedReport), source);
                     break;
                 case "run.finished":
-                    Finished(scribe, e.RunId, Parse(e.Payload, GrainsJsonContext.Default.RunFinishedReport), source, ids);
+                    Finished(scribe, e.RunId, Parse(e.Payload, GrainsJsonContext.Default.RunFinishedReport), source);
                     break;
                 case "permission.request":
-                    Asked(scribe, e.RunId, Parse(e.Payload, GrainsJsonContext.Default.PermissionReport), source, newPermissionId());
+                    Asked(scribe, e.RunId, Parse(e.Payload, GrainsJsonContext.Default.PermissionReport), source);
                     break;
                 case "permission.withdrawn" or "permission.received":
                     Noticed(scribe, e, Parse(e.Payload, GrainsJsonContext.Default.PermissionNotice), source);
                     break;
                 default:
-                    Stopped(scribe, Parse(e.Payload, GrainsJsonContext.Default.RunnerStoppedReport), source, ids, provider);
+                    Stopped(scribe, Parse(e.Payload, GrainsJsonContext.Default.RunnerStoppedReport), source);
                     break;
             }
         }
@@ -128,7 +128,7 @@ internal static partial class SessionMachine
             scribe.Write(new TaskStarted(task.View.Runs[^1].Attempt, report.ConversationId, report.AgentVersion), task.View.Id, runId, source);
     }
 
-    private static void Finished(Scribe scribe, string? runId, RunFinishedReport report, long source, NewIds ids)
+    private static void Finished(Scribe scribe, string? runId, RunFinishedReport report, long source)
     {
         if (scribe.State.Current is not { } task || task.RunId != runId) return;
         CloseRequests(scribe, runId, "The run ended.");
@@ -160,7 +160,7 @@ internal static partial class SessionMachine
                 scribe.Write(end, task.View.Id, runId, source);
         }
 
-        Dispatch(scribe, ids);
+        Dispatch(scribe);
     }
 
     private static TaskEnded EndOf(TaskState state, int attempt, RunFinishedReport report)
@@ -171,7 +171,7 @@ internal static partial class SessionMachine
             report.Usage ?? UsageData.None, report.CostUsd, Math.Max(0, report.DurationMs ?? 0), report.Turns, report.ConversationId);
     }
 
-    private static void Stopped(Scribe scribe, RunnerStoppedReport report, long source, NewIds ids, string provider)
+    private static void Stopped(Scribe scribe, RunnerStoppedReport report, long source)
     {
         if (scribe.State.View.RunnerId is not { } runner) return;
         CutOff(scribe, report.Reason ?? "The runner stopped.");
@@ -179,11 +179,11 @@ internal static partial class SessionMachine
         if (scribe.State.Stop == StopIntent.Suspend || scribe.State.Tasks.IsEmpty)
         {
             scribe.Write(new SessionSuspended(scribe.State.View.Reason is { Length: > 0 } asked ? asked : "The runner stopped."));
-            AfterSuspend(scribe, ids.Runner, provider);
+            AfterSuspend(scribe);
         }
         else
         {
-            Assign(scribe, "The runner stopped.", ids.Runner, provider);
+            Assign(scribe, "The runner stopped.");
         }
     }
 

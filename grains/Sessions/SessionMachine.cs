@@ -4,8 +4,8 @@ using Marionette.Tasks;
 namespace Marionette.Sessions;
 
 /// <summary>
-/// What a session decides: <c>Decide(state, command, now) → events, or a fault</c>. Static and total; no clock, no I/O, no
-/// random: new ids come in as arguments.
+/// What a session decides: <c>Decide(state, command, context) → events, or a fault</c>. Static and total; no clock, no I/O, no
+/// random: what the world has to say comes in as <see cref="DecisionContext"/>.
 /// </summary>
 internal static partial class SessionMachine
 {
@@ -15,10 +15,10 @@ internal static partial class SessionMachine
     /// <summary>Runs of one task, or runners of one session, that may be cut off in a row before it is called a failure.</summary>
     public const int InterruptionLimit = 3;
 
-    public static Decision Create(SessionState state, string id, string workspaceId, CreateSession c, DateTimeOffset now)
+    public static Decision Create(SessionState state, string id, string workspaceId, CreateSession c, DecisionContext context)
     {
         if (state.Exists) return new(state);
-        var scribe = new Scribe(state with { View = state.View with { Id = id } }, now);
+        var scribe = new Scribe(state with { View = state.View with { Id = id } }, context);
         scribe.Write(new SessionCreated(
             c.Name, c.Agent, c.Model, c.BaseUrl, c.Secrets is not null, Or(c.EnvNames), c.WorkspaceId ?? workspaceId, c.ProfileId,
             c.AgentConfigId, c.LifecycleMode, c.IdleTimeoutSeconds, c.NetworkPolicy, Or(c.AllowedHosts), c.Labels, c.PermissionMode,
@@ -26,11 +26,11 @@ internal static partial class SessionMachine
         return scribe.Decide();
     }
 
-    public static Decision Suspend(SessionState state, string reason, DateTimeOffset now)
+    public static Decision Suspend(SessionState state, string reason, DecisionContext context)
     {
         MustBeOpen(state);
         if (state.View.Status == SessionStatus.Suspended || state.Stop == StopIntent.Suspend) return new(state);
-        var scribe = new Scribe(state, now);
+        var scribe = new Scribe(state, context);
         if (state.View.RunnerId is null)
             scribe.Write(new SessionSuspended(reason));
         else if (state.View.Status == SessionStatus.Active)
@@ -40,59 +40,56 @@ internal static partial class SessionMachine
         return scribe.Decide();
     }
 
-    public static Decision Resume(SessionState state, string reason, string runnerId, string provider, DateTimeOffset now)
+    public static Decision Resume(SessionState state, string reason, DecisionContext context)
     {
         MustBeOpen(state);
         if (state.Stop == StopIntent.Suspend)
             throw new MarionetteException(FaultCode.Conflict, "The session is being suspended; ask again once it is suspended.");
         if (state.View.RunnerId is not null) return new(state);
-        var scribe = new Scribe(state, now);
-        Assign(scribe, reason, runnerId, provider);
+        var scribe = new Scribe(state, context);
+        Assign(scribe, reason);
         return scribe.Decide();
     }
 
-    public static Decision Terminate(SessionState state, string reason, DateTimeOffset now)
+    public static Decision Terminate(SessionState state, string reason, DecisionContext context)
     {
         MustExist(state);
         if (state.IsClosed) return new(state);
-        var scribe = new Scribe(state, now);
+        var scribe = new Scribe(state, context);
         CloseRequests(scribe, runId: null, "The session ended.");
         foreach (var task in state.Tasks)
-            End(scribe, task, TaskState.Canceled, new RunError("session_terminated", "The session was terminated."), 0, now);
+            End(scribe, task, TaskState.Canceled, new RunError("session_terminated", "The session was terminated."), 0);
         if (scribe.State.View.RunnerId is { } runner)
             scribe.Write(new RunnerReleased(runner, state.View.Epoch, reason));
         scribe.Write(new SessionTerminated(reason));
         return scribe.Decide();
     }
 
-    /// <summary>
-    /// What time alone brings: deadlines of tasks and requests, a stop that is not answered, an idle session.
-    /// <paramref name="runnerId"/> and <paramref name="provider"/> are for the runner that a replacement may need.
-    /// </summary>
-    public static Decision Tick(SessionState state, string runnerId, string provider, SessionTimings timings, DateTimeOffset now)
+    /// <summary>What time alone brings: deadlines of tasks and requests, a stop that is not answered, an idle session.</summary>
+    public static Decision Tick(SessionState state, DecisionContext context)
     {
         if (!state.Exists || state.IsClosed) return new(state);
-        var scribe = new Scribe(state, now);
+        var scribe = new Scribe(state, context);
         TickRequests(scribe);
         if (state.Current is { } task)
         {
-            if (task.CancelSeq == 0 && DeadlineOf(task) <= now)
+            if (task.CancelSeq == 0 && DeadlineOf(task) <= scribe.Now)
                 scribe.Write(
                     new TaskCancelRequested(null, $"The run took longer than {task.View.TimeoutSeconds} s.", "timed_out"), task.View.Id, task.RunId);
-            else if (task.CancelRequestedAt + timings.InterruptGrace <= now)
+            else if (task.CancelRequestedAt + context.Timings.InterruptGrace <= scribe.Now)
             {
                 // The agent does not react: its runner goes, so that nothing works on behind our back.
-                EndCanceled(scribe, task, now);
-                Replace(scribe, "The agent did not stop in time.", runnerId, provider);
+                EndCanceled(scribe, task);
+                Replace(scribe, "The agent did not stop in time.");
                 return scribe.Decide();
             }
         }
 
-        if (state.StopRequestedAt + timings.StopGrace <= now)
+        if (state.StopRequestedAt + context.Timings.StopGrace <= scribe.Now)
             Release(scribe, "The runner did not stop in time.", suspend: true);
-        else if (IdleDeadline(state) <= now)
+        else if (IdleDeadline(state) <= scribe.Now)
             scribe.Write(new SessionSuspending("idle"));
-        AfterSuspend(scribe, runnerId, provider);
+        AfterSuspend(scribe);
         return scribe.Decide();
     }
 
@@ -120,10 +117,10 @@ internal static partial class SessionMachine
             : null;
 
     /// <summary>A runner for the session, or another one: from here on the older epochs are fenced.</summary>
-    private static void Assign(Scribe scribe, string reason, string runnerId, string provider)
+    private static void Assign(Scribe scribe, string reason)
     {
         if (scribe.State.View.Status != SessionStatus.Pending) scribe.Write(new SessionResuming(reason));
-        scribe.Write(new RunnerAssigned(runnerId, scribe.State.View.Epoch + 1, provider));
+        scribe.Write(new RunnerAssigned(scribe.NewId(EntityId.Runner), scribe.State.View.Epoch + 1, scribe.Context.Provider));
     }
 
     /// <summary>Gives the runner back; what ran on it waits for the next one.</summary>
@@ -135,25 +132,25 @@ internal static partial class SessionMachine
         if (suspend) scribe.Write(new SessionSuspended(scribe.State.View.Reason is { Length: > 0 } asked ? asked : reason));
     }
 
-    private static void Replace(Scribe scribe, string reason, string runnerId, string provider)
+    private static void Replace(Scribe scribe, string reason)
     {
         if (scribe.State.Stop == StopIntent.Suspend || scribe.State.Tasks.IsEmpty)
         {
             Release(scribe, reason, suspend: true);
-            AfterSuspend(scribe, runnerId, provider);
+            AfterSuspend(scribe);
         }
         else
         {
             Release(scribe, reason, suspend: false);
-            Assign(scribe, reason, runnerId, provider);
+            Assign(scribe, reason);
         }
     }
 
     /// <summary>A task that came while the session was being suspended brings it back.</summary>
-    private static void AfterSuspend(Scribe scribe, string runnerId, string provider)
+    private static void AfterSuspend(Scribe scribe)
     {
         if (scribe.State is { ResumeWhenSuspended: true, View: { Status: SessionStatus.Suspended, RunnerId: null } })
-            Assign(scribe, "A task waits.", runnerId, provider);
+            Assign(scribe, "A task waits.");
     }
 
     /// <summary>The run that a runner has ends without a verdict; with too many of them, it is one.</summary>
@@ -162,9 +159,9 @@ internal static partial class SessionMachine
         if (scribe.State.Current is not { } task) return;
         CloseRequests(scribe, task.RunId, reason);
         if (task.CancelSeq > 0)
-            EndCanceled(scribe, task, scribe.Now);
+            EndCanceled(scribe, task);
         else if (task.Interruptions + 1 >= InterruptionLimit && scribe.State.Stop != StopIntent.Suspend)
-            End(scribe, task, TaskState.Failed, new RunError("runner_lost", $"Cut off {InterruptionLimit} times; last: {reason}"), 0, scribe.Now);
+            End(scribe, task, TaskState.Failed, new RunError("runner_lost", $"Cut off {InterruptionLimit} times; last: {reason}"), 0);
         else
             scribe.Write(new TaskInterrupted(task.View.Runs[^1].Attempt, reason), task.View.Id, task.RunId);
     }
@@ -182,6 +179,3 @@ internal static partial class SessionMachine
 
     private static ImmutableArray<string> Or(ImmutableArray<string> array) => array.IsDefault ? [] : array;
 }
-
-/// <summary>How long a session waits before it takes the harder way.</summary>
-internal sealed record SessionTimings(TimeSpan InterruptGrace, TimeSpan StopGrace);

@@ -46,7 +46,7 @@ public sealed class SessionLawTests
             var first = random.Next(1, (int)walk.State.Acked + 2);
             var count = random.Next(1, sent.Length - first + 2);
             walk.Take(SessionMachine.Append(
-                walk.State, new RunnerOutput(walk.State.View.Epoch, first, sent.Slice(first - 1, count)), walk.Ids, "process", () => "perm_0000000000000000", walk.Now));
+                walk.State, new RunnerOutput(walk.State.View.Epoch, first, sent.Slice(first - 1, count)), walk.Context));
         }
 
         Assert.Equal(Enumerable.Range(1, 40).Select(n => (long)n), walk.Log.Where(e => e.Source > 0).Select(e => e.Source));
@@ -69,17 +69,17 @@ public sealed class SessionLawTests
                 case 10 when walk.State.Permissions.Length > 0:
                     walk.Decide(walk.State.Permissions[random.Next(walk.State.Permissions.Length)].View.Id, random.Next(2) == 0, $"cmd-{random.Next(100)}");
                     break;
-                case 11: walk.Take(SessionMachine.Suspend(walk.State, "asked", walk.Now)); break;
+                case 11: walk.Take(SessionMachine.Suspend(walk.State, "asked", walk.Context)); break;
                 case 12: walk.Say("runner.stopped", new { reason = "suspend" }); break;
-                case 13: walk.Take(SessionMachine.Lost(walk.State, walk.State.View.Epoch - random.Next(2), "killed", null, walk.Ids(), "process", walk.Now)); break;
+                case 13: walk.Take(SessionMachine.Lost(walk.State, walk.State.View.Epoch - random.Next(2), "killed", null, walk.Context)); break;
                 case 14 when walk.State.Tasks.Length > 0:
-                    walk.Take(SessionMachine.Cancel(walk.State, new CancelTask(walk.State.Tasks[^1].View.Id, "ann", null), walk.Ids(), walk.Now));
+                    walk.Take(SessionMachine.Cancel(walk.State, new CancelTask(walk.State.Tasks[^1].View.Id, "ann", null), walk.Context));
                     break;
                 case 15 when walk.EndedTasks.Count > 0:
                     var ended = walk.EndedTasks[random.Next(walk.EndedTasks.Count)];
-                    walk.Take(SessionMachine.Retry(walk.State, ended, new RetryTask(ended.Id, $"retry-{random.Next(1000)}"), walk.Ids(), "process", walk.Now));
+                    walk.Take(SessionMachine.Retry(walk.State, ended, new RetryTask(ended.Id, $"retry-{random.Next(1000)}"), walk.Context));
                     break;
-                case 16 when random.Next(10) == 0: walk.Take(SessionMachine.Terminate(walk.State, "asked", walk.Now)); break;
+                case 16 when random.Next(10) == 0: walk.Take(SessionMachine.Terminate(walk.State, "asked", walk.Context)); break;
                 default: walk.Pass(TimeSpan.FromSeconds(random.Next(90))); walk.Tick(); break;
             }
         }

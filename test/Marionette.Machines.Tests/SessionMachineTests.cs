@@ -143,7 +143,7 @@ public sealed class SessionMachineTests
     public void Lost_RunningTask_GoesOnWithTheNextEpoch()
     {
         var walk = Running(out var task);
-        walk.Take(SessionMachine.Lost(walk.State, 1, "killed", null, walk.Ids(), "process", walk.Now));
+        walk.Take(SessionMachine.Lost(walk.State, 1, "killed", null, walk.Context));
         Assert.Equal(SessionStatus.Resuming, walk.State.View.Status);
         Assert.Equal(2, walk.State.View.Epoch);
 
@@ -160,7 +160,7 @@ public sealed class SessionMachineTests
         var walk = Running(out var task);
         for (var i = 0; i < 3; i++)
         {
-            walk.Take(SessionMachine.Lost(walk.State, walk.State.View.Epoch, "killed", "the agent was killed", walk.Ids(), "process", walk.Now));
+            walk.Take(SessionMachine.Lost(walk.State, walk.State.View.Epoch, "killed", "the agent was killed", walk.Context));
             if (walk.State.View.RunnerId is not null) walk.Attach();
         }
 
@@ -172,11 +172,11 @@ public sealed class SessionMachineTests
     public void Append_OldEpoch_IsFenced()
     {
         var walk = Running(out _);
-        walk.Take(SessionMachine.Lost(walk.State, 1, "killed", null, walk.Ids(), "process", walk.Now));
+        walk.Take(SessionMachine.Lost(walk.State, 1, "killed", null, walk.Context));
         var zombie = new RunnerOutput(1, 5, [new OutputEvent("text", null, 1, "{}"u8.ToArray())]);
 
         Assert.Equal(FaultCode.Fenced, Assert.Throws<MarionetteException>(
-            () => SessionMachine.Append(walk.State, zombie, walk.Ids, "process", () => "", walk.Now)).Code);
+            () => SessionMachine.Append(walk.State, zombie, walk.Context)).Code);
     }
 
     [Fact]
@@ -200,7 +200,7 @@ public sealed class SessionMachineTests
     public void Suspend_RunningTask_StopsCutsOffAndContinuesOnResume()
     {
         var walk = Running(out var task);
-        walk.Take(SessionMachine.Suspend(walk.State, "lunch", walk.Now));
+        walk.Take(SessionMachine.Suspend(walk.State, "lunch", walk.Context));
         Assert.Equal("suspending", walk.State.View.Phase);
         Assert.IsType<StopCommand>(Assert.Single(PendingCommands.Of(walk.State, 0)));
 
@@ -210,7 +210,7 @@ public sealed class SessionMachineTests
         Assert.Equal(TaskState.Queued, walk.Task(task).Status);
         Assert.Null(walk.State.View.RunnerId);
 
-        walk.Take(SessionMachine.Resume(walk.State, "back", walk.Ids().Runner, "process", walk.Now));
+        walk.Take(SessionMachine.Resume(walk.State, "back", walk.Context));
         walk.Attach();
         Assert.True(Assert.IsType<StartRunCommand>(Assert.Single(PendingCommands.Of(walk.State, 0))).Continuation);
         Assert.NotNull(walk.State.View.ResumedAt);
@@ -220,7 +220,7 @@ public sealed class SessionMachineTests
     public void Submit_WhileSuspending_ResumesByItself()
     {
         var walk = Running(out _);
-        walk.Take(SessionMachine.Suspend(walk.State, "lunch", walk.Now));
+        walk.Take(SessionMachine.Suspend(walk.State, "lunch", walk.Context));
         walk.Submit();
         walk.Finish("interrupted");
         walk.Say("runner.stopped", new { reason = "suspend" });
@@ -234,7 +234,7 @@ public sealed class SessionMachineTests
         walk.Ask();
         var permission = walk.State.Permissions[0].View.Id;
         var waiting = walk.Submit();
-        walk.Take(SessionMachine.Terminate(walk.State, "enough", walk.Now));
+        walk.Take(SessionMachine.Terminate(walk.State, "enough", walk.Context));
 
         Assert.Equal(SessionStatus.Terminated, walk.State.View.Status);
         Assert.Equal(TaskState.Canceled, walk.Task(task).Status);
@@ -242,7 +242,7 @@ public sealed class SessionMachineTests
         Assert.Equal(PermissionStatus.Canceled, walk.Row(permission)!.Status);
         Assert.Equal(FaultCode.SessionClosed, Assert.Throws<MarionetteException>(() => walk.Submit()).Code);
         var before = walk.Log.Count;
-        walk.Take(SessionMachine.Terminate(walk.State, "again", walk.Now));
+        walk.Take(SessionMachine.Terminate(walk.State, "again", walk.Context));
         Assert.Equal(before, walk.Log.Count);
     }
 

@@ -32,7 +32,10 @@ internal sealed class Walk
     public IReadOnlyList<TaskView> EndedTasks =>
         [.. Rows.Where(r => r.Key.StartsWith("task:", StringComparison.Ordinal)).Select(r => SessionRows.Task(r.Value)).Where(t => t.IsFinal)];
 
-    public NewIds Ids() => new($"run_{_ids++:d16}", $"trun_{_ids++:d16}");
+    public DecisionContext Context => new()
+    {
+        Now = Now, Provider = "process", Timings = Timings, NewId = prefix => $"{prefix}_{_ids++:d16}",
+    };
 
     public string TaskId() => $"task_{_ids++:d16}";
 
@@ -53,18 +56,18 @@ internal sealed class Walk
 
     public Walk Created(int? idle = null)
     {
-        Take(SessionMachine.Create(State, "sess_0000000000000001", "ws_0000000000000001", Command(idle), Now));
+        Take(SessionMachine.Create(State, "sess_0000000000000001", "ws_0000000000000001", Command(idle), Context));
         return this;
     }
 
     public string Submit(int retries = 0, int timeout = 3600)
     {
         var id = TaskId();
-        Take(SessionMachine.Submit(State, new SubmitTask(id, "do it", timeout, retries, ImmutableDictionary<string, string>.Empty, null), Ids(), "process", Now));
+        Take(SessionMachine.Submit(State, new SubmitTask(id, "do it", timeout, retries, ImmutableDictionary<string, string>.Empty, null), Context));
         return id;
     }
 
-    public void Attach() => Take(SessionMachine.Attach(State, State.View.RunnerId!, State.View.Epoch, Ids(), Now));
+    public void Attach() => Take(SessionMachine.Attach(State, State.View.RunnerId!, State.View.Epoch, Context));
 
     public void Say(string type, object data, string? run = null) => SayRaw(type, JsonSerializer.SerializeToUtf8Bytes(data), run);
 
@@ -72,7 +75,7 @@ internal sealed class Walk
     {
         var output = new RunnerOutput(State.View.Epoch, NextNumber, [new OutputEvent(type, run ?? State.Current?.RunId, Now.ToUnixTimeMilliseconds(), payload)]);
         NextNumber++;
-        Take(SessionMachine.Append(State, output, Ids, "process", () => $"perm_{_ids++:d16}", Now));
+        Take(SessionMachine.Append(State, output, Context));
     }
 
     public void Finish(string outcome = "completed") => Say("run.finished", new
@@ -84,13 +87,9 @@ internal sealed class Walk
     public void Ask(string request = "req-1") => Say("permission.request", new { request_id = request, tool = "Bash", input = new { command = "ls" } });
 
     public void Decide(string permission, bool allow, string command) => Take(SessionMachine.Decide(
-        State, Row(permission), new DecidePermission(permission, command, allow, "ann", null, null, false), Now));
+        State, Row(permission), new DecidePermission(permission, command, allow, "ann", null, null, false), Context));
 
-    public void Tick()
-    {
-        var ids = Ids();
-        Take(SessionMachine.Tick(State, ids.Runner, "process", Timings, Now));
-    }
+    public void Tick() => Take(SessionMachine.Tick(State, Context));
 
     public PermissionView? Row(string permission) =>
         Rows.TryGetValue($"permission:t/{permission}", out var row) ? SessionRows.Permission(row) : null;

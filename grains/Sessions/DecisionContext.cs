@@ -1,0 +1,18 @@
+namespace Marionette.Sessions;
+
+/// <summary>All that a decision may know besides the state and the command.</summary>
+internal sealed record DecisionContext
+{
+    public required DateTimeOffset Now { get; init; }
+
+    /// <summary>Provider of a runner that the decision may need.</summary>
+    public required string Provider { get; init; }
+
+    public required SessionTimings Timings { get; init; }
+
+    /// <summary>Makes an id of the kind that the prefix names.</summary>
+    public required Func<string, string> NewId { get; init; }
+}
+
+/// <summary>How long a session waits before it takes the harder way.</summary>
+internal sealed record SessionTimings(TimeSpan InterruptGrace, TimeSpan StopGrace);
