@@ -47,11 +47,12 @@ internal static class SessionRules
 
     private static ImmutableArray<string> Command(FieldErrors errors, List<string?>? argv, string agent)
     {
-        if (agent != AgentCatalog.Command)
+        if (agent is not (AgentCatalog.Command or AgentCatalog.Acp))
         {
-            if (argv is not null) errors.Add("command", "goes with agent \"command\" only");
+            if (argv is not null) errors.Add("command", "goes with the agents \"command\" and \"acp\" only");
             return [];
         }
+        if (argv is null && agent == AgentCatalog.Acp) return []; // the agent's options may name one that the runner knows
         if (argv is null or [] || argv[0] is null or "") errors.Add("command", "must be a program and its arguments");
         else if (argv.Count > 100) errors.Add("command", "must have at most 100 elements");
         else if (argv.Any(part => part is null || part.Contains('\0'))) errors.Add("command", "must hold text without U+0000");

@@ -6,7 +6,7 @@ namespace Marionette.ModelServer;
 internal static class CommandLine
 {
     public const string Help = """
-        Scripted model server: answers the Anthropic Messages API as the prompt's @scenario line says.
+        Scripted model server: answers the Anthropic and OpenAI APIs as the prompt's @scenario line says.
 
           --port N            loopback port, 0 for a free one (default 0)
           --latency-ms N      wait before each model answer (default 0)

@@ -4,7 +4,7 @@ using Marionette.ModelServer.Http;
 namespace Marionette.ModelServer;
 
 /// <summary>
-/// A stand-in for the Anthropic Messages API. The newest prompt of each request says, in a line <c>@scenario …</c>, how the
+/// A stand-in for the Anthropic Messages, OpenAI Responses and OpenAI chat completions APIs. The newest prompt of each request says, in a line <c>@scenario …</c>, how the
 /// model behaves; see docs/reference/model-server.md.
 /// </summary>
 public static class ScriptedModelServer

@@ -6,7 +6,7 @@ namespace Marionette.Gateway.Rest.Models;
 /// <summary>Body of POST /api/v1/sessions.</summary>
 internal sealed class CreateSessionModel
 {
-    [Required, OneOf("claude", "command")]
+    [Required, OneOf("claude", "codex", "acp", "command")]
     public string? Agent { get; init; }
     public string? Name { get; init; }
     public string? ApiKey { get; init; }

@@ -14,8 +14,10 @@ public sealed class RuleTests
 
     [Theory]
     [InlineData("""{}""", "agent")]
-    [InlineData("""{"agent":"codex"}""", "agent")]
+    [InlineData("""{"agent":"cursor"}""", "agent")]
     [InlineData("""{"agent":"claude","command":["x"]}""", "command")]
+    [InlineData("""{"agent":"codex","command":["x"]}""", "command")]
+    [InlineData("""{"agent":"acp","command":[]}""", "command")]
     [InlineData("""{"agent":"command"}""", "command")]
     [InlineData("""{"agent":"command","command":[]}""", "command")]
     [InlineData("""{"agent":"command","command":[""]}""", "command")]

@@ -11,6 +11,9 @@ internal sealed class ApiException(int status, string type, string message, int?
 
     public int? RetryAfterSeconds { get; } = retryAfterSeconds;
 
+    /// <summary>When a used-up quota is there again, seconds since the Unix epoch.</summary>
+    public long? ResetsAt { get; init; }
+
     public static ApiException Invalid(string message) => new(400, "invalid_request_error", message);
 
     /// <summary>The error type that the API pairs with an HTTP status.</summary>

@@ -33,10 +33,12 @@ internal sealed class JournalEntry
 
     public bool Stream { get; set; }
 
+    public bool? History { get; set; }
+
     public string? Session { get; private set; }
 
     /// <summary>The session of the header, or else of the body.</summary>
-    public string? ReadSession(MessagesRequest request) => Session ??= request.MetadataSession;
+    public string? ReadSession(ModelRequest request) => Session ??= request.BodySession;
 
     /// <summary>Records a request that got no answer, with status 0.</summary>
     public void Close() => Record(_context.Response.HasStarted ? _context.Response.StatusCode : 0);
@@ -55,7 +57,8 @@ internal sealed class JournalEntry
             Attempt,
             Stream,
             Session,
-            KeySha256));
+            KeySha256,
+            History));
     }
 
     private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;

@@ -56,23 +56,26 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
         var post = HttpMethods.IsPost(context.Request.Method);
         return path switch
         {
-            "/v1/messages" when post => MessagesAsync(context, entry, cancellationToken),
+            "/v1/messages" when post => AnswerAsync(context, entry, ModelDialect.Messages, cancellationToken),
+            "/v1/responses" when post => AnswerAsync(context, entry, ModelDialect.Responses, cancellationToken),
+            "/v1/chat/completions" when post => AnswerAsync(context, entry, ModelDialect.Chat, cancellationToken),
             "/v1/messages/count_tokens" when post => CountTokensAsync(context, entry, cancellationToken),
             "/v1/models" when get => ModelsAsync(context, cancellationToken),
-            "/v1/messages" or "/v1/messages/count_tokens" or "/v1/models" =>
+            "/v1/messages" or "/v1/messages/count_tokens" or "/v1/models" or "/v1/responses" or "/v1/chat/completions" =>
                 throw new ApiException(405, ApiException.TypeOf(400), $"{context.Request.Method} is not allowed here"),
             _ => throw new ApiException(404, ApiException.TypeOf(404), $"Not found: {path}"),
         };
     }
 
-    private async Task MessagesAsync(HttpContext context, JournalEntry entry, CancellationToken cancellationToken)
+    private async Task AnswerAsync(
+        HttpContext context, JournalEntry entry, ModelDialect dialect, CancellationToken cancellationToken)
     {
-        var body = await ReadBodyAsync(context, cancellationToken);
-        var request = MessagesRequest.Parse(body, needsMaxTokens: true);
+        var request = dialect.Parse(await ReadBodyAsync(context, cancellationToken));
         var session = entry.ReadSession(request);
         entry.Stream = request.Stream;
         entry.Step = request.Conversation.Step;
-        var script = Script.At(request.Conversation);
+        entry.History = request.Conversation.HasHistory;
+        var script = ToolDialect.Translate(Script.At(request.Conversation), request.Conversation.Tools);
         var place = AttemptCounter.KeyOf(session, request.Conversation);
         var attempt = _attempts.Read(place, context.Request.Headers);
         entry.Scenario = script.Scenario;
@@ -83,12 +86,15 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
         if (script.Beats.OfType<RefusalBeat>().FirstOrDefault(r => attempt < r.Times) is { } refusal)
         {
             throw new ApiException(
-                refusal.Status, ApiException.TypeOf(refusal.Status), refusal.Message, refusal.RetryAfterSeconds);
+                refusal.Status, refusal.Type ?? dialect.ErrorType(refusal.Status), refusal.Message, refusal.RetryAfterSeconds)
+            {
+                ResetsAt = refusal.ResetsInSeconds is { } wait ? options.TimeProvider.GetUtcNow().ToUnixTimeSeconds() + wait : null,
+            };
         }
 
         var answer = new AnswerWriter(request, attempt);
-        if (request.Stream) await StreamAsync(context, answer, script, attempt, cancellationToken);
-        else await WholeAsync(context, answer, script, attempt, cancellationToken);
+        if (request.Stream) await StreamAsync(context, dialect.Stream(context.Response.BodyWriter, answer, options.TimeProvider), script, attempt, cancellationToken);
+        else await WholeAsync(context, dialect, answer, script, attempt, cancellationToken);
     }
 
     /// <summary>
@@ -104,18 +110,17 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
         _ => false,
     };
 
-    private async Task StreamAsync(
-        HttpContext context, AnswerWriter answer, Answer script, int attempt, CancellationToken cancellationToken)
+    private static async Task StreamAsync(
+        HttpContext context, AnswerStream stream, Answer script, int attempt, CancellationToken cancellationToken)
     {
         context.Response.ContentType = "text/event-stream; charset=utf-8";
         context.Response.Headers.CacheControl = "no-cache";
-        var stream = new AnswerStream(context.Response.BodyWriter, answer, options.TimeProvider);
         var end = await stream.WriteAsync(script, attempt, cancellationToken);
         if (end == AnswerStream.End.Cut) throw new BrokenOffException();
     }
 
     private async Task WholeAsync(
-        HttpContext context, AnswerWriter answer, Answer script, int attempt, CancellationToken cancellationToken)
+        HttpContext context, ModelDialect dialect, AnswerWriter answer, Answer script, int attempt, CancellationToken cancellationToken)
     {
         foreach (var beat in script.Beats)
         {
@@ -128,7 +133,7 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
         }
 
         context.Response.ContentType = "application/json";
-        AnswerBody.Write(context.Response.BodyWriter, answer, script);
+        dialect.WriteWhole(context.Response.BodyWriter, answer, script);
         await context.Response.BodyWriter.FlushAsync(cancellationToken);
     }
 
@@ -173,6 +178,12 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
         if (error.RetryAfterSeconds is { } seconds) context.Response.Headers.RetryAfter = $"{seconds}";
         return JsonAsync(context, json =>
         {
+            if (context.Request.Path.Value is "/v1/responses" or "/v1/chat/completions")
+            {
+                AnswerWriter.WriteOpenAiError(json, error.Type, error.Message, error.ResetsAt);
+                return;
+            }
+
             json.WriteString("type", "error");
             json.WriteStartObject("error");
             json.WriteString("type", error.Type);

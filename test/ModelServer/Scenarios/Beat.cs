@@ -24,7 +24,14 @@ internal sealed record ToolBeat(string Tool, JsonObject Input) : Beat;
 internal sealed record SilenceBeat(TimeSpan Duration) : Beat;
 
 /// <summary>The whole request is refused, on the first <paramref name="Times"/> attempts.</summary>
-internal sealed record RefusalBeat(int Status, string Message, int? RetryAfterSeconds, int Times) : Beat;
+internal sealed record RefusalBeat(int Status, string Message, int? RetryAfterSeconds, int Times) : Beat
+{
+    /// <summary>The API's error type; null for the one that goes with the status.</summary>
+    public string? Type { get; init; }
+
+    /// <summary>Seconds until a used-up quota is there again.</summary>
+    public int? ResetsInSeconds { get; init; }
+}
 
 /// <summary>
 /// The first <paramref name="Times"/> attempts end here, after <paramref name="Prefix"/> went out as text: by an error event

@@ -11,7 +11,11 @@ internal static class FailureScenarios
         if (!Codes.Contains(code)) throw directive.Wrong($"code={code}: one of {string.Join(", ", Codes)} is expected");
         int? retryAfter = directive.Arguments.ContainsKey("retry_after") ? directive.Int("retry_after", 0, 0, 3600) : null;
         var times = directive.Times(1);
-        var refusal = new RefusalBeat(code, directive.Text("message", DefaultMessage(code)), retryAfter, times);
+        var refusal = new RefusalBeat(code, directive.Text("message", DefaultMessage(code)), retryAfter, times)
+        {
+            Type = directive.Arguments.GetValueOrDefault("type"),
+            ResetsInSeconds = directive.Arguments.ContainsKey("resets_in") ? directive.Int("resets_in", 0, 0, 31_536_000) : null,
+        };
         return [new Act(_ => [refusal, TextBeat.Of($"The model answers again after {times} refusals with {code}.")])];
     }
 

@@ -25,7 +25,7 @@ internal static class ScenarioCatalog
         Define("loop", "n cmd", ToolScenarios.Loop),
         Define("tool", "name input", ToolScenarios.Tool),
         Define("ask", "question header options", ToolScenarios.Ask),
-        Define("status", "code times retry_after message", FailureScenarios.Status),
+        Define("status", "code times retry_after message type resets_in", FailureScenarios.Status),
         Define("drop", "after times text", FailureScenarios.Drop),
         Define("stream_error", "type after times text", FailureScenarios.StreamError),
         Define("silence", "seconds text", FailureScenarios.Silence),

@@ -5,42 +5,31 @@ using Marionette.ModelServer.Scenarios;
 
 namespace Marionette.ModelServer.Wire;
 
-/// <summary>Writes an answer as the API's server-sent events, at the pace the scenario asks for.</summary>
-internal sealed class AnswerStream(PipeWriter output, AnswerWriter answer, TimeProvider time)
+/// <summary>Plays an answer's beats at their pace. How each looks on the wire is the API's business: one subclass each.</summary>
+internal abstract class AnswerStream(PipeWriter output, TimeProvider time)
 {
     private const int FlushAt = 32 * 1024;
-
-    private int _index;
-    private long _bytes;
-    private bool _pinged;
 
     /// <summary>How the stream came to its end.</summary>
     internal enum End
     {
-        /// <summary>With <c>message_stop</c>.</summary>
+        /// <summary>In order.</summary>
         Complete,
 
-        /// <summary>With an <c>error</c> event.</summary>
+        /// <summary>With an error inside the stream.</summary>
         Failed,
 
         /// <summary>In the middle: the caller has to cut the connection.</summary>
         Cut,
     }
 
+    /// <summary>UTF-8 bytes said so far; they count as output.</summary>
+    protected long Bytes { get; private set; }
+
     public async Task<End> WriteAsync(Answer script, int attempt, CancellationToken cancellationToken)
     {
-        Event("message_start", json =>
-        {
-            json.WriteStartObject("message");
-            answer.Header(json);
-            json.WriteStartArray("content");
-            json.WriteEndArray();
-            AnswerWriter.Stop(json, null);
-            answer.WriteUsage(json, outputTokens: 1);
-            json.WriteEndObject();
-        });
+        Begin();
         await output.FlushAsync(cancellationToken);
-
         foreach (var beat in script.Beats)
         {
             switch (beat)
@@ -49,9 +38,11 @@ internal sealed class AnswerStream(PipeWriter output, AnswerWriter answer, TimeP
                     await TextAsync(text, cancellationToken);
                     break;
                 case ThinkingBeat thinking:
+                    Bytes += AnswerWriter.BytesOf(thinking);
                     Thinking(thinking);
                     break;
                 case ToolBeat tool:
+                    Bytes += AnswerWriter.BytesOf(tool);
                     Tool(tool);
                     break;
                 case SilenceBeat silence:
@@ -64,17 +55,45 @@ internal sealed class AnswerStream(PipeWriter output, AnswerWriter answer, TimeP
             await output.FlushAsync(cancellationToken);
         }
 
-        Event("message_delta", json =>
-        {
-            json.WriteStartObject("delta");
-            AnswerWriter.Stop(json, script.StopReason);
-            json.WriteEndObject();
-            answer.WriteUsage(json, Usage.TokensOf(_bytes));
-        });
-        Event("message_stop", _ => { });
+        Finish(script.StopReason);
         await output.FlushAsync(cancellationToken);
         return End.Complete;
     }
+
+    protected abstract void Begin();
+
+    protected abstract void StartText();
+
+    protected abstract void TextPiece(string piece);
+
+    protected abstract void StopText();
+
+    protected abstract void Thinking(ThinkingBeat thinking);
+
+    protected abstract void Tool(ToolBeat tool);
+
+    protected abstract void Error(string type, string message);
+
+    protected abstract void Finish(string stopReason);
+
+    /// <summary>One server-sent event with a JSON object.</summary>
+    /// <param name="name">Its name; null for an event without one.</param>
+    protected void Event(string? name, Action<Utf8JsonWriter> members)
+    {
+        if (name is not null) Encoding.UTF8.GetBytes($"event: {name}\n", output);
+        Encoding.UTF8.GetBytes("data: ", output);
+        using (var json = AnswerWriter.Open(output))
+        {
+            json.WriteStartObject();
+            members(json);
+            json.WriteEndObject();
+        }
+
+        Encoding.UTF8.GetBytes("\n\n", output);
+    }
+
+    /// <summary>An event that is no JSON.</summary>
+    protected void Plain(string data) => Encoding.UTF8.GetBytes($"data: {data}\n\n", output);
 
     private async Task TextAsync(TextBeat text, CancellationToken cancellationToken)
     {
@@ -82,109 +101,20 @@ internal sealed class AnswerStream(PipeWriter output, AnswerWriter answer, TimeP
         foreach (var piece in text.Pieces)
         {
             if (text.Delay > TimeSpan.Zero) await Task.Delay(text.Delay, time, cancellationToken);
-            _bytes += Encoding.UTF8.GetByteCount(piece);
-            Delta("text_delta", "text", piece);
+            Bytes += Encoding.UTF8.GetByteCount(piece);
+            TextPiece(piece);
             if (text.Delay > TimeSpan.Zero || output.UnflushedBytes >= FlushAt) await output.FlushAsync(cancellationToken);
         }
 
-        Stop();
-    }
-
-    private void Thinking(ThinkingBeat thinking)
-    {
-        Start(json =>
-        {
-            json.WriteString("type", "thinking");
-            json.WriteString("thinking", "");
-            json.WriteString("signature", "");
-        });
-        _bytes += AnswerWriter.BytesOf(thinking);
-        foreach (var piece in Samples.Split(thinking.Text, 32)) Delta("thinking_delta", "thinking", piece);
-        Delta("signature_delta", "signature", answer.Signature);
-        Stop();
-    }
-
-    private void Tool(ToolBeat tool)
-    {
-        Start(json =>
-        {
-            json.WriteString("type", "tool_use");
-            json.WriteString("id", answer.ToolId(_index));
-            json.WriteString("name", tool.Tool);
-            json.WriteStartObject("input");
-            json.WriteEndObject();
-        });
-        _bytes += AnswerWriter.BytesOf(tool);
-        Delta("input_json_delta", "partial_json", ""); // the API begins with an empty one
-        foreach (var piece in Samples.Split(tool.Input.ToJsonString(), 24)) Delta("input_json_delta", "partial_json", piece);
-        Stop();
+        StopText();
     }
 
     private async Task<End> BreakAsync(BreakBeat broken, CancellationToken cancellationToken)
     {
         StartText();
-        if (broken.Prefix.Length > 0) Delta("text_delta", "text", broken.Prefix);
-        if (broken.ErrorType is { } type)
-        {
-            Event("error", json =>
-            {
-                json.WriteStartObject("error");
-                json.WriteString("type", type);
-                json.WriteString("message", "Scripted failure in mid-stream");
-                json.WriteEndObject();
-            });
-        }
-
+        if (broken.Prefix.Length > 0) TextPiece(broken.Prefix);
+        if (broken.ErrorType is { } type) Error(type, "Scripted failure in mid-stream");
         await output.FlushAsync(cancellationToken);
         return broken.ErrorType is null ? End.Cut : End.Failed;
-    }
-
-    private void StartText() => Start(json =>
-    {
-        json.WriteString("type", "text");
-        json.WriteString("text", "");
-    });
-
-    private void Start(Action<Utf8JsonWriter> block)
-    {
-        Event("content_block_start", json =>
-        {
-            json.WriteNumber("index", _index);
-            json.WriteStartObject("content_block");
-            block(json);
-            json.WriteEndObject();
-        });
-        if (_pinged) return;
-        _pinged = true;
-        Event("ping", _ => { });
-    }
-
-    private void Delta(string type, string member, string value) => Event("content_block_delta", json =>
-    {
-        json.WriteNumber("index", _index);
-        json.WriteStartObject("delta");
-        json.WriteString("type", type);
-        json.WriteString(member, value);
-        json.WriteEndObject();
-    });
-
-    private void Stop()
-    {
-        Event("content_block_stop", json => json.WriteNumber("index", _index));
-        _index++;
-    }
-
-    private void Event(string name, Action<Utf8JsonWriter> members)
-    {
-        Encoding.UTF8.GetBytes($"event: {name}\ndata: ", output);
-        using (var json = AnswerWriter.Open(output))
-        {
-            json.WriteStartObject();
-            json.WriteString("type", name);
-            members(json);
-            json.WriteEndObject();
-        }
-
-        Encoding.UTF8.GetBytes("\n\n", output);
     }
 }

@@ -4,23 +4,11 @@ using Marionette.ModelServer.Http;
 
 namespace Marionette.ModelServer.Wire;
 
-/// <summary>A checked body of <c>POST /v1/messages</c> or of its <c>count_tokens</c>.</summary>
-/// <param name="Model">The model asked for; echoed in the answer.</param>
-/// <param name="Stream">Whether server-sent events are wanted.</param>
-/// <param name="Length">Length of the body in bytes.</param>
-/// <param name="Fingerprint">Hex digits that name this body; ids in the answer derive from them.</param>
-/// <param name="MetadataSession">Session id inside <c>metadata.user_id</c>, or null.</param>
-/// <param name="Conversation">What the scenarios look at.</param>
-internal sealed record MessagesRequest(
-    string Model,
-    bool Stream,
-    int Length,
-    string Fingerprint,
-    string? MetadataSession,
-    Conversation Conversation)
+/// <summary>Reads a body of <c>POST /v1/messages</c> or of its <c>count_tokens</c>.</summary>
+internal static class MessagesRequest
 {
     /// <exception cref="ApiException">400 when the body is not JSON or a field is missing or of the wrong type.</exception>
-    public static MessagesRequest Parse(ReadOnlyMemory<byte> body, bool needsMaxTokens)
+    public static ModelRequest Parse(ReadOnlyMemory<byte> body, bool needsMaxTokens)
     {
         using var document = ParseJson(body);
         var root = document.RootElement;
@@ -35,7 +23,7 @@ internal sealed record MessagesRequest(
         }
 
         CheckMessages(Required(root, "messages", JsonValueKind.Array));
-        return new MessagesRequest(
+        return new ModelRequest(
             model,
             root.TryGetProperty("stream", out var stream) && stream.ValueKind == JsonValueKind.True,
             body.Length,
@@ -44,7 +32,7 @@ internal sealed record MessagesRequest(
             Conversation.Read(root));
     }
 
-    private static JsonDocument ParseJson(ReadOnlyMemory<byte> body)
+    public static JsonDocument ParseJson(ReadOnlyMemory<byte> body)
     {
         try
         {

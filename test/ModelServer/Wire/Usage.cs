@@ -12,7 +12,7 @@ internal readonly record struct Usage(int Input, int CacheCreation, int CacheRea
     public static int TokensOf(long bytes) => (int)Math.Max(1, bytes / BytesPerToken);
 
     /// <summary>A first prompt fills the cache; later ones mostly read it.</summary>
-    public static Usage Of(MessagesRequest request)
+    public static Usage Of(ModelRequest request)
     {
         var total = TokensOf(request.Length);
         var cached = total / 10 * 9;

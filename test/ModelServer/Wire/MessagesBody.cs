@@ -5,7 +5,7 @@ using Marionette.ModelServer.Scenarios;
 namespace Marionette.ModelServer.Wire;
 
 /// <summary>Writes an answer as one JSON message, for callers that did not ask for a stream.</summary>
-internal static class AnswerBody
+internal static class MessagesBody
 {
     public static void Write(IBufferWriter<byte> output, AnswerWriter answer, Answer script)
     {
