@@ -15,6 +15,7 @@ public static class GrainServices
         services.AddSingleton<GroupCommitter>();
         services.AddHostedService(s => s.GetRequiredService<GroupCommitter>());
         services.AddSingleton<ISessionLog, PostgresSessionLog>();
+        services.AddSingleton<IUsageReader, PostgresUsageReader>();
         return services;
     }
 }

@@ -10,7 +10,8 @@ namespace Marionette.Gateway.Secrets;
 /// <summary>What a session keeps secret.</summary>
 /// <param name="ApiKey">Key for the model; null = none of its own.</param>
 /// <param name="Env">Environment of the agent.</param>
-public sealed record SessionSecrets(string? ApiKey, ImmutableDictionary<string, string>? Env)
+/// <param name="Options">What the agent kind takes beside that; an object.</param>
+public sealed record SessionSecrets(string? ApiKey, ImmutableDictionary<string, string>? Env, JsonElement? Options = null)
 {
     /// <summary>Never the content.</summary>
     public override string ToString() => "SessionSecrets";

@@ -41,6 +41,19 @@ public interface ISessionGrain : IGrainWithStringKey
     /// <summary>See <see cref="ITaskGrain.RetryAsync"/>.</summary>
     [Alias("retry-task")] Task<TaskView> RetryTaskAsync(RetryTask command, CancellationToken cancellationToken = default);
 
+    /// <summary>See <see cref="ITaskGrain.SendMessageAsync"/>.</summary>
+    [Alias("message")] Task<MessageReceipt> SendMessageAsync(SendMessage message, CancellationToken cancellationToken = default);
+
+    /// <summary>See <see cref="ITaskGrain.MoveAsync"/>.</summary>
+    [Alias("move-task")] Task<TaskView> MoveTaskAsync(MoveTask command, CancellationToken cancellationToken = default);
+
+    /// <summary>See <see cref="ITaskGrain.ContinueAsync"/>.</summary>
+    [Alias("continue-task")] Task<TaskView> ContinueTaskAsync(ContinueTask command, CancellationToken cancellationToken = default);
+
+    /// <summary>Changes name, labels, model, permission mode, budget. The agent is told of what concerns it.</summary>
+    /// <exception cref="MarionetteException">NotFound, SessionClosed.</exception>
+    [Alias("change")] Task<SessionView> ChangeAsync(ChangeSession command, CancellationToken cancellationToken = default);
+
     /// <summary>Answers a permission request; the first answer stands.</summary>
     /// <exception cref="MarionetteException">NotFound; AlreadyDecided, with the winner in the message.</exception>
     [Alias("decide")] Task<PermissionView> DecidePermissionAsync(DecidePermission command, CancellationToken cancellationToken = default);

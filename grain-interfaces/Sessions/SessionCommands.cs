@@ -1,19 +1,24 @@
 using System.Collections.Immutable;
+using Marionette.Runners;
+using Marionette.Tasks;
 
 namespace Marionette.Sessions;
 
 /// <summary>Creates the session that the key names. Repeating it gives the same session.</summary>
 /// <param name="Name">For people; at most 200 characters.</param>
-/// <param name="Agent">"claude" or "command".</param>
+/// <param name="Agent">A kind of docs/reference/agents.md.</param>
 /// <param name="Model">Model name for the agent; null = the agent's default.</param>
 /// <param name="BaseUrl">Where the model API is; null = the vendor's.</param>
-/// <param name="Secrets">Sealed api_key and env (see the gateway's SecretSealer); null = none.</param>
+/// <param name="Secrets">Sealed api_key, env and options (see the gateway's SecretSealer); null = none.</param>
 /// <param name="EnvNames">Names of the sealed environment variables, for views.</param>
 /// <param name="WorkspaceId">An existing workspace; null = a new one.</param>
 /// <param name="IdleTimeoutSeconds">Suspend after so long without a task; null = never.</param>
 /// <param name="PermissionMode">"default", "acceptEdits", "plan", "bypassPermissions".</param>
 /// <param name="PermissionTimeoutSeconds">An unanswered permission request is denied after this.</param>
-/// <param name="Command">argv of the "command" agent.</param>
+/// <param name="Command">argv of the program that the "command" and "acp" agents start.</param>
+/// <param name="OptionNames">Names of the sealed options of the agent kind, for views.</param>
+/// <param name="Budget">For all of its tasks together; null = none.</param>
+/// <param name="AutoContinue">Tasks that wait for quota go on by themselves when it is there again.</param>
 [GenerateSerializer, Immutable, Alias("mn.session.create.v1")]
 public sealed record CreateSession(
     [property: Id(0)] string? Name,
@@ -33,7 +38,10 @@ public sealed record CreateSession(
     [property: Id(14)] string PermissionMode,
     [property: Id(15)] int PermissionTimeoutSeconds,
     [property: Id(16)] bool IncludeRaw,
-    [property: Id(17)] ImmutableArray<string> Command);
+    [property: Id(17)] ImmutableArray<string> Command,
+    [property: Id(18)] ImmutableArray<string> OptionNames = default,
+    [property: Id(19)] Budget? Budget = null,
+    [property: Id(20)] bool AutoContinue = false);
 
 /// <summary>Secrets of a session under AES-256-GCM; only the silo that sets a runner up opens them.</summary>
 /// <param name="KeyId">Which master key.</param>
@@ -57,7 +65,51 @@ public sealed record SubmitTask(
     [property: Id(2)] int TimeoutSeconds,
     [property: Id(3)] int MaxRetries,
     [property: Id(4)] ImmutableDictionary<string, string> Labels,
-    [property: Id(5)] string? ContinueFrom);
+    [property: Id(5)] string? ContinueFrom,
+    [property: Id(6)] ImmutableArray<TaskFile> Files = default,
+    [property: Id(7)] string? OutputSchema = null,
+    [property: Id(8)] Budget? Budget = null,
+    [property: Id(9)] bool NewConversation = false);
+
+/// <summary>More for a task.</summary>
+/// <param name="MessageId">"msg_…", made by the caller: the same one is taken once. A task that it becomes has the same letters after "task_".</param>
+/// <param name="Text">1 byte to 1 MiB of UTF-8.</param>
+/// <param name="By">Who says it.</param>
+[GenerateSerializer, Immutable, Alias("mn.session.send-message.v1")]
+public sealed record SendMessage(
+    [property: Id(0)] string TaskId,
+    [property: Id(1)] string MessageId,
+    [property: Id(2)] string Text,
+    [property: Id(3)] string By,
+    [property: Id(4)] ImmutableArray<TaskFile> Files = default);
+
+/// <summary>Where a message went.</summary>
+/// <param name="TaskId">Task that it belongs to: the one that it was for, or the one that it became.</param>
+/// <param name="Status">"sent" (on its way into the turn), "queued" (a task of its own).</param>
+[GenerateSerializer, Immutable, Alias("mn.session.message-receipt.v1")]
+public sealed record MessageReceipt([property: Id(0)] string MessageId, [property: Id(1)] string TaskId, [property: Id(2)] string Status);
+
+/// <summary>See <see cref="ITaskGrain.MoveAsync"/>.</summary>
+[GenerateSerializer, Immutable, Alias("mn.session.move-task.v1")]
+public sealed record MoveTask([property: Id(0)] string TaskId, [property: Id(1)] string? Before);
+
+/// <summary>See <see cref="ITaskGrain.ContinueAsync"/>.</summary>
+[GenerateSerializer, Immutable, Alias("mn.session.continue-task.v1")]
+public sealed record ContinueTask([property: Id(0)] string TaskId, [property: Id(1)] string By, [property: Id(2)] Budget? Budget);
+
+/// <summary>Changes what may change in the life of a session. Null leaves a member as it is.</summary>
+/// <param name="Model">Model from now on; "" = the agent's default.</param>
+/// <param name="PermissionMode">As in <see cref="CreateSession"/>.</param>
+/// <param name="Budget">A budget without any limit takes the limits away.</param>
+[GenerateSerializer, Immutable, Alias("mn.session.change.v1")]
+public sealed record ChangeSession(
+    [property: Id(0)] string By,
+    [property: Id(1)] string? Name = null,
+    [property: Id(2)] ImmutableDictionary<string, string>? Labels = null,
+    [property: Id(3)] string? Model = null,
+    [property: Id(4)] string? PermissionMode = null,
+    [property: Id(5)] Budget? Budget = null,
+    [property: Id(6)] bool? AutoContinue = null);
 
 /// <summary>Asks for an end of the task; a queued one ends at once, a running one when its agent has stopped.</summary>
 [GenerateSerializer, Immutable, Alias("mn.session.cancel-task.v1")]

@@ -76,6 +76,14 @@ public sealed record SessionView
     [Id(31)] public DateTimeOffset? SuspendedAt { get; init; }
     /// <summary>Last resumption.</summary>
     [Id(32)] public DateTimeOffset? ResumedAt { get; init; }
-    /// <summary>argv of the "command" agent.</summary>
+    /// <summary>argv of the program that the "command" and "acp" agents start.</summary>
     [Id(33)] public ImmutableArray<string> Command { get; init; } = [];
+    /// <summary>Names of the options given to the agent kind; their values are sealed.</summary>
+    [Id(34)] public ImmutableArray<string> OptionNames { get; init; } = [];
+    /// <summary>For all of its tasks together.</summary>
+    [Id(35)] public Budget? Budget { get; init; }
+    /// <summary>Tasks that wait for quota go on by themselves.</summary>
+    [Id(36)] public bool AutoContinue { get; init; }
+    /// <summary>Model, permission mode: a change that the agent has not confirmed yet.</summary>
+    [Id(37)] public bool IsChanging { get; init; }
 }

@@ -21,6 +21,12 @@ public enum TaskState
     Canceled = 6,
     /// <summary>A run took longer than allowed. Final unless retried.</summary>
     TimedOut = 7,
+    /// <summary>The account's quota is used up; it goes on at <see cref="TaskView.ResumesAt"/> if the session continues by itself, or when told.</summary>
+    WaitingForQuota = 8,
+    /// <summary>The model takes no requests now (rate limit, overload); it goes on by itself at <see cref="TaskView.ResumesAt"/>.</summary>
+    WaitingForModel = 9,
+    /// <summary>A budget is used up; it goes on when somebody allows more.</summary>
+    WaitingForBudget = 10,
 }
 
 /// <summary>State of one run of a task.</summary>
@@ -44,7 +50,7 @@ public enum RunStatus
     Interrupted = 7,
 }
 
-/// <summary>Tokens and money. Money is what the agent reports, in US dollars.</summary>
+/// <summary>Tokens, money and time. Money is what the agent reports, in US dollars.</summary>
 [GenerateSerializer, Immutable, Alias("mn.task.usage.v1")]
 public sealed record Usage(
     [property: Id(0)] long InputTokens,
@@ -53,13 +59,28 @@ public sealed record Usage(
     [property: Id(3)] long CacheWriteTokens,
     [property: Id(4)] decimal CostUsd)
 {
+    /// <summary>Model turns.</summary>
+    [Id(5)] public int Turns { get; init; }
+
+    /// <summary>Wall time of the runs, in milliseconds.</summary>
+    [Id(6)] public long WallMs { get; init; }
+
+    /// <summary>Of it, time that the model took, where the agent says so, in milliseconds.</summary>
+    [Id(7)] public long ModelMs { get; init; }
+
+    /// <summary>All tokens, those read from a cache too.</summary>
+    [System.Text.Json.Serialization.JsonIgnore] public long Tokens => InputTokens + OutputTokens + CacheReadTokens + CacheWriteTokens;
+
     /// <summary>Nothing used.</summary>
     public static Usage None { get; } = new(0, 0, 0, 0, 0);
 
     /// <summary>Both together.</summary>
     public static Usage operator +(Usage a, Usage b) => new(
         a.InputTokens + b.InputTokens, a.OutputTokens + b.OutputTokens,
-        a.CacheReadTokens + b.CacheReadTokens, a.CacheWriteTokens + b.CacheWriteTokens, a.CostUsd + b.CostUsd);
+        a.CacheReadTokens + b.CacheReadTokens, a.CacheWriteTokens + b.CacheWriteTokens, a.CostUsd + b.CostUsd)
+    {
+        Turns = a.Turns + b.Turns, WallMs = a.WallMs + b.WallMs, ModelMs = a.ModelMs + b.ModelMs,
+    };
 }
 
 /// <summary>Why a run failed: a code of docs/reference/events.md and a sentence.</summary>
@@ -150,6 +171,28 @@ public sealed record TaskView
     /// <summary>Command that last asked for a new run, so that its repeat is known.</summary>
     [Id(20)] public string? RetriedByCommand { get; init; }
 
+    /// <summary>Conversation that it works or worked in: the agent's own id.</summary>
+    [Id(21)] public string? ConversationId { get; init; }
+    /// <summary>Conversation that it was told to work in: "new", an id of the agent's; null = the session's newest.</summary>
+    [Id(22)] public string? Conversation { get; init; }
+    /// <summary>The result as JSON that meets <see cref="OutputSchema"/>.</summary>
+    [Id(23)] public string? StructuredOutput { get; init; }
+    /// <summary>JSON Schema of the result; null = free text.</summary>
+    [Id(24)] public string? OutputSchema { get; init; }
+    /// <summary>Files of the workspace that its last run changed.</summary>
+    [Id(25)] public ImmutableArray<FileChange> FilesChanged { get; init; } = [];
+    /// <summary>What the agent last said of its progress.</summary>
+    [Id(26)] public TaskProgress? Progress { get; init; }
+    /// <summary>When it goes on by itself, or could go on, while it waits for quota or the model.</summary>
+    [Id(27)] public DateTimeOffset? ResumesAt { get; init; }
+    /// <summary>Its own budget.</summary>
+    [Id(28)] public Budget? Budget { get; init; }
+    /// <summary>Files that came with the prompt.</summary>
+    [Id(29)] public ImmutableArray<TaskFileInfo> Files { get; init; } = [];
+
     /// <summary>It has ended.</summary>
-    [System.Text.Json.Serialization.JsonIgnore] public bool IsFinal => Status >= TaskState.Completed;
+    [System.Text.Json.Serialization.JsonIgnore] public bool IsFinal => Status is >= TaskState.Completed and <= TaskState.TimedOut;
+
+    /// <summary>It waits for something that is neither a runner nor an answer.</summary>
+    [System.Text.Json.Serialization.JsonIgnore] public bool IsHeld => Status is >= TaskState.WaitingForQuota and <= TaskState.WaitingForBudget;
 }

@@ -12,6 +12,12 @@ internal sealed record DecisionContext
 
     /// <summary>Makes an id of the kind that the prefix names.</summary>
     public required Func<string, string> NewId { get; init; }
+
+    /// <summary>What tokens cost, for the estimate of a run under way.</summary>
+    public PriceTable Prices { get; init; } = PriceTable.Empty;
+
+    /// <summary>The tenant's budget and what it has used of it; null while that is not known.</summary>
+    public TenantSpending? Tenant { get; init; }
 }
 
 /// <summary>How long a session waits before it takes the harder way.</summary>

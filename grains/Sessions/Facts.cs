@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Marionette.Tasks;
 
 namespace Marionette.Sessions;
 
@@ -9,7 +10,18 @@ internal sealed record SessionCreated(
     string? Name, string Agent, string? Model, string? BaseUrl, bool IsByok, ImmutableArray<string> EnvNames, string WorkspaceId,
     string? ProfileId, string? AgentConfigId, string LifecycleMode, int? IdleTimeoutSeconds, string NetworkPolicy,
     ImmutableArray<string> AllowedHosts, ImmutableDictionary<string, string> Labels, string PermissionMode,
-    int PermissionTimeoutSeconds, bool IncludeRaw, ImmutableArray<string> Command) : Fact;
+    int PermissionTimeoutSeconds, bool IncludeRaw, ImmutableArray<string> Command, string[]? OptionNames = null, Budget? Budget = null,
+    bool AutoContinue = false) : Fact;
+
+/// <summary>What may change in the life of a session; null = as it was.</summary>
+internal sealed record SessionChanged(
+    string By, string? Name, ImmutableDictionary<string, string>? Labels, string? Model, string? PermissionMode, bool? AutoContinue) : Fact;
+
+/// <summary>The agent works with them now.</summary>
+internal sealed record SessionConfigured(string? Model, string? PermissionMode) : Fact;
+
+/// <summary>The agent does not take them: the session has its old ones again.</summary>
+internal sealed record SessionConfigureRefused(string? Model, string? PermissionMode, string? Reason) : Fact;
 
 internal sealed record SessionActivated(string RunnerId, long Epoch) : Fact;
 

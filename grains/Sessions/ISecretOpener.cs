@@ -11,7 +11,8 @@ public interface ISecretOpener
 /// <summary>Opened secrets: on their way to the runner, never stored or logged.</summary>
 /// <param name="ApiKey">Model key or null.</param>
 /// <param name="Env">Environment of the agent.</param>
-public sealed record SessionSecrets(string? ApiKey, IReadOnlyDictionary<string, string> Env)
+/// <param name="Options">What the agent kind takes beside that: a JSON object in UTF-8, or null.</param>
+public sealed record SessionSecrets(string? ApiKey, IReadOnlyDictionary<string, string> Env, byte[]? Options = null)
 {
     /// <summary>Never the content.</summary>
     public override string ToString() => nameof(SessionSecrets);

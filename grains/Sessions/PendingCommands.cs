@@ -20,11 +20,15 @@ internal static class PendingCommands
             if (!task.Started)
                 commands.Add(new StartRunCommand(
                     task.DispatchSeq, task.View.Id, task.RunId!, task.View.Runs[^1].Attempt, task.View.Prompt,
-                    task.View.Runs is [.., { Status: Tasks.RunStatus.Interrupted }, _]));
+                    task.View.Runs is [.., { Status: Tasks.RunStatus.Interrupted }, _], OutputSchema: task.View.OutputSchema is { } schema ? Encoding.UTF8.GetBytes(schema) : null,
+                    Conversation: task.View.ConversationId ?? task.View.Conversation));
+            else
+                commands.AddRange(state.Messages.Where(m => m.TaskId == task.View.Id).Select(m => new SendMessageCommand(m.Seq, task.RunId!, m.Id, m.Text, [])));
             if (task.CancelSeq > 0)
                 commands.Add(new InterruptCommand(task.CancelSeq, task.RunId!, task.CancelOutcome ?? "canceled"));
         }
 
+        if (state.Change is { } change) commands.Add(new ConfigureCommand(change.Seq, state.View.Model, state.View.PermissionMode));
         foreach (var permission in state.Permissions)
         {
             if (permission.DecisionSeq == 0) continue;

@@ -9,7 +9,18 @@ internal sealed record RunStartedReport(string? ConversationId, string? AgentVer
 
 internal sealed record RunFinishedReport(
     string? Outcome, string? Result, RunError? Error, ExitInfo? Exit, UsageData? Usage, decimal? CostUsd, long? DurationMs, int? Turns,
-    string? ConversationId);
+    string? ConversationId, JsonElement? StructuredOutput, FileChange[]? FilesChanged, bool? FilesChangedTruncated, long? ModelMs,
+    DateTimeOffset? RetryAt);
+
+internal sealed record MessageNotice(string? MessageId, string? Reason);
+
+internal sealed record ConfigureNotice(string? Model, string? PermissionMode, string? Reason);
+
+/// <summary>The members of a <c>usage</c> output that budgets count.</summary>
+internal sealed record UsageReport(long InputTokens, long OutputTokens, long CacheReadTokens, long CacheWriteTokens);
+
+/// <summary>A <c>progress</c> output. A member that is missing stays as it was.</summary>
+internal sealed record ProgressReport(string? Step, double? Percent, TaskTodo[]? Todos);
 
 internal sealed record PermissionReport(string? RequestId, string? Tool, JsonElement? Input, string? Description, JsonElement? Context);
 

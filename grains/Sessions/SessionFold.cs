@@ -17,12 +17,15 @@ internal static class SessionFold
     {
         state = e.Fact switch
         {
+            Output { Type: "usage" or "progress" } => TaskFold.Apply(state, e),
             Output => state,
             SessionCreated or SessionActivated or SessionSuspending or SessionSuspended or SessionResuming
                 or SessionTerminated or SessionFailed => OfSession(state, e),
             RunnerAssigned or RunnerReleased or RunnerLost => OfRunner(state, e),
             PermissionRequested or PermissionDecided or PermissionExpired or PermissionCanceled or PermissionDelivered => PermissionFold.Apply(state, e),
-            RunnerConnected or RunnerDisconnected => state,
+            RunnerConnected or RunnerDisconnected or BudgetExceeded => state,
+            MessageSent or MessageDelivered or MessageRefused or MessageQueued or SessionChanged or SessionConfigured or SessionConfigureRefused
+                or BudgetChanged or BudgetWarning => MessageFold.Apply(state, e),
             _ => TaskFold.Apply(state, e),
         };
         var view = state.View with { LastSeq = e.Seq, LastActivityAt = e.At };
@@ -60,7 +63,8 @@ internal static class SessionFold
                         IsByok = f.IsByok, EnvNames = f.EnvNames, WorkspaceId = f.WorkspaceId, ProfileId = f.ProfileId,
                         AgentConfigId = f.AgentConfigId, LifecycleMode = f.LifecycleMode, IdleTimeoutSeconds = f.IdleTimeoutSeconds,
                         NetworkPolicy = f.NetworkPolicy, AllowedHosts = f.AllowedHosts, Labels = f.Labels,
-                        PermissionMode = f.PermissionMode, Command = f.Command, CreatedAt = e.At,
+                        PermissionMode = f.PermissionMode, Command = f.Command, OptionNames = [.. f.OptionNames ?? []], Budget = f.Budget,
+                        AutoContinue = f.AutoContinue, CreatedAt = e.At,
                     },
                 };
             case SessionActivated:
@@ -118,7 +122,7 @@ internal static class SessionFold
         SessionStatus.Suspended => "suspended",
         _ when state.Stop == StopIntent.Suspend => "suspending",
         SessionStatus.Pending or SessionStatus.Resuming => state.View.RunnerId is null ? "idle" : "provisioning",
-        _ when state.Current is null => "idle",
+        _ when state.Current is null => state.Tasks is [{ Hold: { } hold }, ..] ? $"waiting_for_{hold.Kind}" : "idle",
         _ => state.Current.View.Status == TaskState.WaitingPermission ? "waiting_permission" : "running",
     };
 }

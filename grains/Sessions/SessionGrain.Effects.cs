@@ -92,10 +92,10 @@ internal sealed partial class SessionGrain
         Forget(GrainFactory.GetGrain<IRunnerGrain>(GrainKeys.Of(_tenant, runnerId)).ReleaseAsync(reason), "release runner");
     }
 
-    /// <summary>A session with a runner is looked at every minute, whatever happens to its silo.</summary>
+    /// <summary>A session with a runner, or with a task that waits, is looked at every minute, whatever happens to its silo.</summary>
     private void Remind()
     {
-        var wanted = _state.View.RunnerId is not null && !_state.IsClosed;
+        var wanted = !_state.IsClosed && (_state.View.RunnerId is not null || _state.Tasks is [{ Hold: not null }, ..]);
         if (wanted == _reminded) return;
         _reminded = wanted;
         Forget(wanted ? this.RegisterOrUpdateReminder(AliveReminder, ReminderPeriod, ReminderPeriod) : ForgetReminderAsync(), "reminder");
@@ -110,12 +110,16 @@ internal sealed partial class SessionGrain
     {
         _deadline?.Dispose();
         _deadline = null;
-        if (SessionMachine.NextDeadline(_state, _timings) is not { } next) return;
+        if (SessionMachine.NextDeadline(_state, _timings, _tenantSpending) is not { } next) return;
         var wait = next - Now;
         _deadline = this.RegisterGrainTimer(TickAsync, wait > TimeSpan.Zero ? wait : TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(5));
     }
 
-    private Task TickAsync() => CommitAsync(SessionMachine.Tick(_state, Context()), CancellationToken.None);
+    private async Task TickAsync()
+    {
+        if (!_state.Tasks.IsEmpty) await RefreshTenantAsync();
+        await CommitAsync(SessionMachine.Tick(_state, Context()), CancellationToken.None);
+    }
 
     /// <summary>Lets an effect run on this grain's scheduler without the turn waiting for it. A failure is logged; recovery tries again.</summary>
     private async void Forget(Task effect, string name)

@@ -11,6 +11,7 @@ internal sealed partial class SessionGrain
 
     public async Task<RunnerAttachment> AttachRunnerAsync(AttachRunner command, IRunnerConnection connection, CancellationToken cancellationToken)
     {
+        await RefreshTenantAsync();
         await CommitAsync(SessionMachine.Attach(_state, command.RunnerId, command.Epoch, Context()), cancellationToken);
         if (_connection is { } old && old.Id != command.ConnectionId)
             Forget(old.Observer.OnFencedAsync(command.Epoch, "A newer connection of the same runner took over."), "fence");
@@ -33,7 +34,8 @@ internal sealed partial class SessionGrain
             ConversationId = _state.View.ConversationId,
             IncludeRaw = _state.IncludeRaw,
             Command = _state.View.Command,
-            Commands = commands,
+            Options = secrets?.Options,
+            Commands = await WithFilesAsync(commands),
         };
     }
 
@@ -72,11 +74,15 @@ internal sealed partial class SessionGrain
         if (!commands.IsEmpty)
         {
             connection.SentUpTo = commands[^1].Number;
-            Forget(connection.Observer.OnCommandsAsync(commands), "commands");
+            Forget(SendAsync(connection, commands), "commands");
         }
 
         Repeat();
     }
+
+    private async Task SendAsync(Connection connection, ImmutableArray<RunnerCommand> commands) =>
+        await connection.Observer.OnCommandsAsync(await WithFilesAsync(commands));
+
 
     /// <summary>While a command shows no effect it goes out again: a lost message delays, and loses nothing. The agent does each number once.</summary>
     private void Repeat()
@@ -90,7 +96,7 @@ internal sealed partial class SessionGrain
     private Task RepeatCommands()
     {
         if (_connection is { } connection && PendingCommands.Of(_state, 0) is { IsEmpty: false } commands)
-            Forget(connection.Observer.OnCommandsAsync(commands), "commands");
+            Forget(SendAsync(connection, commands), "commands");
         Repeat();
         return Task.CompletedTask;
     }

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using Marionette.Log;
 using Marionette.Permissions;
-using Marionette.Tasks;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -21,6 +20,7 @@ internal sealed partial class SessionGrain(
     private const int PageSize = 2000;
 
     private readonly SessionTimings _timings = new(options.Value.InterruptGrace, options.Value.StopGrace);
+    private readonly PriceTable _prices = new(options.Value.Prices);
     private SessionState _state = SessionState.Empty;
     private SealedSecrets? _secrets;
     private long _checkpointSeq;
@@ -83,41 +83,6 @@ internal sealed partial class SessionGrain(
         return _state.View;
     }
 
-    public async Task<TaskView> SubmitTaskAsync(SubmitTask command, CancellationToken cancellationToken)
-    {
-        MustExist();
-        if (_state.Find(command.TaskId) is null && await ReadTaskAsync(command.TaskId, cancellationToken) is { } ended) return ended;
-        await CommitAsync(SessionMachine.Submit(_state, command, Context()), cancellationToken);
-        return _state.Find(command.TaskId)!.View;
-    }
-
-    public async ValueTask<TaskView> GetTaskAsync(string taskId, CancellationToken cancellationToken)
-    {
-        MustExist();
-        return _state.Find(taskId)?.View ?? await ReadTaskAsync(taskId, cancellationToken)
-            ?? throw new MarionetteException(FaultCode.NotFound, "No such task.");
-    }
-
-    public async Task<TaskView> CancelTaskAsync(CancelTask command, CancellationToken cancellationToken)
-    {
-        MustExist();
-        if (_state.Find(command.TaskId) is null && await ReadTaskAsync(command.TaskId, cancellationToken) is { } ended)
-        {
-            if (ended.Status == TaskState.Canceled) return ended;
-            throw new MarionetteException(FaultCode.Conflict, $"The task has ended: {ended.Status.ToString().ToLowerInvariant()}.");
-        }
-
-        await CommitAsync(SessionMachine.Cancel(_state, command, Context()), cancellationToken);
-        return await GetTaskAsync(command.TaskId, cancellationToken);
-    }
-
-    public async Task<TaskView> RetryTaskAsync(RetryTask command, CancellationToken cancellationToken)
-    {
-        var ended = _state.Find(command.TaskId) is null ? await ReadTaskAsync(command.TaskId, cancellationToken) : null;
-        await CommitAsync(SessionMachine.Retry(_state, ended, command, Context()), cancellationToken);
-        return await GetTaskAsync(command.TaskId, cancellationToken);
-    }
-
     public async Task<PermissionView> DecidePermissionAsync(DecidePermission command, CancellationToken cancellationToken)
     {
         var row = _state.Permissions.Any(p => p.View.Id == command.PermissionId) ? null : await ReadPermissionAsync(command.PermissionId, cancellationToken);
@@ -175,6 +140,7 @@ internal sealed partial class SessionGrain(
         }
 
         var rows = changes ? SessionRows.Of(_tenant, decision) : [];
+        if (changes) rows.AddRange(UsageRows.Of(_tenant, decision));
         if (extra is not null) rows.Add(extra);
         var stored = events.MoveToImmutable();
         return (new LogBatch(_tenant, _id, stored, rows), stored);
@@ -191,13 +157,6 @@ internal sealed partial class SessionGrain(
         }
     }
 
-    private async Task<TaskView?> ReadTaskAsync(string taskId, CancellationToken cancellationToken)
-    {
-        var row = await log.ReadRowAsync("task", GrainKeys.Of(_tenant, taskId), cancellationToken);
-        var task = row is null ? null : SessionRows.Task(row);
-        return task?.SessionId == _id ? task : null;
-    }
-
     private async Task<PermissionView?> ReadPermissionAsync(string permissionId, CancellationToken cancellationToken)
     {
         var row = await log.ReadRowAsync("permission", GrainKeys.Of(_tenant, permissionId), cancellationToken);
@@ -208,7 +167,10 @@ internal sealed partial class SessionGrain(
     private DecisionContext Context()
     {
         var now = Now;
-        return new DecisionContext { Now = now, Provider = Provider, Timings = _timings, NewId = prefix => EntityId.New(prefix, now) };
+        return new DecisionContext
+        {
+            Now = now, Provider = Provider, Timings = _timings, NewId = prefix => EntityId.New(prefix, now), Prices = _prices, Tenant = _tenantSpending,
+        };
     }
 
     private void MustExist()

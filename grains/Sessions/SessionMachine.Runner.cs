@@ -31,10 +31,10 @@ internal static partial class SessionMachine
         {
             // Nothing that starts again by itself would end differently. People look; a resume or a retry tries again.
             foreach (var task in scribe.State.Tasks)
-                End(scribe, task, TaskState.Failed, new RunError("runner_lost", reason), 0);
+                if (task.Hold is null) End(scribe, task, TaskState.Failed, new RunError("runner_lost", reason), 0);
         }
 
-        if (state.Stop == StopIntent.Suspend || scribe.State.Tasks.IsEmpty)
+        if (state.Stop == StopIntent.Suspend || !scribe.State.HasWork)
         {
             scribe.Write(new SessionSuspended(reason));
             AfterSuspend(scribe);
@@ -70,6 +70,15 @@ internal static partial class SessionMachine
                 var type = FactCodec.IsLifecycle(e.Type) ? "log" : e.Type;
                 var current = scribe.State.Current;
                 var taskId = e.RunId is { } run && current?.RunId == run ? current.View.Id : null;
+                if (taskId is not null && type is "usage" or "progress")
+                {
+                    // The task shows it, and budgets count it.
+                    scribe.SettleOutputs();
+                    scribe.Write(new Output(type, e.Payload), taskId, e.RunId, source, at);
+                    if (type == "usage") CheckBudgets(scribe);
+                    continue;
+                }
+
                 scribe.WriteOutput(new Output(type, e.Payload), taskId, e.RunId, source, at);
                 continue;
             }
@@ -83,7 +92,8 @@ internal static partial class SessionMachine
     }
 
     private static bool IsControl(string type) =>
-        type is "run.started" or "run.finished" or "permission.request" or "permission.withdrawn" or "permission.received" or "runner.stopped";
+        type is "run.started" or "run.finished" or "permission.request" or "permission.withdrawn" or "permission.received" or "runner.stopped"
+            or "message.received" or "message.refused" or "configure.applied" or "configure.refused";
 
     private static void Report(Scribe scribe, OutputEvent e, long source)
     {
@@ -103,6 +113,12 @@ internal static partial class SessionMachine
                     break;
                 case "permission.withdrawn" or "permission.received":
                     Noticed(scribe, e, Parse(e.Payload, GrainsJsonContext.Default.PermissionNotice), source);
+                    break;
+                case "message.received" or "message.refused":
+                    MessageNoticed(scribe, e, Parse(e.Payload, GrainsJsonContext.Default.MessageNotice), source);
+                    break;
+                case "configure.applied" or "configure.refused":
+                    Configured(scribe, e, Parse(e.Payload, GrainsJsonContext.Default.ConfigureNotice), source);
                     break;
                 default:
                     Stopped(scribe, Parse(e.Payload, GrainsJsonContext.Default.RunnerStoppedReport), source);
@@ -136,7 +152,11 @@ internal static partial class SessionMachine
         var attempt = task.View.Runs[^1].Attempt;
         // A run that was asked to end ends as asked, unless it made it before the request reached it.
         var outcome = task.CancelSeq > 0 && report.Outcome != "completed" ? task.CancelOutcome : report.Outcome;
-        if (outcome == "interrupted")
+        if (outcome == Paused)
+        {
+            HoldForBudget(scribe, task, EndOf(TaskState.Failed, attempt, report with { Error = new RunError("budget_exceeded", task.View.Reason) }), source);
+        }
+        else if (outcome == "interrupted")
         {
             if (task.Interruptions + 1 >= InterruptionLimit && scribe.State.Stop != StopIntent.Suspend)
                 scribe.Write(EndOf(TaskState.Failed, attempt, report with { Error = new RunError("runner_lost", "The run was cut off too often.") }), task.View.Id, runId, source);
@@ -154,12 +174,17 @@ internal static partial class SessionMachine
                 _ => TaskState.Failed,
             };
             var end = EndOf(state, attempt, report);
-            if (state == TaskState.Failed && task.View.RetryCount < task.View.MaxRetries && end.Error?.Code != "authentication_failed")
+            if (state == TaskState.Failed && HoldForModel(scribe, task, end, report.RetryAt, source))
+            {
+                // It waits.
+            }
+            else if (state == TaskState.Failed && task.View.RetryCount < task.View.MaxRetries && end.Error?.Code != "authentication_failed")
                 scribe.Write(new TaskRetried(attempt + 1, null, end, null), task.View.Id, runId, source);
             else
                 scribe.Write(end, task.View.Id, runId, source);
         }
 
+        SettleMessages(scribe, task.View.Id);
         Dispatch(scribe);
     }
 
@@ -168,7 +193,8 @@ internal static partial class SessionMachine
         var error = state is TaskState.Failed ? report.Error ?? new RunError("internal", "The agent gave no reason.") : report.Error;
         return new TaskEnded(
             state, attempt, report.Result, error, report.Exit,
-            report.Usage ?? UsageData.None, report.CostUsd, Math.Max(0, report.DurationMs ?? 0), report.Turns, report.ConversationId);
+            report.Usage ?? UsageData.None, report.CostUsd, Math.Max(0, report.DurationMs ?? 0), report.Turns, report.ConversationId,
+            report.StructuredOutput, report.FilesChanged, report.FilesChangedTruncated, report.ModelMs);
     }
 
     private static void Stopped(Scribe scribe, RunnerStoppedReport report, long source)
@@ -176,7 +202,7 @@ internal static partial class SessionMachine
         if (scribe.State.View.RunnerId is not { } runner) return;
         CutOff(scribe, report.Reason ?? "The runner stopped.");
         scribe.Write(new RunnerReleased(runner, scribe.State.View.Epoch, report.Reason ?? "stopped"), source: source);
-        if (scribe.State.Stop == StopIntent.Suspend || scribe.State.Tasks.IsEmpty)
+        if (scribe.State.Stop == StopIntent.Suspend || !scribe.State.HasWork)
         {
             scribe.Write(new SessionSuspended(scribe.State.View.Reason is { Length: > 0 } asked ? asked : "The runner stopped."));
             AfterSuspend(scribe);

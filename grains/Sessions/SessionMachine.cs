@@ -22,7 +22,8 @@ internal static partial class SessionMachine
         scribe.Write(new SessionCreated(
             c.Name, c.Agent, c.Model, c.BaseUrl, c.Secrets is not null, Or(c.EnvNames), c.WorkspaceId ?? workspaceId, c.ProfileId,
             c.AgentConfigId, c.LifecycleMode, c.IdleTimeoutSeconds, c.NetworkPolicy, Or(c.AllowedHosts), c.Labels, c.PermissionMode,
-            c.PermissionTimeoutSeconds, c.IncludeRaw, Or(c.Command)));
+            c.PermissionTimeoutSeconds, c.IncludeRaw, Or(c.Command), c.OptionNames.IsDefaultOrEmpty ? null : [.. c.OptionNames],
+            OrNone(c.Budget), c.AutoContinue));
         return scribe.Decide();
     }
 
@@ -57,6 +58,8 @@ internal static partial class SessionMachine
         if (state.IsClosed) return new(state);
         var scribe = new Scribe(state, context);
         CloseRequests(scribe, runId: null, "The session ended.");
+        foreach (var message in state.Messages)
+            scribe.Write(new MessageRefused(message.Id, "The session ended."), message.TaskId);
         foreach (var task in state.Tasks)
             End(scribe, task, TaskState.Canceled, new RunError("session_terminated", "The session was terminated."), 0);
         if (scribe.State.View.RunnerId is { } runner)
@@ -71,7 +74,9 @@ internal static partial class SessionMachine
         if (!state.Exists || state.IsClosed) return new(state);
         var scribe = new Scribe(state, context);
         TickRequests(scribe);
-        if (state.Current is { } task)
+        TickHolds(scribe);
+        CheckBudgets(scribe);
+        if (scribe.State.Current is { } task)
         {
             if (task.CancelSeq == 0 && DeadlineOf(task) <= scribe.Now)
                 scribe.Write(
@@ -94,13 +99,15 @@ internal static partial class SessionMachine
     }
 
     /// <summary>When <see cref="Tick"/> next has something to do; null = never without a new event.</summary>
-    public static DateTimeOffset? NextDeadline(SessionState state, SessionTimings timings)
+    public static DateTimeOffset? NextDeadline(SessionState state, SessionTimings timings, TenantSpending? tenant = null)
     {
         if (!state.Exists || state.IsClosed) return null;
         var next = DateTimeOffset.MaxValue;
         next = Earlier(next, RequestDeadline(state));
-        if (state.Current is { } task)
-            next = Earlier(next, task.CancelSeq == 0 ? DeadlineOf(task) : task.CancelRequestedAt + timings.InterruptGrace);
+        if (state.Tasks is [{ Hold: { Auto: true, Until: { } until } }, ..]) next = Earlier(next, until);
+        if (state.Current is { } task && task.CancelSeq == 0) next = Earlier(next, BudgetRules.TimeLimit(state, task, tenant));
+        if (state.Current is { } running)
+            next = Earlier(next, running.CancelSeq == 0 ? DeadlineOf(running) : running.CancelRequestedAt + timings.InterruptGrace);
         next = Earlier(next, state.StopRequestedAt + timings.StopGrace);
         next = Earlier(next, IdleDeadline(state));
         return next == DateTimeOffset.MaxValue ? null : next;
@@ -112,7 +119,7 @@ internal static partial class SessionMachine
         task.View.Runs[^1].AssignedAt + TimeSpan.FromSeconds(task.View.TimeoutSeconds);
 
     private static DateTimeOffset? IdleDeadline(SessionState state) =>
-        state.View is { Status: SessionStatus.Active, IdleTimeoutSeconds: { } idle } && state.Tasks.IsEmpty && state.Stop == StopIntent.None
+        state.View is { Status: SessionStatus.Active, IdleTimeoutSeconds: { } idle } && !state.HasWork && state.Current is null && state.Stop == StopIntent.None
             ? (state.View.LastActivityAt ?? state.View.CreatedAt) + TimeSpan.FromSeconds(idle)
             : null;
 
@@ -134,7 +141,7 @@ internal static partial class SessionMachine
 
     private static void Replace(Scribe scribe, string reason)
     {
-        if (scribe.State.Stop == StopIntent.Suspend || scribe.State.Tasks.IsEmpty)
+        if (scribe.State.Stop == StopIntent.Suspend || !scribe.State.HasWork)
         {
             Release(scribe, reason, suspend: true);
             AfterSuspend(scribe);
@@ -149,7 +156,7 @@ internal static partial class SessionMachine
     /// <summary>A task that came while the session was being suspended brings it back.</summary>
     private static void AfterSuspend(Scribe scribe)
     {
-        if (scribe.State is { ResumeWhenSuspended: true, View: { Status: SessionStatus.Suspended, RunnerId: null } })
+        if (scribe.State is { ResumeWhenSuspended: true, HasWork: true, View: { Status: SessionStatus.Suspended, RunnerId: null } })
             Assign(scribe, "A task waits.");
     }
 
@@ -164,6 +171,7 @@ internal static partial class SessionMachine
             End(scribe, task, TaskState.Failed, new RunError("runner_lost", $"Cut off {InterruptionLimit} times; last: {reason}"), 0);
         else
             scribe.Write(new TaskInterrupted(task.View.Runs[^1].Attempt, reason), task.View.Id, task.RunId);
+        SettleMessages(scribe, task.View.Id);
     }
 
     private static void MustExist(SessionState state)

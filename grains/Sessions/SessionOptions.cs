@@ -20,4 +20,10 @@ public sealed class SessionOptions
 
     /// <summary>How often commands that show no effect are sent again. Default 5 s.</summary>
     public TimeSpan CommandRepeat { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// Prices by the beginning of the model's name, for the estimate of a run under way. Default none: then a run is estimated by what
+    /// the session's earlier runs cost a token.
+    /// </summary>
+    public Dictionary<string, ModelPrice> Prices { get; } = [];
 }

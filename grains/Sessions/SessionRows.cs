@@ -1,8 +1,10 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Marionette.Json;
 using Marionette.Log;
 using Marionette.Permissions;
+using Marionette.Runners;
 using Marionette.Tasks;
 
 namespace Marionette.Sessions;
@@ -33,6 +35,14 @@ internal static class SessionRows
     public static StateRow Secret(string tenant, string session, SealedSecrets secrets) =>
         new("session_secret", GrainKeys.Of(tenant, session), JsonSerializer.SerializeToUtf8Bytes(secrets, Json.SealedSecrets));
 
+    /// <summary>Contents of the files that came with a task, or with the message that <paramref name="id"/> is named after.</summary>
+    public static StateRow Files(string tenant, string id, ImmutableArray<TaskFile> files) => new(
+        "task_files", GrainKeys.Of(tenant, id), JsonSerializer.SerializeToUtf8Bytes(
+            new TaskFiles([.. files.Select(f => new TaskFileContent(f.Name, f.MediaType, f.Content))]), Json.TaskFiles));
+
+    public static ImmutableArray<TaskFile> Files(byte[] row) =>
+        [.. JsonSerializer.Deserialize(row, Json.TaskFiles)!.Files.Select(f => new TaskFile(f.Name, f.MediaType, f.Content))];
+
     /// <summary>The state at the checkpoint; the log's newer events are folded onto it by the caller.</summary>
     public static async Task<SessionState> LoadAsync(ISessionLog log, string tenant, byte[] row, CancellationToken cancellationToken)
     {
@@ -53,10 +63,15 @@ internal static class SessionRows
             StopRequestedAt = mark.StopRequestedAt,
             ResumeWhenSuspended = mark.ResumeWhenSuspended,
             LossesInARow = mark.LossesInARow,
+            Messages = [.. mark.Messages ?? []],
+            RecentMessages = [.. mark.RecentMessages ?? []],
+            Change = mark.Change,
+            Warned = [.. mark.Warned ?? []],
             Tasks = [.. mark.Tasks.Select(t => new LiveTask
             {
-                View = Task(tasks[GrainKeys.Of(tenant, t.Id)]), RunId = t.RunId, DispatchSeq = t.DispatchSeq, Started = t.Started, CancelSeq = t.CancelSeq,
+                View = Task(tasks[GrainKeys.Of(tenant, t.Id)]) with { Progress = t.Progress }, RunId = t.RunId, DispatchSeq = t.DispatchSeq, Started = t.Started, CancelSeq = t.CancelSeq,
                 CancelOutcome = t.CancelOutcome, CancelRequestedAt = t.CancelRequestedAt, Interruptions = t.Interruptions,
+                Hold = t.Hold, ModelHolds = t.ModelHolds, Live = t.Live ?? UsageData.None, Warned = [.. t.Warned ?? []],
             })],
             Permissions = [.. mark.Permissions.Select(p => new LivePermission
             {
@@ -74,10 +89,19 @@ internal static class SessionRows
     private static SessionCheckpoint CheckpointOf(SessionState state) => new(
         state.PermissionTimeoutSeconds, state.IncludeRaw, state.Acked,
         [.. state.Tasks.Select(t => new LiveTaskMark(
-            t.View.Id, t.RunId, t.DispatchSeq, t.Started, t.CancelSeq, t.CancelOutcome, t.CancelRequestedAt, t.Interruptions))],
+            t.View.Id, t.RunId, t.DispatchSeq, t.Started, t.CancelSeq, t.CancelOutcome, t.CancelRequestedAt, t.Interruptions,
+            t.Hold, t.ModelHolds, t.Live == UsageData.None ? null : t.Live, OrNull(t.Warned), t.View.Progress))],
         [.. state.Permissions.Select(p => new LivePermissionMark(p.View.Id, p.DecisionSeq))],
-        state.Stop, state.StopSeq, state.StopRequestedAt, state.ResumeWhenSuspended, state.LossesInARow);
+        state.Stop, state.StopSeq, state.StopRequestedAt, state.ResumeWhenSuspended, state.LossesInARow,
+        OrNull(state.Messages), OrNull(state.RecentMessages), state.Change, OrNull(state.Warned));
+
+    private static T[]? OrNull<T>(ImmutableArray<T> array) => array.IsEmpty ? null : [.. array];
 }
+
+/// <summary>A row of type <c>task_files</c>.</summary>
+internal sealed record TaskFiles(TaskFileContent[] Files);
+
+internal sealed record TaskFileContent(string Name, string MediaType, byte[] Content);
 
 [System.Text.Json.Serialization.JsonSerializable(typeof(JsonObject))]
 internal sealed partial class NodeJsonContext : System.Text.Json.Serialization.JsonSerializerContext;

@@ -38,6 +38,18 @@ internal sealed record SessionState
     /// <summary>Requests that are open, or answered and not yet with the agent.</summary>
     public ImmutableArray<LivePermission> Permissions { get; init; } = [];
 
+    /// <summary>Messages that are on their way into the turn.</summary>
+    public ImmutableArray<LiveMessage> Messages { get; init; } = [];
+
+    /// <summary>The newest messages, so that one that comes again is known.</summary>
+    public ImmutableArray<string> RecentMessages { get; init; } = [];
+
+    /// <summary>A change of model or permission mode that the agent has yet to confirm.</summary>
+    public LiveChange? Change { get; init; }
+
+    /// <summary>Limits of the session's and the tenant's budgets that were warned of, <c>scope:unit</c>.</summary>
+    public ImmutableArray<string> Warned { get; init; } = [];
+
     public StopIntent Stop { get; init; }
 
     /// <summary>Seq of the event that asked the runner to stop; its command's number.</summary>
@@ -59,6 +71,9 @@ internal sealed record SessionState
 
     /// <summary>The task that a runner has.</summary>
     public LiveTask? Current => Tasks.Length > 0 && Tasks[0].RunId is not null ? Tasks[0] : null;
+
+    /// <summary>There is a task that a runner could work on.</summary>
+    public bool HasWork => Tasks.Length > 0 && Tasks[0].Hold is null;
 
     public LiveTask? Find(string taskId)
     {
@@ -90,7 +105,33 @@ internal sealed record LiveTask
 
     /// <summary>Runs that were cut off.</summary>
     public int Interruptions { get; init; }
+
+    /// <summary>What it waits for beside a runner; null when nothing.</summary>
+    public Hold? Hold { get; init; }
+
+    /// <summary>Times in a row that the model took no request.</summary>
+    public int ModelHolds { get; init; }
+
+    /// <summary>What the run under way has used so far, as its model answers told.</summary>
+    public UsageData Live { get; init; } = UsageData.None;
+
+    /// <summary>Units of its budget that were warned of.</summary>
+    public ImmutableArray<string> Warned { get; init; } = [];
 }
+
+/// <summary>Why a task is not given to a runner.</summary>
+/// <param name="Kind">"quota", "model", "budget".</param>
+/// <param name="Scope">For a budget: "task", "session", "tenant".</param>
+internal sealed record Hold(string Kind, string? Scope, DateTimeOffset? Until, bool Auto);
+
+/// <summary>A message that the agent has not taken yet.</summary>
+/// <param name="Seq">Of message.sent; the number of its command.</param>
+internal sealed record LiveMessage(string Id, string TaskId, long Seq, string Text, TaskFileInfo[]? Files, int TimeoutSeconds);
+
+/// <summary>A change under way.</summary>
+/// <param name="Seq">Of the event that asked for it; the number of its command.</param>
+/// <param name="OldModel">What holds again should the agent refuse it.</param>
+internal sealed record LiveChange(long Seq, string? OldModel, string OldPermissionMode);
 
 /// <summary>A request that the agent may still wait for.</summary>
 internal sealed record LivePermission
@@ -112,11 +153,17 @@ internal sealed record SessionCheckpoint(
     long StopSeq,
     DateTimeOffset? StopRequestedAt,
     bool ResumeWhenSuspended,
-    int LossesInARow);
+    int LossesInARow,
+    LiveMessage[]? Messages = null,
+    string[]? RecentMessages = null,
+    LiveChange? Change = null,
+    string[]? Warned = null);
 
-/// <summary>A live task without what its own row holds.</summary>
+/// <summary>A live task without what its own row holds. Progress is output, which writes no row: the newest stands here.</summary>
 internal sealed record LiveTaskMark(
-    string Id, string? RunId, long DispatchSeq, bool Started, long CancelSeq, string? CancelOutcome, DateTimeOffset? CancelRequestedAt, int Interruptions);
+    string Id, string? RunId, long DispatchSeq, bool Started, long CancelSeq, string? CancelOutcome, DateTimeOffset? CancelRequestedAt, int Interruptions,
+    Hold? Hold = null, int ModelHolds = 0, UsageData? Live = null, string[]? Warned = null,
+    TaskProgress? Progress = null);
 
 /// <summary>A live request without what its own row holds.</summary>
 internal sealed record LivePermissionMark(string Id, long DecisionSeq);

@@ -19,6 +19,15 @@ internal sealed class TaskGrain(ISessionLog log) : Grain, ITaskGrain
     public async Task<TaskView> RetryAsync(string commandId, CancellationToken cancellationToken) =>
         await (await SessionAsync(cancellationToken)).RetryTaskAsync(new RetryTask(_id, commandId), cancellationToken);
 
+    public async Task<MessageReceipt> SendMessageAsync(SendMessage message, CancellationToken cancellationToken) =>
+        await (await SessionAsync(cancellationToken)).SendMessageAsync(message with { TaskId = _id }, cancellationToken);
+
+    public async Task<TaskView> MoveAsync(string? before, CancellationToken cancellationToken) =>
+        await (await SessionAsync(cancellationToken)).MoveTaskAsync(new MoveTask(_id, before), cancellationToken);
+
+    public async Task<TaskView> ContinueAsync(string by, Budget? budget, CancellationToken cancellationToken) =>
+        await (await SessionAsync(cancellationToken)).ContinueTaskAsync(new ContinueTask(_id, by, budget), cancellationToken);
+
     /// <summary>A task never changes its session, so the row is read once.</summary>
     private async ValueTask<ISessionGrain> SessionAsync(CancellationToken cancellationToken)
     {

@@ -12,7 +12,9 @@ internal sealed class SecretOpener(SecretSealer sealer) : ISecretOpener
         try
         {
             var secrets = sealer.Open(tenant, session, box);
-            return new Sessions.SessionSecrets(secrets.ApiKey, secrets.Env ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>());
+            return new Sessions.SessionSecrets(
+                secrets.ApiKey, secrets.Env ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>(),
+                secrets.Options is { } options ? System.Text.Encoding.UTF8.GetBytes(options.GetRawText()) : null);
         }
         catch (CryptographicException e)
         {

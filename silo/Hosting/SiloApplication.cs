@@ -21,7 +21,7 @@ internal static class SiloApplication
         var ports = new BoundPorts(settings);
         var services = builder.Services;
         services.AddSingleton(ports).AddSingleton(source).AddSingleton(TimeProvider.System);
-        services.AddOptions<Sessions.SessionOptions>();
+        services.AddOptions<Sessions.SessionOptions>().Bind(builder.Configuration.GetSection("Marionette:Sessions"));
         // Before Orleans, so that it stops after it: a grain's last append still finds its committer.
         services.AddMarionetteGrains();
         services.AddHostedService<PartitionMaintenance>();

@@ -4,6 +4,7 @@ using FsCheck.Xunit;
 using Marionette.Permissions;
 using Marionette.Runners;
 using Marionette.Sessions;
+using Marionette.Tasks;
 
 namespace Marionette.Machines.Tests;
 
@@ -20,6 +21,8 @@ public sealed class SessionLawTests
         Gapless(walk);
         OneEndPerTask(walk);
         OneAnswerPerRequest(walk);
+        EveryMessageHasAPlace(walk);
+        OneRuns(walk);
         Assert.Equal(Text(walk.State), Text(walk.Refolded()));
     }
 
@@ -56,7 +59,7 @@ public sealed class SessionLawTests
     {
         try
         {
-            switch (random.Next(17))
+            switch (random.Next(23))
             {
                 case 0 or 1: walk.Submit(random.Next(3), random.Next(2) == 0 ? 60 : 3600); break;
                 case 2 or 3 when walk.State.View.RunnerId is not null: walk.Attach(); break;
@@ -80,6 +83,16 @@ public sealed class SessionLawTests
                     walk.Take(SessionMachine.Retry(walk.State, ended, new RetryTask(ended.Id, $"retry-{random.Next(1000)}"), walk.Context));
                     break;
                 case 16 when random.Next(10) == 0: walk.Take(SessionMachine.Terminate(walk.State, "asked", walk.Context)); break;
+                case 17 when walk.State.Tasks.Length > 0: walk.Send(walk.State.Tasks[random.Next(walk.State.Tasks.Length)].View.Id); break;
+                case 18 when walk.State.Messages.Length > 0:
+                    walk.Say(random.Next(2) == 0 ? "message.received" : "message.refused", new { message_id = walk.State.Messages[0].Id, reason = "no" });
+                    break;
+                case 19 when walk.State.Tasks.Length > 1:
+                    walk.Take(SessionMachine.Move(walk.State, new MoveTask(walk.State.Tasks[^1].View.Id, walk.State.Tasks[random.Next(walk.State.Tasks.Length)].View.Id), walk.Context));
+                    break;
+                case 20: walk.Fail(new[] { "rate_limited", "overloaded", "usage_limit" }[random.Next(3)]); break;
+                case 21: walk.Use(random.Next(400)); break;
+                case 22: Adjust(walk, random); break;
                 default: walk.Pass(TimeSpan.FromSeconds(random.Next(90))); walk.Tick(); break;
             }
         }
@@ -88,6 +101,35 @@ public sealed class SessionLawTests
             // A refusal is an answer; what must not happen is another exception or a half-done change.
         }
     }
+
+    private static void Adjust(Walk walk, Random random)
+    {
+        switch (random.Next(5))
+        {
+            case 0: walk.Take(SessionMachine.Change(walk.State, new ChangeSession("ann", Budget: new Budget(null, random.Next(2) == 0 ? null : 1000, null)), walk.Context)); break;
+            case 1: walk.Take(SessionMachine.Change(walk.State, new ChangeSession("ann", Model: "m" + random.Next(3), PermissionMode: "plan"), walk.Context)); break;
+            case 2: walk.Say("configure.applied", new { model = walk.State.View.Model ?? "", permission_mode = walk.State.View.PermissionMode }); break;
+            case 3: walk.Say("configure.refused", new { model = walk.State.View.Model ?? "", permission_mode = walk.State.View.PermissionMode, reason = "no" }); break;
+            case 4 when walk.State.Tasks is [{ Hold: not null } held, ..]:
+                walk.Take(SessionMachine.Continue(walk.State, new ContinueTask(held.View.Id, "ann", null), walk.Context));
+                break;
+        }
+    }
+
+    /// <summary>What was sent ended in one of three ways, or waits: nothing that somebody said is lost.</summary>
+    private static void EveryMessageHasAPlace(Walk walk)
+    {
+        string Id(LoggedEvent e) => JsonDocument.Parse(e.Payload).RootElement.GetProperty("message_id").GetString()!;
+        var ends = walk.Log.Where(e => e.Type is "message.delivered" or "message.queued").Select(Id).ToList();
+        Assert.Equal(ends.Distinct(), ends);
+        var closed = walk.State.IsClosed ? walk.Log.Where(e => e.Type == "message.refused").Select(Id) : [];
+        Assert.All(
+            walk.Log.Where(e => e.Type == "message.sent").Select(Id),
+            id => Assert.True(ends.Contains(id) || closed.Contains(id) || walk.State.Messages.Any(m => m.Id == id), $"{id} is lost"));
+    }
+
+    /// <summary>At most one task runs, and it is the first.</summary>
+    private static void OneRuns(Walk walk) => Assert.DoesNotContain(walk.State.Tasks.Skip(1), t => t.RunId is not null);
 
     private static void Gapless(Walk walk) =>
         Assert.Equal(Enumerable.Range(1, walk.Log.Count).Select(n => (long)n), walk.Log.Select(e => e.Seq));

@@ -34,8 +34,12 @@ internal sealed class Walk
 
     public DecisionContext Context => new()
     {
-        Now = Now, Provider = "process", Timings = Timings, NewId = prefix => $"{prefix}_{_ids++:d16}",
+        Now = Now, Provider = "process", Timings = Timings, NewId = prefix => $"{prefix}_{_ids++:d16}", Tenant = Tenant, Prices = Prices,
     };
+
+    public TenantSpending? Tenant { get; set; }
+
+    public PriceTable Prices { get; set; } = PriceTable.Empty;
 
     public string TaskId() => $"task_{_ids++:d16}";
 
@@ -60,12 +64,33 @@ internal sealed class Walk
         return this;
     }
 
-    public string Submit(int retries = 0, int timeout = 3600)
+    public string Submit(int retries = 0, int timeout = 3600, Budget? budget = null)
     {
         var id = TaskId();
-        Take(SessionMachine.Submit(State, new SubmitTask(id, "do it", timeout, retries, ImmutableDictionary<string, string>.Empty, null), Context));
+        var command = new SubmitTask(id, "do it", timeout, retries, ImmutableDictionary<string, string>.Empty, null, Budget: budget);
+        Take(SessionMachine.Submit(State, command, Context));
         return id;
     }
+
+    /// <summary>A session whose first task runs.</summary>
+    public string Running(Budget? budget = null)
+    {
+        var task = Submit(budget: budget);
+        Attach();
+        Say("run.started", new { conversation_id = "c1" });
+        return task;
+    }
+
+    public string Send(string task)
+    {
+        var id = $"msg_{_ids++:d16}";
+        Take(SessionMachine.Send(State, Ended(task), new SendMessage(task, id, "and this", "ann"), Context));
+        return id;
+    }
+
+    public void Use(long tokens) => Say("usage", new { input_tokens = tokens, output_tokens = 0, cache_read_tokens = 0, cache_write_tokens = 0 });
+
+    private TaskView? Ended(string task) => Rows.TryGetValue($"task:t/{task}", out var row) ? SessionRows.Task(row) : null;
 
     public void Attach() => Take(SessionMachine.Attach(State, State.View.RunnerId!, State.View.Epoch, Context));
 
@@ -82,6 +107,13 @@ internal sealed class Walk
     {
         outcome, result = "done", duration_ms = 5, cost_usd = 0.25m, error = outcome == "failed" ? new { code = "model_error", message = "no" } : null,
         usage = new { input_tokens = 10, output_tokens = 2, cache_read_tokens = 0, cache_write_tokens = 0 },
+    });
+
+    /// <summary>The model's refusal ends the run.</summary>
+    public void Fail(string code, DateTimeOffset? retryAt = null) => Say("run.finished", new
+    {
+        outcome = "failed", duration_ms = 5, cost_usd = 0.01m, error = new { code, message = "not now" }, retry_at = retryAt,
+        usage = new { input_tokens = 10, output_tokens = 0, cache_read_tokens = 0, cache_write_tokens = 0 },
     });
 
     public void Ask(string request = "req-1") => Say("permission.request", new { request_id = request, tool = "Bash", input = new { command = "ls" } });
