@@ -29,6 +29,7 @@ public static class GatewayServices
         services.TryAddSingleton<ApiKeyStore>();
         services.AddSingleton<IdempotencyStore>();
         services.AddSingleton<StateReader>();
+        services.AddSingleton<UsageReader>();
         services.AddSingleton<Api>();
         services.AddSingleton<EventStore>();
         services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<EventStore>());
@@ -52,6 +53,7 @@ public static class GatewayServices
         TaskEndpoints.Map(app);
         PermissionEndpoints.Map(app);
         RunnerEndpoints.Map(app);
+        UsageEndpoints.Map(app);
         KeyEndpoints.Map(app);
         EventEndpoints.Map(app);
         LogEndpoints.Map(app);

@@ -48,6 +48,14 @@ internal sealed class ApiClient : IDisposable
     public async Task<JsonElement> CreateAsync(string path, JsonObject body, string? idempotencyKey, CancellationToken cancellationToken) =>
         await PostAsync(path, body, cancellationToken, idempotencyKey).ConfigureAwait(false) ?? throw Empty(path);
 
+    /// <summary>Replaces something; a repeat changes nothing more.</summary>
+    public async Task<JsonElement> PutAsync(string path, JsonObject body, CancellationToken cancellationToken) =>
+        await SendAsync(HttpMethod.Put, path, body, null, cancellationToken).ConfigureAwait(false) ?? throw Empty(path);
+
+    /// <summary>Changes the given members of something.</summary>
+    public async Task<JsonElement> PatchAsync(string path, JsonObject body, CancellationToken cancellationToken) =>
+        await SendAsync(HttpMethod.Patch, path, body, null, cancellationToken).ConfigureAwait(false) ?? throw Empty(path);
+
     public Task DeleteAsync(string path, CancellationToken cancellationToken) => SendAsync(HttpMethod.Delete, path, null, null, cancellationToken);
 
     /// <summary>Opens a server-sent event stream. The caller owns the response.</summary>

@@ -22,7 +22,7 @@ internal static class Columns
         Column.Of("Workspace", "workspace_id"), Column.Of("Lifecycle", "lifecycle_mode"), Column.Of("Permissions", "permission_mode"),
         new("Network", item => Join(item.Text("network_policy"), Words(item, "allowed_hosts"))), new("Labels", Labels),
         Column.Of("Conversation", "conversation_id"), Column.Of("Events", "last_seq"), Column.Of("Task now", "current_task_id"),
-        Column.Of("Tasks waiting", "queued_tasks"), new("Usage", Usage), Age("Created", "created_at", clock, " ago"), Age("Last activity", "last_activity_at", clock, " ago"),
+        Column.Of("Tasks waiting", "queued_tasks"), new("Budget", item => BudgetOptions.Text(item.Member("budget"))), new("Usage", Usage), Age("Created", "created_at", clock, " ago"), Age("Last activity", "last_activity_at", clock, " ago"),
     ];
 
     public static Column[] Tasks(TimeProvider clock) =>
@@ -39,7 +39,9 @@ internal static class Columns
         Column.Of("Prompt", "prompt"), Column.Of("Timeout s", "timeout_seconds"),
         new("Retries", item => $"{item.Number("retry_count") ?? 0} of {item.Number("max_retries") ?? 0}"), new("Labels", Labels),
         new("Error", item => item.Member("error") is { } error ? Join(error.Text("code"), error.Text("message")) : null),
-        Column.Of("Result", "result"), new("Usage", Usage), Age("Created", "created_at", clock, " ago"),
+        new("Progress", Progress), Column.Of("Goes on at", "resumes_at"), new("Budget", item => BudgetOptions.Text(item.Member("budget"))),
+        Column.Of("Result", "result"), new("Structured", item => item.Member("structured_output")?.GetRawText()),
+        new("Files changed", item => string.Join(", ", item.Items("files_changed").Select(file => $"{file.Text("path")} ({file.Text("change")})"))), new("Usage", Usage), Age("Created", "created_at", clock, " ago"),
         new("Took", item => item.Time("started_at") is { } from && item.Time("ended_at") is { } to && to > from ? Format.Duration(to - from) : null),
     ];
 
@@ -58,6 +60,24 @@ internal static class Columns
 
     private static Column Age(string head, string member, TimeProvider clock, string after = "") =>
         new(head, item => item.Time(member) is { } time ? Format.Age(time, clock.GetUtcNow()) + after : null);
+
+    public static Column[] UsageGroups =>
+    [
+        Column.Of("KEY", "key"), Column.Of("RUNS", "runs"), new("TOKENS", item => item.Member("usage") is { } usage
+            ? $"{Format.Count(usage.Number("input_tokens") ?? 0)} in, {Format.Count(usage.Number("output_tokens") ?? 0)} out, {Format.Count(usage.Number("cache_read_tokens") ?? 0)} cached"
+            : null),
+        new("COST", Cost), new("TIME", item => Format.Duration(TimeSpan.FromMilliseconds(item.Member("usage")?.Number("wall_ms") ?? 0))),
+    ];
+
+    private static string? Progress(JsonElement item)
+    {
+        if (item.Member("progress") is not { } progress)
+            return null;
+        var todos = progress.Items("todos").ToArray();
+        return Join(
+            progress.Text("step"), progress.Number("percent") is { } percent ? $"{percent} %" : null,
+            todos.Length > 0 ? $"{todos.Count(todo => todo.Text("status") == "completed")} of {todos.Length} done" : null);
+    }
 
     private static string? Cost(JsonElement item) => item.Member("usage")?.Amount("cost_usd") is { } cost ? Format.Cost(cost) : null;
 

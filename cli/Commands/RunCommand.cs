@@ -86,7 +86,7 @@ internal static class RunCommand
             var body = options.NewSession.Body(result, context);
             session = (await api.CreateAsync("/api/v1/sessions", body, key, cancellationToken).ConfigureAwait(false)).Text("id")!;
         }
-        var task = await api.CreateAsync("/api/v1/tasks", options.Body(result, session, prompt), key, cancellationToken).ConfigureAwait(false);
+        var task = await api.CreateAsync("/api/v1/tasks", await options.BodyAsync(result, session, prompt, cancellationToken).ConfigureAwait(false), key, cancellationToken).ConfigureAwait(false);
         return new Created(task, session, made);
     }
 

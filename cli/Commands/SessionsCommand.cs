@@ -19,6 +19,7 @@ internal static class SessionsCommand
             Change("suspend", "Release the runner; conversation and workspace stay", "is being suspended", globals, context),
             Change("resume", "Bring a suspended session back on a runner", "is being resumed", globals, context),
             Terminate(globals, context),
+            SessionChange.Create(globals, context),
         };
         command.Aliases.Add("session");
         command.Aliases.Add("sess");
@@ -37,10 +38,13 @@ internal static class SessionsCommand
         var networkPolicy = new Option<string?>("--network-policy") { Description = "What the runner may reach, where its provider can tell" };
         var hosts = Arguments.Many("--allowed-hosts", "Hosts that the policy allows");
         var raw = new Option<bool>("--include-raw") { Description = "Keep the agent's own lines beside the typed events" };
+        var budget = new BudgetOptions();
+        var autoContinue = new Option<bool>("--auto-continue") { Description = "Tasks that wait for quota go on by themselves when it is there again" };
         var key = Arguments.IdempotencyKey();
         var words = new Argument<string[]>("COMMAND") { Description = "With --agent command: the program and its arguments, after --", Arity = ArgumentArity.ZeroOrMore };
-        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, networkPolicy, hosts, raw, key, words };
+        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, networkPolicy, hosts, raw, autoContinue, key, words };
         options.AddTo(command);
+        budget.AddTo(command);
         command.SetAction(async (result, cancellationToken) =>
         {
             using var api = globals.Api(result, context);
@@ -54,6 +58,8 @@ internal static class SessionsCommand
                 .Put("network_policy", result.GetValue(networkPolicy))
                 .Put("allowed_hosts", Arguments.Array(result.GetValue(hosts)))
                 .Put("include_raw", result.GetValue(raw) ? true : null)
+                .Put("budget", budget.Body(result))
+                .Put("auto_continue", result.GetValue(autoContinue) ? true : null)
                 .Put("command", Arguments.Array(result.GetValue(words)));
             var session = await api.CreateAsync("/api/v1/sessions", body, result.GetValue(key), cancellationToken).ConfigureAwait(false);
             globals.Results(result, context).One(session, Columns.Session(context.Clock));

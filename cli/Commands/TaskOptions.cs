@@ -22,6 +22,14 @@ internal sealed class TaskOptions
 
     public Option<string[]> Labels { get; } = Arguments.Pairs("--labels", "Labels of the task", "--label");
 
+    public Option<string[]> Files { get; } = FileArguments.Option();
+
+    public Option<string?> Schema { get; } = new("--output-schema") { Description = "A file with the JSON Schema that the result has to meet", HelpName = "FILE" };
+
+    public Option<bool> NewConversation { get; } = new("--new-conversation") { Description = "Begin a conversation of its own instead of going on with the session's" };
+
+    public BudgetOptions Budget { get; } = new();
+
     public Option<string?> IdempotencyKey { get; } = Arguments.IdempotencyKey();
 
     public SessionOptions NewSession { get; } = new();
@@ -36,6 +44,10 @@ internal sealed class TaskOptions
         command.Add(MaxRetries);
         command.Add(Continue);
         command.Add(Labels);
+        command.Add(Files);
+        command.Add(Schema);
+        command.Add(NewConversation);
+        Budget.AddTo(command);
         command.Add(IdempotencyKey);
         NewSession.AddTo(command, withLabels: false);
         command.Validators.Add(result =>
@@ -59,10 +71,28 @@ internal sealed class TaskOptions
         return prompt.Trim().Length > 0 ? prompt : throw new CliException("the prompt is empty", null, ExitCode.Usage);
     }
 
-    public JsonObject Body(ParseResult result, string sessionId, string prompt) =>
+    public async Task<JsonObject> BodyAsync(ParseResult result, string sessionId, string prompt, CancellationToken cancellationToken) =>
         new JsonObject { ["session_id"] = sessionId, ["prompt"] = prompt }
+            .Put("files", await FileArguments.ReadAsync(result.GetValue(Files), cancellationToken).ConfigureAwait(false))
+            .Put("output_schema", await SchemaAsync(result.GetValue(Schema), cancellationToken).ConfigureAwait(false))
+            .Put("conversation", result.GetValue(NewConversation) ? "new" : null)
+            .Put("budget", Budget.Body(result))
             .Put("timeout_seconds", result.GetValue(Timeout))
             .Put("max_retries", result.GetValue(MaxRetries))
             .Put("continue_from", result.GetValue(Continue))
             .Put("labels", Arguments.Map(result.GetValue(Labels), "--labels"));
+
+    private static async Task<JsonNode?> SchemaAsync(string? path, CancellationToken cancellationToken)
+    {
+        if (path is null)
+            return null;
+        try
+        {
+            return JsonNode.Parse(await File.ReadAllTextAsync(path, cancellationToken).ConfigureAwait(false));
+        }
+        catch (System.Text.Json.JsonException error)
+        {
+            throw new CliException($"{path} is not JSON: {error.Message}", null, ExitCode.Usage);
+        }
+    }
 }

@@ -42,7 +42,9 @@ internal sealed record TaskProgress
         "task.dispatched" => this with { Activity = "starting the agent" },
         "task.started" => this with { Activity = "started" },
         "task.interrupted" => this with { Activity = "interrupted; a new run follows" },
-        "task.cancel_requested" => this with { Activity = "canceling" },
+        "task.cancel_requested" => this with { Activity = entry.Data.Text("outcome") == "paused" ? "pausing: a budget is used up" : "canceling" },
+        "task.held" => this with { Activity = Waiting(entry) },
+        "task.released" => this with { Activity = "going on" },
         "task.retried" => this with { Activity = "queued again", Outcome = null },
         "thinking.delta" or "thinking" => this with { Activity = "thinking" },
         "text.delta" or "text" => this with { Activity = "writing" },
@@ -80,6 +82,17 @@ internal sealed record TaskProgress
         if (Turns is { } turns)
             parts.Add(turns == 1 ? "1 turn" : $"{turns} turns");
         return string.Join(" · ", parts);
+    }
+
+    private static string Waiting(SessionEvent entry)
+    {
+        var until = entry.Data.Text("until") is { } time ? $" until {time}" : "";
+        return entry.Data.Text("kind") switch
+        {
+            "quota" => $"waiting for quota{until}",
+            "model" => $"waiting for the model{until}",
+            _ => "waiting: a budget is used up",
+        };
     }
 
     private TaskProgress WithTool(SessionEvent entry)

@@ -74,7 +74,34 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
                 Line($"~ interrupted: {Name(data.Text("reason"))}; a new run follows", Style.Dim);
                 break;
             case "task.cancel_requested":
-                Line($"~ {(data.Text("outcome") == "timed_out" ? "time is over" : "cancel requested")}", Style.Dim);
+                Line(
+                    data.Text("outcome") switch
+                    {
+                        "timed_out" => "~ time is over",
+                        "paused" => $"~ pausing: {Name(data.Text("reason"))}",
+                        _ => "~ cancel requested",
+                    }, Style.Dim);
+                break;
+            case "task.held":
+                Line($"~ waits for {Name(data.Text("kind"))}: {Name(data.Text("reason"))}{Until(data)}", Style.Ask);
+                break;
+            case "task.released":
+                Line($"~ goes on: {Name(data.Text("reason"))}", Style.Dim);
+                break;
+            case "budget.warning":
+                Line($"~ {Name(data.Text("scope"))} budget: {data.Amount("used")} of {data.Amount("limit")} {Name(data.Text("unit"))} used", Style.Ask);
+                break;
+            case "message.sent" when data.Text("text") is { } text:
+                Line($"> {Format.Fit(text, Width)}", Style.Bold);
+                break;
+            case "message.queued":
+                Line($"~ the turn did not take the message; it follows as task {Name(data.Text("task_id"))}", Style.Dim);
+                break;
+            case "session.configured":
+                Line($"~ model {Name(data.Text("model") ?? "default")}, permission mode {Name(data.Text("permission_mode"))}", Style.Dim);
+                break;
+            case "session.configure_refused":
+                Line($"! the agent does not take the change: {Name(data.Text("reason"))}", Style.Bad);
                 break;
             case "runner.lost":
                 Line($"~ the runner was lost: {Name(data.Text("cause"))}{Detail(data.Text("detail"))}", Style.Bad);
@@ -105,6 +132,10 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
                 break;
         }
     }
+
+    private static string Until(JsonElement data) => data.Text("until") is { } time
+        ? $"; {(data.Flag("auto") ? "goes on by itself" : "could go on")} at {Name(time)}"
+        : "; 'tasks continue' allows more";
 
     private void Permission(SessionEvent entry)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization.Metadata;
+using Marionette.Budgets;
 using Marionette.Gateway.Auth;
 using Marionette.Gateway.Idempotency;
 using Marionette.Gateway.Problems;
@@ -37,7 +38,14 @@ internal sealed class Api(IGrainFactory grains, IdempotencyStore idempotency, Ga
 
     public Task<T> CallAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken) => GrainCall.RunAsync(clock, call, cancellationToken);
 
-    public ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext http) => RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, http.RequestAborted);
+    /// <summary>The budget of the caller's tenant.</summary>
+    public IBudgetGrain Budget(Caller caller) => grains.GetGrain<IBudgetGrain>(GrainKeys.Of(caller.Tenant, IBudgetGrain.Id));
+
+    public ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext http) => ReadBodyAsync(http, options.MaxBodyBytes);
+
+    /// <param name="limit">Bytes, for a body that may be larger than others.</param>
+    public ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext http, int limit) =>
+        RequestBody.ReadAsync(http.Request, Math.Max(limit, options.MaxBodyBytes), http.RequestAborted);
 
     /// <summary>Binds the caller's Idempotency-Key, if there is one, to this request and to an id.</summary>
     /// <exception cref="MarionetteException">Invalid: not a key; IdempotencyMismatch.</exception>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Secrets;
 using Marionette.Sessions;
@@ -8,7 +9,7 @@ namespace Marionette.Gateway.Rest;
 /// <summary>What a new session may ask for. Everything is checked before anything is done.</summary>
 internal static class SessionRules
 {
-    private const int MaxEnv = 100, MaxEnvValue = 32 * 1024, MaxEnvTotal = 256 * 1024, MaxCommandTotal = 16 * 1024, MaxHosts = 100;
+    private const int MaxEnv = 100, MaxEnvValue = 32 * 1024, MaxEnvTotal = 256 * 1024, MaxCommandTotal = 16 * 1024, MaxHosts = 100, MaxOptions = 1024 * 1024;
     private const int SevenDays = 7 * 24 * 3600, ThirtyDays = 30 * 24 * 3600;
 
     /// <exception cref="MarionetteException">Invalid, with every wrong field.</exception>
@@ -39,10 +40,34 @@ internal static class SessionRules
             PermissionMode: errors.Choice("permission_mode", body.PermissionMode, "default", "default", "acceptEdits", "plan", "bypassPermissions"),
             PermissionTimeoutSeconds: errors.Number("permission_timeout_seconds", body.PermissionTimeoutSeconds, 1, SevenDays, 1800),
             IncludeRaw: body.IncludeRaw ?? false,
-            Command: command);
+            Command: command,
+            OptionNames: Options(errors, body.Options),
+            Budget: BudgetRules.Check(errors, "budget", body.Budget),
+            AutoContinue: body.AutoContinue ?? false);
         errors.ThrowIfAny();
-        if (body.ApiKey is null && env.IsEmpty) return created;
-        return created with { Secrets = sealer.Seal(tenant, sessionId, new SessionSecrets(body.ApiKey, env)) };
+        if (body.ApiKey is null && env.IsEmpty && body.Options is null) return created;
+        return created with { Secrets = sealer.Seal(tenant, sessionId, new SessionSecrets(body.ApiKey, env, body.Options)) };
+    }
+
+    /// <exception cref="MarionetteException">Invalid, with every wrong field.</exception>
+    public static ChangeSession Check(ChangeSessionModel body, string by)
+    {
+        var errors = new FieldErrors();
+        if (body.PermissionMode is not null) errors.Choice("permission_mode", body.PermissionMode, "default", "default", "acceptEdits", "plan", "bypassPermissions");
+        var change = new ChangeSession(
+            by, errors.Text("name", body.Name, 200), body.Labels is null ? null : errors.Labels("labels", body.Labels), errors.Text("model", body.Model, 200),
+            body.PermissionMode, BudgetRules.Check(errors, "budget", body.Budget), body.AutoContinue);
+        errors.ThrowIfAny();
+        return change;
+    }
+
+    private static ImmutableArray<string> Options(FieldErrors errors, JsonElement? options)
+    {
+        if (options is not { } given) return [];
+        if (given.ValueKind != JsonValueKind.Object) errors.Add("options", "must be an object");
+        else if (FieldErrors.Utf8Length(given.GetRawText()) > MaxOptions) errors.Add("options", $"must have at most {MaxOptions} bytes");
+        else return [.. given.EnumerateObject().Select(member => member.Name).Order(StringComparer.Ordinal)];
+        return [];
     }
 
     private static ImmutableArray<string> Command(FieldErrors errors, List<string?>? argv, string agent)

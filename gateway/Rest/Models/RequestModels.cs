@@ -28,6 +28,79 @@ internal sealed class CreateSessionModel
     public int? PermissionTimeoutSeconds { get; init; }
     public bool? IncludeRaw { get; init; }
     public List<string?>? Command { get; init; }
+    /// <summary>What the agent kind takes beside the rest; docs/reference/agents.md lists it.</summary>
+    public JsonElement? Options { get; init; }
+    public BudgetModel? Budget { get; init; }
+    /// <summary>Tasks that wait for quota go on by themselves.</summary>
+    public bool? AutoContinue { get; init; }
+}
+
+/// <summary>Body of PATCH /api/v1/sessions/{id}. What is left out stays as it is.</summary>
+internal sealed class ChangeSessionModel
+{
+    public string? Name { get; init; }
+    public Dictionary<string, string?>? Labels { get; init; }
+    /// <summary>Empty = the agent's default.</summary>
+    public string? Model { get; init; }
+    [OneOf("default", "acceptEdits", "plan", "bypassPermissions")]
+    public string? PermissionMode { get; init; }
+    /// <summary>An empty object takes the limits away.</summary>
+    public BudgetModel? Budget { get; init; }
+    public bool? AutoContinue { get; init; }
+}
+
+/// <summary>How much may be used before the work pauses and asks.</summary>
+internal sealed class BudgetModel
+{
+    public decimal? MaxCostUsd { get; init; }
+    public long? MaxTokens { get; init; }
+    public double? MaxMinutes { get; init; }
+    /// <summary>Share of a limit at which a warning is written; 1 to 100, default 80.</summary>
+    public int? WarnPercent { get; init; }
+}
+
+/// <summary>Body of PUT /api/v1/budget.</summary>
+internal sealed class TenantBudgetModel
+{
+    public decimal? MaxCostUsd { get; init; }
+    public long? MaxTokens { get; init; }
+    public double? MaxMinutes { get; init; }
+    public int? WarnPercent { get; init; }
+    [OneOf("day", "month", "total")]
+    public string? Period { get; init; }
+}
+
+/// <summary>A file that goes with a prompt or a message.</summary>
+internal sealed class FileModel
+{
+    [Required]
+    public string? Name { get; init; }
+    public string? MediaType { get; init; }
+    /// <summary>base64.</summary>
+    [Required]
+    public string? Content { get; init; }
+}
+
+/// <summary>Body of POST /api/v1/tasks/{id}/messages.</summary>
+internal sealed class SendMessageModel
+{
+    [Required]
+    public string? Text { get; init; }
+    public List<FileModel?>? Files { get; init; }
+}
+
+/// <summary>Body of POST /api/v1/tasks/{id}/move.</summary>
+internal sealed class MoveTaskModel
+{
+    /// <summary>A task of the same queue; left out = the end.</summary>
+    public string? Before { get; init; }
+}
+
+/// <summary>Body of POST /api/v1/tasks/{id}/continue.</summary>
+internal sealed class ContinueTaskModel
+{
+    /// <summary>The task's own budget from now on.</summary>
+    public BudgetModel? Budget { get; init; }
 }
 
 /// <summary>Body of POST /api/v1/tasks.</summary>
@@ -41,6 +114,12 @@ internal sealed class CreateTaskModel
     public int? MaxRetries { get; init; }
     public Dictionary<string, string?>? Labels { get; init; }
     public string? ContinueFrom { get; init; }
+    [OneOf("continue", "new")]
+    public string? Conversation { get; init; }
+    public List<FileModel?>? Files { get; init; }
+    /// <summary>A JSON Schema that the result has to meet.</summary>
+    public JsonElement? OutputSchema { get; init; }
+    public BudgetModel? Budget { get; init; }
 }
 
 /// <summary>Body of POST /api/v1/permissions/{id}/approve.</summary>

@@ -38,6 +38,11 @@ internal sealed class SessionModel
     public required int QueuedTasks { get; init; }
     public required Usage Usage { get; init; }
     public IReadOnlyList<string>? Command { get; init; }
+    public required ImmutableArray<string> OptionNames { get; init; }
+    public Budget? Budget { get; init; }
+    public required bool AutoContinue { get; init; }
+    /// <summary>A change of model or permission mode waits for the agent's word.</summary>
+    public required bool IsChanging { get; init; }
     public DateTime? LastActivityAt { get; init; }
     public DateTime? SuspendedAt { get; init; }
     public DateTime? ResumedAt { get; init; }
@@ -76,6 +81,10 @@ internal sealed class SessionModel
         QueuedTasks = view.QueuedTasks,
         Usage = view.Usage ?? Usage.None,
         Command = view.Command.IsDefaultOrEmpty ? null : view.Command,
+        OptionNames = Shown.OrEmpty(view.OptionNames),
+        Budget = view.Budget,
+        AutoContinue = view.AutoContinue,
+        IsChanging = view.IsChanging,
         LastActivityAt = view.LastActivityAt?.UtcDateTime,
         SuspendedAt = view.SuspendedAt?.UtcDateTime,
         ResumedAt = view.ResumedAt?.UtcDateTime,

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 
 namespace Marionette.Gateway.Rest.Models;
 
@@ -9,6 +10,14 @@ internal static class Shown
     public static readonly ImmutableDictionary<string, string> NoAnnotations = ImmutableDictionary<string, string>.Empty;
 
     public static string? OrNull(string? text) => string.IsNullOrEmpty(text) ? null : text;
+
+    /// <summary>JSON that stands in a view as text.</summary>
+    public static JsonElement? Json(string? text)
+    {
+        if (text is null) return null;
+        using var document = JsonDocument.Parse(text);
+        return document.RootElement.Clone();
+    }
 
     public static ImmutableArray<string> OrEmpty(ImmutableArray<string> items) => items.IsDefault ? [] : items;
 

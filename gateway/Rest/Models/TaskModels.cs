@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using Marionette.Tasks;
 
 namespace Marionette.Gateway.Rest.Models;
@@ -9,7 +10,9 @@ internal sealed class TaskModel
     public required string Id { get; init; }
     public required string SessionId { get; init; }
     public required string Prompt { get; init; }
-    [OneOf("queued", "running", "waiting_permission", "completed", "failed", "canceled", "timed_out")]
+    [OneOf(
+        "queued", "running", "waiting_permission", "waiting_for_model", "waiting_for_quota", "waiting_for_budget", "completed", "failed", "canceled",
+        "timed_out")]
     public required string Status { get; init; }
     public string? Reason { get; init; }
     public required int MaxRetries { get; init; }
@@ -19,7 +22,20 @@ internal sealed class TaskModel
     public required ImmutableDictionary<string, string> Labels { get; init; }
     public required ImmutableDictionary<string, string> Annotations { get; init; }
     public string? Result { get; init; }
+    /// <summary>The result as JSON that meets the output schema.</summary>
+    public JsonElement? StructuredOutput { get; init; }
+    public JsonElement? OutputSchema { get; init; }
     public RunError? Error { get; init; }
+    /// <summary>Files of the workspace that the last run changed.</summary>
+    public IReadOnlyList<FileChange>? FilesChanged { get; init; }
+    public TaskProgress? Progress { get; init; }
+    /// <summary>When it goes on, while it waits for the model or for quota.</summary>
+    public DateTime? ResumesAt { get; init; }
+    public Budget? Budget { get; init; }
+    /// <summary>Files that came with the prompt.</summary>
+    public IReadOnlyList<TaskFileInfo>? Files { get; init; }
+    /// <summary>The agent's own id of the conversation that it works in.</summary>
+    public string? ConversationId { get; init; }
     public required Usage Usage { get; init; }
     public required long FirstSeq { get; init; }
     public long? LastSeq { get; init; }
@@ -42,7 +58,15 @@ internal sealed class TaskModel
         Labels = Shown.OrEmpty(view.Labels),
         Annotations = Shown.NoAnnotations,
         Result = view.Result,
+        StructuredOutput = Shown.Json(view.StructuredOutput),
+        OutputSchema = Shown.Json(view.OutputSchema),
         Error = view.Error,
+        FilesChanged = view.FilesChanged.IsDefaultOrEmpty ? null : view.FilesChanged,
+        Progress = view.Progress,
+        ResumesAt = view.ResumesAt?.UtcDateTime,
+        Budget = view.Budget,
+        Files = view.Files.IsDefaultOrEmpty ? null : view.Files,
+        ConversationId = view.ConversationId,
         Usage = view.Usage ?? Usage.None,
         FirstSeq = view.FirstSeq,
         LastSeq = view.LastSeq,

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using Marionette.Budgets;
 using Marionette.Runners;
 using Marionette.Sessions;
 using Marionette.Tasks;
@@ -15,6 +16,7 @@ internal sealed class FakeCluster
     {
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(ISessionGrain) => Session((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(ITaskGrain) => TaskOf((string)arguments[0]!),
+        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IBudgetGrain) => BudgetOf((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IRunnerGrain) => Fake<IRunnerGrain>.Create((_, _) => throw Missing()),
         nameof(IGrainFactory.CreateObjectReference) => arguments[0],
         nameof(IGrainFactory.DeleteObjectReference) => null,
@@ -31,6 +33,14 @@ internal sealed class FakeCluster
     public ConcurrentDictionary<string, TaskView> Tasks { get; } = new();
 
     public ConcurrentQueue<DecidePermission> Decisions { get; } = new();
+
+    public ConcurrentQueue<SendMessage> Messages { get; } = new();
+
+    public ConcurrentQueue<SubmitTask> Submitted { get; } = new();
+
+    public ConcurrentQueue<ChangeSession> Changes { get; } = new();
+
+    public ConcurrentDictionary<string, TenantBudget> Budgets { get; } = new();
 
     /// <summary>Thrown by the next command, once.</summary>
     public Exception? NextFault { get; set; }
@@ -54,11 +64,15 @@ internal sealed class FakeCluster
                 return new ValueTask<SessionView>(View(id, created));
             case nameof(ISessionGrain.SubmitTaskAsync):
                 var submit = (SubmitTask)arguments[0]!;
+                Submitted.Enqueue(submit);
                 return Task.FromResult(Tasks.GetOrAdd(GrainKeys.Of(GrainKeys.Split(key).Tenant, submit.TaskId), _ => new TaskView
                 {
                     Id = submit.TaskId, SessionId = id, Prompt = submit.Prompt, Status = TaskState.Queued, TimeoutSeconds = submit.TimeoutSeconds,
                     CreatedAt = Now, UpdatedAt = Now, FirstSeq = 2, Labels = submit.Labels,
                 }));
+            case nameof(ISessionGrain.ChangeAsync):
+                Changes.Enqueue((ChangeSession)arguments[0]!);
+                return Task.FromResult(View(id, created));
             case nameof(ISessionGrain.DecidePermissionAsync):
                 Decisions.Enqueue((DecidePermission)arguments[0]!);
                 return Task.FromResult<Permissions.PermissionView>(null!);
@@ -71,7 +85,20 @@ internal sealed class FakeCluster
     {
         Calls.Enqueue($"{method.Name} {key}");
         if (!Tasks.TryGetValue(key, out var view)) throw Missing();
+        if (method.Name == nameof(ITaskGrain.SendMessageAsync))
+        {
+            var message = (SendMessage)arguments[0]!;
+            Messages.Enqueue(message);
+            return Task.FromResult(new MessageReceipt(message.MessageId, view.Id, "sent"));
+        }
+
         return method.Name == nameof(ITaskGrain.GetAsync) ? new ValueTask<TaskView>(view) : Task.FromResult(view);
+    });
+
+    private IBudgetGrain BudgetOf(string key) => Fake<IBudgetGrain>.Create((method, arguments) =>
+    {
+        if (method.Name == nameof(IBudgetGrain.SetAsync)) Budgets[key] = (TenantBudget)arguments[0]!;
+        return Task.FromResult(new TenantSpendingView(Budgets.GetValueOrDefault(key, TenantBudget.None), Now, new Usage(1, 2, 3, 4, 0.5m)));
     });
 
     private static MarionetteException Missing() => new(FaultCode.NotFound, "There is no such object.");

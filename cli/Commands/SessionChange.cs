@@ -1,0 +1,36 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+
+namespace Marionette.Cli.Commands;
+
+/// <summary><c>marionette sessions change</c></summary>
+internal static class SessionChange
+{
+    private static readonly string[] PermissionModes = ["default", "acceptEdits", "plan", "bypassPermissions"];
+
+    public static Command Create(GlobalOptions globals, CliContext context)
+    {
+        var id = Arguments.Id("SESSION");
+        var name = new Option<string?>("--name") { Description = "A name for people" };
+        var model = new Option<string?>("--model") { Description = "Model from now on; empty = the agent's default" };
+        var mode = new Option<string?>("--permission-mode") { Description = "What the agent asks about from now on" }.AcceptOnlyFromAmong(PermissionModes);
+        var labels = Arguments.Pairs("--labels", "Labels instead of those that it has", "--label");
+        var autoContinue = new Option<bool?>("--auto-continue") { Description = "Whether tasks that wait for quota go on by themselves" };
+        var unlimited = new Option<bool>("--no-budget") { Description = "Take the limits away" };
+        var budget = new BudgetOptions();
+        var command = new Command("change", "Change name, labels, model, permission mode or budget") { id, name, model, mode, labels, autoContinue, unlimited };
+        command.Aliases.Add("update");
+        budget.AddTo(command);
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            using var api = globals.Api(result, context);
+            var body = new JsonObject().Put("name", result.GetValue(name)).Put("model", result.GetValue(model)).Put("permission_mode", result.GetValue(mode))
+                .Put("labels", Arguments.Map(result.GetValue(labels), "--labels")).Put("auto_continue", result.GetValue(autoContinue))
+                .Put("budget", result.GetValue(unlimited) ? new JsonObject() : budget.Body(result));
+            var session = await api.PatchAsync($"/api/v1/sessions/{Uri.EscapeDataString(result.GetValue(id)!)}", body, cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).One(session, Columns.Session(context.Clock));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+}
