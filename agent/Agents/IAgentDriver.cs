@@ -1,4 +1,5 @@
 using Marionette.Agent.Processes;
+using Marionette.Agent.Runs;
 using Marionette.Protocol.V1;
 
 namespace Marionette.Agent.Agents;
@@ -11,6 +12,9 @@ internal interface IAgentDriver : IAsyncDisposable
 
     /// <summary>Version of the driven agent; null until it said so.</summary>
     string? AgentVersion { get; }
+
+    /// <summary>Whether a further run goes on in the conversation of the one before, so that it can be asked again.</summary>
+    bool Converses => true;
 
     /// <summary>Runs one task to its end. Runs come one after another. Never throws for what the agent does.</summary>
     /// <param name="run">The task.</param>
@@ -37,7 +41,11 @@ internal interface IAgentDriver : IAsyncDisposable
 }
 
 /// <summary>Tokens of a run.</summary>
-internal readonly record struct TokenUsage(long Input, long Output, long CacheRead, long CacheWrite);
+internal readonly record struct TokenUsage(long Input, long Output, long CacheRead, long CacheWrite)
+{
+    public static TokenUsage operator +(TokenUsage left, TokenUsage right) => new(
+        left.Input + right.Input, left.Output + right.Output, left.CacheRead + right.CacheRead, left.CacheWrite + right.CacheWrite);
+}
 
 /// <summary>How a run ended, from the driver's sight.</summary>
 internal sealed record RunResult
@@ -71,6 +79,20 @@ internal sealed record RunResult
 
     /// <summary>Time that the model itself took; null when the agent does not say.</summary>
     public TimeSpan? ModelTime { get; init; }
+
+    /// <summary>What became of the workspace's files.</summary>
+    public WorkspaceChanges? Changes { get; init; }
+
+    /// <summary>The same end, with what an earlier part of the same run took.</summary>
+    public RunResult After(RunResult? earlier) => earlier is null ? this : this with
+    {
+        Usage = earlier.Usage + Usage,
+        Cost = earlier.Cost is null && Cost is null ? null : (earlier.Cost ?? 0) + (Cost ?? 0),
+        Turns = earlier.Turns is null && Turns is null ? null : (earlier.Turns ?? 0) + (Turns ?? 0),
+        ModelTime = earlier.ModelTime is null && ModelTime is null
+            ? null
+            : (earlier.ModelTime ?? TimeSpan.Zero) + (ModelTime ?? TimeSpan.Zero),
+    };
 
     public static RunResult Failed(string code, string message, ExitStatus? exit = null) =>
         new() { Outcome = Outcomes.Failed, ErrorCode = code, ErrorMessage = message, Exit = exit };
@@ -107,6 +129,9 @@ internal static class ErrorCodes
 
     /// <summary>The result does not meet the output schema, also after the agent was asked again.</summary>
     public const string OutputInvalid = "output_invalid";
+
+    /// <summary>The session's options for its agent are not what this kind of agent takes.</summary>
+    public const string OptionsInvalid = "options_invalid";
 
     public const string ContextExceeded = "context_exceeded";
     public const string MaxTurns = "max_turns";

@@ -16,6 +16,7 @@ internal sealed class RunCoordinator(
     ChannelReader<Command> commands,
     Func<IAgentDriver> createDriver,
     SetupHolder setup,
+    string workspace,
     RunJournal journal,
     EventSink sink,
     TimeProvider clock,
@@ -126,26 +127,35 @@ internal sealed class RunCoordinator(
         active = new ActiveRun(run, id, clock.GetTimestamp());
         journal.Started(run.Run, clock.GetUtcNow().ToUnixTimeMilliseconds());
         log.RunStarted(run.Run, setup.Current.Agent);
-        sink.Emit("run.started"u8, id, driver, static (json, agent) =>
+        // A new conversation has its id from the agent, later; the end of the run tells it.
+        var conversation = run.Conversation switch { "" => driver.ConversationId, "new" => null, var named => named };
+        sink.Emit("run.started"u8, id, (driver.AgentVersion, conversation), static (json, start) =>
         {
-            json.Optional("conversation_id"u8, agent.ConversationId);
-            json.Optional("agent_version"u8, agent.AgentVersion);
+            json.Optional("conversation_id"u8, start.conversation);
+            json.Optional("agent_version"u8, start.AgentVersion);
         });
         sink.Commit();
         active.Execution = ExecuteAsync(driver, active);
     }
 
-    private static async Task<RunResult> ExecuteAsync(IAgentDriver driver, ActiveRun run)
+    private async Task<RunResult> ExecuteAsync(IAgentDriver driver, ActiveRun run)
     {
         try
         {
-            return await Task.Run(() => driver.RunAsync(run.Run, run.Stop.Token)).ConfigureAwait(false);
+            return await Task.Run(() => ExecuteInWorkspaceAsync(driver, run)).ConfigureAwait(false);
         }
         catch (Exception exception)
         {
             // A fault of ours must not leave a task without an end.
             return RunResult.Failed(ErrorCodes.Internal, $"{exception.GetType().Name}: {exception.Message}");
         }
+    }
+
+    private async Task<RunResult> ExecuteInWorkspaceAsync(IAgentDriver driver, ActiveRun run)
+    {
+        var before = WorkspaceLook.Take(workspace, clock);
+        var result = await OutputCheck.RunAsync(driver, run.Run, run.Stop.Token).ConfigureAwait(false);
+        return result with { Changes = before.ChangesUntil(WorkspaceLook.Take(workspace, clock)) };
     }
 
     private void Interrupt(Interrupt interrupt)

@@ -35,8 +35,27 @@ internal static class RunEvents
                 json.WriteNumber("model_ms"u8, (long)modelTime.TotalMilliseconds);
             if (end.result.RetryAt is { } retryAt)
                 json.WriteString("retry_at"u8, retryAt.UtcDateTime);
+            WriteChanges(json, end.result.Changes);
             json.Optional("conversation_id"u8, end.conversation);
         });
+
+    private static void WriteChanges(Utf8JsonWriter json, WorkspaceChanges? changes)
+    {
+        if (changes is null)
+            return;
+        json.WriteStartArray("files_changed"u8);
+        foreach (var file in changes.Files)
+        {
+            json.WriteStartObject();
+            json.WriteString("path"u8, file.Path);
+            json.WriteString("change"u8, file.Change);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        if (changes.Truncated)
+            json.WriteBoolean("files_changed_truncated"u8, true);
+    }
 
     private static void WriteError(Utf8JsonWriter json, RunResult result)
     {

@@ -8,7 +8,11 @@ namespace Marionette.Agent.Agents.Claude;
 /// <summary>Reads a <c>can_use_tool</c> request.</summary>
 internal static class ClaudeAsk
 {
-    public static PermissionAsk Of(JsonElement request)
+    /// <summary>The tool by which Claude asks to leave plan mode.</summary>
+    public const string PlanTool = "ExitPlanMode";
+
+    /// <param name="plan">The plan that the request is about, if it is about one.</param>
+    public static PermissionAsk Of(JsonElement request, string? plan = null)
     {
         var tool = request.Text("tool_name"u8) ?? "unknown";
         var input = request.Member("input"u8);
@@ -17,11 +21,15 @@ internal static class ClaudeAsk
             Tool = tool,
             Input = input.ValueKind == JsonValueKind.Object ? Encoding.UTF8.GetBytes(input.GetRawText()) : "{}"u8.ToArray(),
             Category = CategoryOf(tool),
+            Title = request.Text("title"u8),
             Command = tool == "Bash" ? input.Text("command"u8) : null,
             Paths = PathsOf(input),
             Hosts = HostsOf(input),
-            Description = request.Text("description"u8),
-            Reason = request.Text("decision_reason"u8),
+            Diff = ClaudeEdit.Diff(tool, input),
+            Description = plan ?? request.Text("description"u8),
+            Reason = request.Text("decision_reason"u8) ?? (request.Text("blocked_path"u8) is { Length: > 0 } path
+                ? $"{path} is outside of what is allowed."
+                : null),
             TakesInput = true,
             Context =
             [
@@ -38,7 +46,7 @@ internal static class ClaudeAsk
         "Read" or "Grep" or "Glob" or "LS" or "NotebookRead" => PermissionCategory.Read,
         "Write" or "Edit" or "MultiEdit" or "NotebookEdit" => PermissionCategory.Edit,
         "WebFetch" or "WebSearch" => PermissionCategory.Network,
-        "ExitPlanMode" => PermissionCategory.Plan,
+        PlanTool => PermissionCategory.Plan,
         "AskUserQuestion" => PermissionCategory.Question,
         _ when tool.StartsWith("mcp__", StringComparison.Ordinal) => PermissionCategory.Mcp,
         _ => PermissionCategory.Other,

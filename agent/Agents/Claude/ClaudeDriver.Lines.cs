@@ -75,6 +75,9 @@ internal sealed partial class ClaudeDriver
     void ILineListener.OnEnded(LineProcess source, ExitStatus status)
     {
         log.ChildEnded(source.Pid, status.ToString());
+        var claude = (ClaudeProcess)source;
+        claude.Control.Ended();
+        claude.Launch.Options.Forget(services.Config.StateDir);
         if (ReferenceEquals(process, source))
         {
             process = null;
@@ -87,9 +90,11 @@ internal sealed partial class ClaudeDriver
             translator.TurnEnded(current.Id);
             sink.Commit();
             // A kept process may die between two runs: the prompt went into a pipe that nobody read.
-            if (!current.Heard && ((ClaudeProcess)source).Turns > 1)
+            if (!current.Heard && claude.Turns > 1)
                 current.Again = TurnRetry.OldConversation;
-            current.Complete(current.Verdict ?? ClaudeEnd.Explain(status, source.ErrorTail));
+            current.Complete(current.Mail.WithEarlier(current.Verdict ?? ClaudeEnd.Explain(status, source.ErrorTail)));
+            foreach (var unread in current.Mail.Unread)
+                current.Mail.GiveUp(unread);
         }
 
         sink.Commit();
@@ -121,8 +126,15 @@ internal sealed partial class ClaudeDriver
             case "control_cancel_request":
                 permissions.Withdraw(line.Text("request_id"u8) ?? "", "the agent does not ask any more");
                 break;
-            case "command_lifecycle" when line.Text("command_uuid"u8) == turn?.PromptId:
-                HandleLifecycle(line.Text("state"u8));
+            case "control_response":
+                source.Launch.Options.Forget(services.Config.StateDir); // the first one comes when everything was read
+                source.Control.Answered(line);
+                break;
+            case "command_lifecycle" when turn is { } current:
+                HandleLifecycle(current, line.Text("command_uuid"u8) ?? "", line.Text("state"u8));
+                break;
+            case "rate_limit_event":
+                HandleQuota(line.Member("rate_limit_info"u8));
                 break;
             case "result":
                 HandleResult(source, line);
@@ -143,7 +155,13 @@ internal sealed partial class ClaudeDriver
                     services.Journal.Conversation(id);
                 }
 
+                source.Mode = line.Text("permissionMode"u8) ?? source.Mode;
                 translator.Init(RunId, line);
+                break;
+            case "status" when line.Text("permissionMode"u8) is { } mode:
+                if (mode != source.Mode)
+                    translator.Mode(RunId, mode);
+                source.Mode = mode;
                 break;
             case "status" when line.Text("status"u8) is "requesting" or "compacting":
                 translator.Phase(RunId, line.Text("status"u8)!);
@@ -175,7 +193,10 @@ internal sealed partial class ClaudeDriver
         switch (request.Text("subtype"u8))
         {
             case "can_use_tool" when turn is { } current:
-                permissions.Ask(current.Id, id, ClaudeAsk.Of(request));
+                var plan = request.Text("tool_name"u8) == ClaudeAsk.PlanTool
+                    ? ClaudePlan.Find(services.Config.HomeDir, translator.LastPlan)
+                    : null;
+                permissions.Ask(current.Id, id, ClaudeAsk.Of(request, plan));
                 break;
             case "can_use_tool":
                 _ = TellAsync(source, ClaudeMessages.Deny(id, "No task is under way.", interrupt: true));
@@ -189,15 +210,27 @@ internal sealed partial class ClaudeDriver
         }
     }
 
-    // Tells when Claude begins with our prompt: it may be in the middle of a turn of its own.
-    private void HandleLifecycle(string? state)
+    // Tells when Claude begins with our prompt, or with a message: it may be in the middle of a turn of its own.
+    private static void HandleLifecycle(ClaudeTurn current, string id, string? state)
     {
-        if (turn is not { } current)
+        if (id != current.PromptId)
+        {
+            if (current.Mail.Told(id, state) is { } held)
+                current.Complete(held);
             return;
+        }
+
         var waited = current.IsQueued;
         current.IsQueued = state == "queued";
         if (waited && state is "refused" or "discarded")
             current.Complete(RunResult.Failed(ErrorCodes.AgentProtocol, $"Claude Code has {state} the prompt."));
+    }
+
+    // Told before the turn fails: when the account may go on.
+    private void HandleQuota(JsonElement quota)
+    {
+        if (turn is { } current && quota.Text("status"u8) == "rejected" && quota.Number("resetsAt"u8) is > 0 and var seconds)
+            current.QuotaResetsAt = DateTimeOffset.FromUnixTimeSeconds(Math.Min(seconds, ClaudeResult.LatestReset));
     }
 
     private void HandleResult(ClaudeProcess source, JsonElement line)
@@ -205,7 +238,7 @@ internal sealed partial class ClaudeDriver
         if (turn is not { } current || !ReferenceEquals(current.Process, source) || current.IsQueued)
         {
             // Claude may take a turn by itself (a background command ended); its result is nobody's.
-            source.Cost = line.Fraction("total_cost_usd"u8);
+            ClaudeResult.KeepSums(source, line);
             return;
         }
 
@@ -215,8 +248,8 @@ internal sealed partial class ClaudeDriver
             return;
         }
 
-        var result = ClaudeResult.Read(line, source.Cost);
-        source.Cost = line.Fraction("total_cost_usd"u8);
+        var result = ClaudeResult.Read(line, source, current.QuotaResetsAt);
+        ClaudeResult.KeepSums(source, line);
         if (current.Verdict is { } verdict)
             result = verdict with { Usage = result.Usage, Cost = result.Cost, Turns = result.Turns };
         else if (current.DeniedWithInterrupt && result.Outcome == Outcomes.Failed)
@@ -224,7 +257,9 @@ internal sealed partial class ClaudeDriver
         permissions.WithdrawAll("the turn ended");
         translator.TurnEnded(current.Id);
         sink.Commit();
-        current.Complete(result);
+        var whole = result.Outcome == Outcomes.Completed ? current.Mail.Add(result) : current.Mail.WithEarlier(result);
+        if (whole is not null)
+            current.Complete(whole);
     }
 
     private void Malformed(ReadOnlySpan<byte> line, string what)

@@ -1,3 +1,4 @@
+using Marionette.Agent.Agents.Input;
 using Marionette.Agent.Agents.Permissions;
 using Marionette.Agent.Broker;
 using Marionette.Agent.Events;
@@ -16,6 +17,10 @@ internal sealed partial class ClaudeDriver : IAgentDriver, ILineListener
 {
     // The process that died in between, then the conversation that it cannot find, then the run.
     private const int MaxTries = 3;
+
+    private const string NewName = "new";
+    private const string CarryOn =
+        "(Work on this task was cut off before it was finished, so part of it may be done. Look at what is there and carry on.)";
 
     private static readonly TimeSpan InterruptPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(3);
@@ -60,6 +65,7 @@ internal sealed partial class ClaudeDriver : IAgentDriver, ILineListener
     {
         try
         {
+            await ChooseConversationAsync(run.Conversation).ConfigureAwait(false);
             var (result, again) = await RunOnceAsync(run, interrupted).ConfigureAwait(false);
             for (var tries = 1; again != TurnRetry.No && tries < MaxTries; tries++)
             {
@@ -80,37 +86,6 @@ internal sealed partial class ClaudeDriver : IAgentDriver, ILineListener
             return RunResult.Failed(exception.Code, exception.Message);
         }
     }
-
-    public async Task<bool> AnswerAsync(AnswerPermission answer)
-    {
-        if (permissions.Take(answer.Request) is not { } question || process is not { } asker)
-            return false;
-        var line = answer switch
-        {
-            { Allow: false } => ClaudeMessages.Deny(answer.Request, DenialOf(answer), answer.Interrupt),
-            _ when ClaudeInput.TryChoose(question.Input, answer.UpdatedInput.Memory, out var input) =>
-                ClaudeMessages.Allow(answer.Request, input),
-            _ => ClaudeMessages.Deny(answer.Request, "The changed input is not a JSON object.", interrupt: false),
-        };
-        if (answer is { Allow: false, Interrupt: true } && turn is { } current)
-            current.DeniedWithInterrupt = true;
-        stall.Touch();
-        try
-        {
-            await asker.WriteAsync(line).ConfigureAwait(false);
-            permissions.Received(question, answer.Request);
-        }
-        catch (IOException)
-        {
-            permissions.Lost(question, answer.Request);
-        }
-
-        return true;
-    }
-
-    public Task<string?> SendAsync(SendMessage message) => Task.FromResult<string?>("Claude Code takes no message into a running turn yet.");
-
-    public Task<string?> ConfigureAsync(Configure change) => Task.FromResult<string?>(null);
 
     public async Task StopAsync()
     {
@@ -164,15 +139,27 @@ internal sealed partial class ClaudeDriver : IAgentDriver, ILineListener
         return (result, current.Again);
     }
 
-    private static byte[] Prompt(ClaudeTurn current, ClaudeProcess running)
+    private byte[] Prompt(ClaudeTurn current, ClaudeProcess running)
     {
         var run = current.Run;
         var knowsPart = run.Continuation && (running.Launch.Resumed || running.Turns > 0);
         running.Turns++;
-        string[] texts = knowsPart
-            ? [run.Prompt, "(Work on this task was cut off before it was finished, so part of it may be done. Look at what is there and carry on.)"]
-            : [run.Prompt];
-        return ClaudeMessages.User(current.PromptId, texts);
+        var files = AttachmentStore.Store(services.Config.WorkspaceDir, run.Run, run.Attachments);
+        return ClaudeMessages.User(current.PromptId, ClaudePrompt.Blocks(run.Prompt, files, knowsPart ? CarryOn : null));
+    }
+
+    // The process of another conversation is of no use: the run starts one of its own.
+    private async Task ChooseConversationAsync(string wanted)
+    {
+        if (wanted.Length == 0 || wanted == conversation)
+            return;
+        await StopAsync().ConfigureAwait(false);
+        var known = wanted != NewName
+            && ClaudeConversations.Adopt(services.Config.HomeDir, services.Config.WorkspaceDir, wanted);
+        if (!known && wanted != NewName)
+            lostConversation = wanted;
+        conversation = known ? wanted : NewConversation();
+        resumable = known;
     }
 
     private async Task<ClaudeProcess> EnsureProcessAsync(ClaudeTurn current)
@@ -180,10 +167,13 @@ internal sealed partial class ClaudeDriver : IAgentDriver, ILineListener
         var setup = services.Setup.Current;
         if (process is { } running)
         {
-            current.Process = running;
-            if (running.Launch.Shape == ClaudeLaunch.ShapeOf(setup) && !running.Ended.IsCompleted)
+            if (running.Launch.Shape == ClaudeLaunch.ShapeOf(setup) && !running.Ended.IsCompleted
+                && await TellSettingsAsync(running, setup.Model, ClaudeLaunch.ModeOf(setup)).ConfigureAwait(false) is null)
+            {
+                current.Process = running;
                 return running;
-            current.Process = null;
+            }
+
             await running.StopAsync(StopPatience).ConfigureAwait(false);
         }
 
@@ -199,6 +189,9 @@ internal sealed partial class ClaudeDriver : IAgentDriver, ILineListener
             Resumed = resumable
                 || ClaudeConversations.Adopt(services.Config.HomeDir, services.Config.WorkspaceDir, conversation),
             Shape = ClaudeLaunch.ShapeOf(setup),
+            Model = setup.Model,
+            Mode = ClaudeLaunch.ModeOf(setup),
+            Options = ClaudeOptions.Read(setup.Options.Memory),
         };
         translator.Phase(current.Id, "starting");
         sink.Commit();
@@ -215,10 +208,10 @@ internal sealed partial class ClaudeDriver : IAgentDriver, ILineListener
             sink.Hide(broker.Token);
         }
 
-        var spec = launch.ToSpec(binary, config, setup, services.Environment, setup.ApiKey.Length > 0 ? broker : null);
         ChildProcess child;
         try
         {
+            var spec = launch.ToSpec(binary, config, setup, services.Environment, setup.ApiKey.Length > 0 ? broker : null);
             Directory.CreateDirectory(config.WorkspaceDir);
             Directory.CreateDirectory(config.HomeDir);
             child = await ChildProcess.StartAsync(spec).ConfigureAwait(false);
@@ -264,6 +257,8 @@ internal sealed partial class ClaudeDriver : IAgentDriver, ILineListener
 
     private async Task ForceEndAsync(ClaudeTurn current, ClaudeProcess running)
     {
+        foreach (var unread in current.Mail.Unread)
+            _ = TellAsync(running, ClaudeMessages.TakeBack("take-back-" + unread, unread));
         _ = TellAsync(running, ClaudeMessages.Interrupt("interrupt-" + Guid.NewGuid().ToString("N")));
         if (await CompletesAsync(current, InterruptPatience).ConfigureAwait(false))
             return;

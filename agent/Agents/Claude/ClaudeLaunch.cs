@@ -6,17 +6,21 @@ using Marionette.Protocol.V1;
 namespace Marionette.Agent.Agents.Claude;
 
 /// <summary>
-/// What shapes a Claude process, so that a changed setup is seen: a process started with another model, mode or environment is
-/// replaced before the next run.
+/// What shapes a Claude process, so that a changed setup is seen: a process started with another environment or other options is
+/// replaced before the next run. Model and mode can be changed in a running one.
 /// </summary>
 internal sealed record ClaudeLaunch
 {
+    /// <summary>The mode in which Claude asks before it acts.</summary>
+    public const string DefaultMode = "default";
+
+    private const string Bypass = "bypassPermissions";
     private const string Name = "claude";
 
     private static readonly string[] ProtocolArguments =
     [
         "-p", "--output-format", "stream-json", "--input-format", "stream-json", "--verbose", "--include-partial-messages",
-        "--permission-prompt-tool", "stdio",
+        "--permission-prompt-tool", "stdio", "--forward-subagent-text",
     ];
 
     /// <summary>Conversation that the process works in.</summary>
@@ -25,14 +29,24 @@ internal sealed record ClaudeLaunch
     /// <summary>Whether the conversation existed before.</summary>
     public required bool Resumed { get; init; }
 
-    /// <summary>Identity of everything else.</summary>
+    /// <summary>Identity of everything that a running process cannot change.</summary>
     public required string Shape { get; init; }
+
+    public required string Model { get; init; }
+
+    /// <summary>Claude's own name of the permission mode.</summary>
+    public required string Mode { get; init; }
+
+    public required ClaudeOptions Options { get; init; }
+
+    /// <summary>The mode that a setup names, as Claude calls it.</summary>
+    public static string ModeOf(Setup setup) => setup.PermissionMode is "" or "manual" ? DefaultMode : setup.PermissionMode;
 
     /// <summary>The shape that a process of today's setup has.</summary>
     public static string ShapeOf(Setup setup) => string.Join(
         '\u001f',
         [
-            setup.Model, setup.PermissionMode, setup.ApiKey.Length > 0 ? "broker" : setup.BaseUrl,
+            setup.ApiKey.Length > 0 ? "broker" : setup.BaseUrl, setup.Options.ToStringUtf8(),
             .. setup.Env.OrderBy(pair => pair.Key, StringComparer.Ordinal).SelectMany(pair => new[] { pair.Key, pair.Value }),
         ]);
 
@@ -72,11 +86,11 @@ internal sealed record ClaudeLaunch
         }
 
         List<string> arguments = [.. ProtocolArguments, Resumed ? "--resume" : "--session-id", Conversation];
-        if (setup.Model.Length > 0)
-            arguments.AddRange(["--model", setup.Model]);
-        if (setup.PermissionMode is { Length: > 0 } mode and not "default")
-            arguments.AddRange(["--permission-mode", mode]);
-        if (setup.PermissionMode == "bypassPermissions")
+        if (Model.Length > 0)
+            arguments.AddRange(["--model", Model]);
+        if (Mode != DefaultMode)
+            arguments.AddRange(["--permission-mode", Mode]);
+        if (Mode == Bypass)
         {
             arguments.Add("--allow-dangerously-skip-permissions");
             // Claude refuses this mode to root unless the place is a sandbox, which a runner is.
@@ -84,6 +98,7 @@ internal sealed record ClaudeLaunch
                 environment["IS_SANDBOX"] = "1";
         }
 
+        Options.AddTo(arguments, config.StateDir);
         return new ChildSpec
         {
             File = binary,

@@ -13,18 +13,33 @@ internal static class ClaudeMessages
 
     public static byte[] Interrupt(string requestId) => Control(requestId, "interrupt", _ => { });
 
-    /// <summary>The prompt of a turn, in one or more text blocks.</summary>
-    public static byte[] User(string id, params IEnumerable<string> texts) => Line(json =>
+    public static byte[] SetModel(string requestId, string model) => Control(requestId, "set_model", json =>
+    {
+        if (model.Length > 0)
+            json.WriteString("model"u8, model);
+        else
+            json.WriteNull("model"u8);
+    });
+
+    public static byte[] SetMode(string requestId, string mode) =>
+        Control(requestId, "set_permission_mode", json => json.WriteString("mode"u8, mode));
+
+    /// <summary>Takes a message back that Claude has not read yet.</summary>
+    public static byte[] TakeBack(string requestId, string message) =>
+        Control(requestId, "cancel_async_message", json => json.WriteString("message_uuid"u8, message));
+
+    /// <summary>A message of the user.</summary>
+    /// <param name="blocks">Each writes the members of one content block.</param>
+    public static byte[] User(string id, IReadOnlyList<Action<Utf8JsonWriter>> blocks) => Line(json =>
     {
         json.WriteString("type"u8, "user"u8);
         json.WriteStartObject("message"u8);
         json.WriteString("role"u8, "user"u8);
         json.WriteStartArray("content"u8);
-        foreach (var text in texts)
+        foreach (var block in blocks)
         {
             json.WriteStartObject();
-            json.WriteString("type"u8, "text"u8);
-            json.WriteString("text"u8, text);
+            block(json);
             json.WriteEndObject();
         }
 

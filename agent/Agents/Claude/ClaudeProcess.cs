@@ -9,11 +9,23 @@ internal sealed class ClaudeProcess(ChildProcess child, ClaudeLaunch launch, Tim
     /// <summary>How it was started.</summary>
     public ClaudeLaunch Launch => launch;
 
+    /// <summary>Requests of ours that it has to answer.</summary>
+    public ClaudeControl Control { get; } = new(clock);
+
+    /// <summary>The model that it was last told to use; "" = its default.</summary>
+    public string Model { get; set; } = launch.Model;
+
+    /// <summary>The permission mode that it says it is in; a plan that was approved changes it.</summary>
+    public string Mode { get; set; } = launch.Mode;
+
     /// <summary>
     /// Sum that its last result told, US dollars; null while a resumed conversation's is not known. Claude counts per
     /// conversation, not per turn.
     /// </summary>
     public double? Cost { get; set; } = launch.Resumed ? null : 0;
+
+    /// <summary>Sum of the model's time that its last result told, milliseconds; null as with <see cref="Cost"/>.</summary>
+    public long? ModelMs { get; set; } = launch.Resumed ? null : 0;
 
     /// <summary>Prompts that it was given.</summary>
     public int Turns { get; set; }

@@ -8,14 +8,18 @@ internal sealed class ClaudeProgress(EventSink sink)
 {
     private const int MaxStep = 120;
 
-    public void ToolUsed(byte[] run, string tool, JsonElement input)
+    /// <param name="parent">The call that started the sub-agent whose tool it is; "" for Claude itself.</param>
+    public void ToolUsed(byte[] run, string parent, string tool, JsonElement input)
     {
         var todos = tool == "TodoWrite" ? input.Member("todos"u8) : default;
-        sink.Emit("progress"u8, run, (Step: Describe(tool, input), todos), static (json, now) =>
+        sink.Emit("progress"u8, run, (Step: Describe(tool, input), todos, parent), static (json, now) =>
         {
             json.WriteString("step"u8, now.Step);
+            json.Optional("parent_tool_use_id"u8, now.parent);
             if (now.todos.ValueKind != JsonValueKind.Array)
                 return;
+            if (Percent(now.todos) is { } percent)
+                json.WriteNumber("percent"u8, percent);
             json.WriteStartArray("todos"u8);
             foreach (var todo in now.todos.EnumerateArray())
             {
@@ -47,6 +51,12 @@ internal sealed class ClaudeProgress(EventSink sink)
             return end < 0 ? $"{tool}: {first}" : $"{tool}: {first} …";
         var cut = char.IsHighSurrogate(first[MaxStep - 1]) ? MaxStep - 1 : MaxStep;
         return $"{tool}: {first[..cut]}…";
+    }
+
+    private static int? Percent(JsonElement todos)
+    {
+        var all = todos.GetArrayLength();
+        return all == 0 ? null : 100 * todos.Items().Count(todo => todo.Text("status"u8) == "completed") / all;
     }
 
     private static string? Current(JsonElement todos)

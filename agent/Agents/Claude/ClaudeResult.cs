@@ -6,26 +6,47 @@ namespace Marionette.Agent.Agents.Claude;
 /// <summary>Reads the line that ends a turn.</summary>
 internal static class ClaudeResult
 {
+    /// <summary>The last second that a date can name.</summary>
+    public const long LatestReset = 253_402_300_799;
+
     /// <param name="line">The <c>result</c> line.</param>
-    /// <param name="costBefore">
-    /// What the process had said to have cost before this turn, for its number is a sum; null when that is not known, because
-    /// a resumed conversation brings its earlier cost along.
+    /// <param name="source">
+    /// Knows what it had said before this turn, for some of its numbers are sums; they are unknown after a resume, because a
+    /// resumed conversation brings earlier ones along.
     /// </param>
-    public static RunResult Read(JsonElement line, double? costBefore)
+    /// <param name="quotaResetsAt">When the account's quota comes back, if Claude said that it is used up.</param>
+    public static RunResult Read(JsonElement line, ClaudeProcess source, DateTimeOffset? quotaResetsAt)
     {
         var result = new RunResult
         {
             Outcome = Outcomes.Completed,
             Result = line.Text("result"u8),
             Usage = Usage(line),
-            Cost = Cost(line, costBefore),
+            Cost = Cost(line, source.Cost),
             Turns = line.Number("num_turns"u8),
+            ModelTime = source.ModelMs is { } before && line.Fraction("duration_api_ms"u8) is { } sum
+                ? TimeSpan.FromMilliseconds(Math.Max(0, sum - before))
+                : null,
         };
         // is_error first: a refused request comes as subtype "success".
         if (!line.Flag("is_error"u8) && line.Text("subtype"u8) == "success")
             return result;
-        var (code, message) = Explain(line);
-        return result with { Outcome = Outcomes.Failed, Result = null, ErrorCode = code, ErrorMessage = message };
+        var (code, message) = Explain(line, quotaResetsAt is not null);
+        return result with
+        {
+            Outcome = Outcomes.Failed,
+            Result = null,
+            ErrorCode = code,
+            ErrorMessage = message,
+            RetryAt = code == ErrorCodes.UsageLimit ? quotaResetsAt ?? ClaudeLimit.ResetIn(message) : null,
+        };
+    }
+
+    /// <summary>What the next result's sums are counted from.</summary>
+    public static void KeepSums(ClaudeProcess source, JsonElement line)
+    {
+        source.Cost = line.Fraction("total_cost_usd"u8);
+        source.ModelMs = line.Fraction("duration_api_ms"u8) is { } sum ? (long)sum : null;
     }
 
     /// <summary>Whether Claude says that it does not have the conversation that it was told to resume.</summary>
@@ -59,7 +80,7 @@ internal static class ClaudeResult
         return sum;
     }
 
-    private static (string Code, string Message) Explain(JsonElement line)
+    private static (string Code, string Message) Explain(JsonElement line, bool quotaIsUsedUp)
     {
         var errors = Errors(line);
         var message = line.Text("result"u8) is { Length: > 0 } text ? text : errors;
@@ -72,6 +93,9 @@ internal static class ClaudeResult
             _ when status is 401 or 403 || IsLoginTrouble(message) => ErrorCodes.AuthenticationFailed,
             _ when line.Text("terminal_reason"u8) == "prompt_too_long" || status is 413 || Has(message, "prompt is too long") || Has(message, "context window") =>
                 ErrorCodes.ContextExceeded,
+            _ when quotaIsUsedUp || ClaudeLimit.IsUsageLimit(message) => ErrorCodes.UsageLimit,
+            _ when status is 429 || Has(message, "rate_limit_error") => ErrorCodes.RateLimited,
+            _ when status is 529 || Has(message, "overloaded_error") => ErrorCodes.Overloaded,
             _ when status > 0 || Has(message, "API Error") => ErrorCodes.ModelError,
             _ => ErrorCodes.AgentProtocol,
         };

@@ -9,16 +9,19 @@ internal sealed class ClaudeTranslator(EventSink sink)
     private readonly ClaudeUsageTracker usage = new(sink);
     private readonly Dictionary<string, string> streaming = new(StringComparer.Ordinal);
     private readonly ClaudeProgress progress = new(sink);
-    private string? blockMessage;
-    private int blockIndex;
+    private readonly Dictionary<string, (string Message, int Next)> blocks = new(StringComparer.Ordinal);
     private string? toolsTold;
+
+    /// <summary>The plan in the newest call that asks for one to be agreed to; null when it had none.</summary>
+    public string? LastPlan { get; private set; }
 
     /// <summary>Forgets the last turn's half-done messages.</summary>
     public void Reset()
     {
         streaming.Clear();
-        blockMessage = null;
+        blocks.Clear();
         toolsTold = null;
+        LastPlan = null;
     }
 
     /// <summary>A piece of an answer while it is generated.</summary>
@@ -59,18 +62,14 @@ internal sealed class ClaudeTranslator(EventSink sink)
             return 0;
         }
 
-        if (blockMessage != id)
-        {
-            blockMessage = id;
-            blockIndex = 0;
-        }
-
         usage.Seen(run, id, message);
+        // Each sub-agent talks for itself, and their lines come mixed.
         var parent = line.Text("parent_tool_use_id"u8) ?? "";
+        var index = blocks.TryGetValue(parent, out var last) && last.Message == id ? last.Next : 0;
         var tools = 0;
         foreach (var block in message.Member("content"u8).Items())
         {
-            var at = (id, blockIndex++, parent);
+            var at = (id, index++, parent);
             switch (block.Text("type"u8))
             {
                 case "text":
@@ -89,6 +88,7 @@ internal sealed class ClaudeTranslator(EventSink sink)
             }
         }
 
+        blocks[parent] = (id, index);
         return tools;
     }
 
@@ -97,6 +97,7 @@ internal sealed class ClaudeTranslator(EventSink sink)
     public int User(byte[] run, JsonElement line)
     {
         var results = 0;
+        var parent = line.Text("parent_tool_use_id"u8);
         foreach (var block in line.Member("message"u8).Member("content"u8).Items())
         {
             if (line.Flag("isSynthetic"u8) && block.Text("text"u8) is { } note)
@@ -104,11 +105,12 @@ internal sealed class ClaudeTranslator(EventSink sink)
             if (block.Text("type"u8) != "tool_result")
                 continue;
             results++;
-            sink.Emit("tool_result"u8, run, block, static (json, result) =>
+            sink.Emit("tool_result"u8, run, (block, parent), static (json, result) =>
             {
-                json.WriteString("tool_use_id"u8, result.Text("tool_use_id"u8) ?? "");
-                json.WriteString("content"u8, ClaudeContent.Describe(result.Member("content"u8)));
-                json.WriteBoolean("is_error"u8, result.Flag("is_error"u8));
+                json.WriteString("tool_use_id"u8, result.block.Text("tool_use_id"u8) ?? "");
+                json.WriteString("content"u8, ClaudeContent.Describe(result.block.Member("content"u8)));
+                json.WriteBoolean("is_error"u8, result.block.Flag("is_error"u8));
+                json.Optional("parent_tool_use_id"u8, result.parent);
             });
         }
 
@@ -128,6 +130,7 @@ internal sealed class ClaudeTranslator(EventSink sink)
             json.Optional("model"u8, init.line.Text("model"u8));
             json.Optional("agent_version"u8, init.line.Text("claude_code_version"u8));
             json.Optional("conversation_id"u8, init.line.Text("session_id"u8));
+            json.Optional("permission_mode"u8, init.line.Text("permissionMode"u8));
             if (!init.tell || init.line.Member("tools"u8) is not { ValueKind: JsonValueKind.Array } list)
                 return;
             json.WritePropertyName("tools"u8);
@@ -138,12 +141,19 @@ internal sealed class ClaudeTranslator(EventSink sink)
     public void Phase(byte[] run, string phase) =>
         sink.Emit("state"u8, run, phase, static (json, name) => json.WriteString("phase"u8, name));
 
+    /// <summary>Claude is in another permission mode, because it was told so or because its plan was approved.</summary>
+    public void Mode(byte[] run, string mode) =>
+        sink.Emit("state"u8, run, mode, static (json, name) => json.WriteString("permission_mode"u8, name));
+
     /// <summary>Claude asks the model again after a failure.</summary>
     public void Retry(byte[] run, JsonElement line) => sink.Emit("error"u8, run, line, static (json, retry) =>
     {
         var status = retry.Number("error_status"u8);
         var name = retry.Text("error"u8) ?? "error";
-        json.WriteString("code"u8, ErrorCodes.ModelError);
+        json.WriteString("code"u8, status switch
+        {
+            429 => ErrorCodes.RateLimited, 529 => ErrorCodes.Overloaded, _ => ErrorCodes.ModelError,
+        });
         json.WriteString("message"u8, status > 0 ? $"{name} (HTTP {status})" : name);
         json.WriteBoolean("retryable"u8, true);
         json.WriteNumber("attempt"u8, retry.Number("attempt"u8));
@@ -160,7 +170,13 @@ internal sealed class ClaudeTranslator(EventSink sink)
     private void ApiError(byte[] run, string error, JsonElement message) =>
         sink.Emit("error"u8, run, (error, text: ClaudeContent.Describe(message.Member("content"u8))), static (json, fault) =>
         {
-            json.WriteString("code"u8, fault.error == "authentication_failed" ? fault.error : ErrorCodes.ModelError);
+            json.WriteString("code"u8, fault.error switch
+            {
+                "authentication_failed" => fault.error,
+                "rate_limit" => ClaudeLimit.IsUsageLimit(fault.text) ? ErrorCodes.UsageLimit : ErrorCodes.RateLimited,
+                "overloaded" => ErrorCodes.Overloaded,
+                _ => ErrorCodes.ModelError,
+            });
             json.WriteString("message"u8, fault.text.Length > 0 ? fault.text : fault.error);
             json.WriteBoolean("retryable"u8, false);
         });
@@ -205,6 +221,8 @@ internal sealed class ClaudeTranslator(EventSink sink)
                 json.WriteRawValue("{}"u8);
             json.Optional("parent_tool_use_id"u8, call.parent);
         });
-        progress.ToolUsed(run, block.Text("name"u8) ?? "unknown", block.Member("input"u8));
+        if (block.Text("name"u8) == ClaudeAsk.PlanTool)
+            LastPlan = block.Member("input"u8).Text("plan"u8);
+        progress.ToolUsed(run, parent, block.Text("name"u8) ?? "unknown", block.Member("input"u8));
     }
 }

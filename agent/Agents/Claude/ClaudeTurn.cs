@@ -38,6 +38,9 @@ internal sealed class ClaudeTurn(StartRun run)
     /// <summary>Claude has the prompt and works on something else first.</summary>
     public bool IsQueued { get; set; }
 
+    /// <summary>More that Claude was given meanwhile.</summary>
+    public ClaudeMail Mail { get; } = new();
+
     /// <summary>Set when the driver itself ended the turn and knows better why: then this is how the run ended.</summary>
     public RunResult? Verdict { get; set; }
 
@@ -52,6 +55,9 @@ internal sealed class ClaudeTurn(StartRun run)
 
     /// <summary>Tool calls that have no result yet.</summary>
     public int OpenTools { get; set; }
+
+    /// <summary>When the account's quota comes back, once Claude said that it is used up.</summary>
+    public DateTimeOffset? QuotaResetsAt { get; set; }
 
     public bool Complete(RunResult result) => completion.TrySetResult(result);
 }

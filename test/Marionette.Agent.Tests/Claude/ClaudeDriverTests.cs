@@ -180,6 +180,23 @@ public sealed class ClaudeDriverTests
         Assert.Single(harness.Of("permission.withdrawn"));
     }
 
+    [Theory]
+    [InlineData("", "Claude AI usage limit reached|1795537991", ErrorCodes.UsageLimit, 1795537991)]
+    [InlineData("", "Claude AI usage limit reached|1795537991000", ErrorCodes.UsageLimit, 1795537991)]
+    [InlineData("", "You've hit your weekly limit · resets Monday", ErrorCodes.UsageLimit, null)]
+    [InlineData("""{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1795537991,"rateLimitType":"five_hour"}}""", "You've hit your 5-hour limit · resets 4:33pm (UTC)", ErrorCodes.UsageLimit, 1795537991)]
+    [InlineData("""{"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning","resetsAt":1795537991}}""", "API Error: 429 rate_limit_error", ErrorCodes.RateLimited, null)]
+    [InlineData("", "API Error: 529 overloaded_error", ErrorCodes.Overloaded, null)]
+    public async Task ModelThatTakesNoRequests_IsToldApart(string before, string text, string code, int? resets)
+    {
+        var end = $$"""{"type":"result","subtype":"success","is_error":true,"result":"{{text}}","num_turns":1}""";
+        using var claude = new FakeClaude("exec cat >> heard", before.Length > 0 ? [before, end] : [end]);
+        await using var harness = new DriverHarness(Setup, claude.Binary);
+        var result = await harness.RunAsync();
+        Assert.Equal((Outcomes.Failed, code), (result.Outcome, result.ErrorCode));
+        Assert.Equal(resets, (int?)result.RetryAt?.ToUnixTimeSeconds());
+    }
+
     [Fact]
     public async Task ErrorOutput_IsToldWithoutSecrets()
     {
@@ -272,9 +289,15 @@ public sealed class ClaudeDriverTests
     }
 
     [Fact]
-    public async Task ChangedSetup_ReplacesTheProcess_BeforeTheNextRun()
+    public async Task ChangedSetup_ThatTheProcessDoesNotTake_ReplacesIt_BeforeTheNextRun()
     {
-        using var claude = new FakeClaude("exec cat >> heard", FakeClaude.Result());
+        using var claude = new FakeClaude(
+            """
+            read -r a; echo "$a" >> heard
+            echo '{"type":"control_response","response":{"subtype":"error","request_id":"ask-1","error":"not this one"}}'
+            exec cat >> heard
+            """,
+            FakeClaude.Result());
         await using var harness = new DriverHarness(new Setup { Agent = "claude", Model = "one" }, claude.Binary);
         await harness.RunAsync(run: "trun_1");
         harness.Setup.Set(new Setup { Agent = "claude", Model = "two", PermissionMode = "acceptEdits" });

@@ -47,6 +47,26 @@ internal sealed class ClaudeWorld : IAsyncDisposable
         return run;
     }
 
+    /// <summary>Starts a run that has more than a prompt.</summary>
+    public string Start(string prompt, Action<StartRun> change)
+    {
+        var run = $"trun_{++runs}";
+        var command = Commands.Start(run, prompt);
+        change(command.StartRun);
+        Gateway.Send(command);
+        return run;
+    }
+
+    /// <summary>Sends a message into a run.</summary>
+    public void Send(string run, string message, string text, params IEnumerable<Attachment> attachments) =>
+        Gateway.Send(new Command
+        {
+            SendMessage = new SendMessage { Run = run, Message = message, Text = text, Attachments = { attachments } },
+        });
+
+    public void Configure(string model, string mode) =>
+        Gateway.Send(new Command { Configure = new Configure { Model = model, PermissionMode = mode } });
+
     /// <summary>Runs a task to its end.</summary>
     public async Task<JsonElement> RunAsync(string prompt, bool continuation = false) => await EndAsync(Start(prompt, continuation));
 

@@ -206,7 +206,7 @@ public sealed class RunCoordinatorTests
         {
             Harness = harness ?? new DriverHarness(new Setup { Agent = "command" });
             var coordinator = new RunCoordinator(
-                inbox.Commands, create ?? (() => Driver), Harness.Setup, Harness.Services.Journal, Harness.Sink,
+                inbox.Commands, create ?? (() => Driver), Harness.Setup, Harness.Workspace, Harness.Services.Journal, Harness.Sink,
                 TimeProvider.System, Harness.Log);
             if (recover)
                 coordinator.Recover();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Marionette.ModelServer.Scenarios;
@@ -176,6 +177,8 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
     {
         context.Response.StatusCode = error.Status;
         if (error.RetryAfterSeconds is { } seconds) context.Response.Headers.RetryAfter = $"{seconds}";
+        if (error.ResetsAt is { } resetsAt && context.Request.Path.Value == "/v1/messages")
+            WriteQuota(context.Response.Headers, resetsAt);
         return JsonAsync(context, json =>
         {
             if (context.Request.Path.Value is "/v1/responses" or "/v1/chat/completions")
@@ -191,6 +194,17 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
             json.WriteEndObject();
             json.WriteString("request_id", requestId);
         }, cancellationToken);
+    }
+
+    /// <summary>What the API says when the quota of an account is used up, beside the 429.</summary>
+    private static void WriteQuota(IHeaderDictionary headers, long resetsAt)
+    {
+        headers["anthropic-ratelimit-unified-status"] = "rejected";
+        headers["anthropic-ratelimit-unified-reset"] = resetsAt.ToString(CultureInfo.InvariantCulture);
+        headers["anthropic-ratelimit-unified-representative-claim"] = "five_hour";
+        headers["anthropic-ratelimit-unified-5h-status"] = "rejected";
+        headers["anthropic-ratelimit-unified-5h-reset"] = resetsAt.ToString(CultureInfo.InvariantCulture);
+        headers["anthropic-ratelimit-unified-5h-utilization"] = "1";
     }
 
     private static async Task JsonAsync(
