@@ -14,7 +14,7 @@ internal static class Program
                marionette-agent --version | --help
 
         FILE is JSON, readable by its owner alone (it holds the runner's token): server_url, runner, epoch, token, state_dir,
-        workspace_dir, home_dir; optional endpoints_file, tools_path, claude_path, stall_seconds, spool_mib.
+        workspace_dir, home_dir; optional endpoints_file, tools_path, claude_path, agent_paths, stall_seconds, spool_mib.
 
         exit codes: 0 stopped, 1 bad configuration, 75 fenced by a newer epoch, 76 token refused
         """;

@@ -77,6 +77,7 @@ internal sealed class BrokerConnection(Socket socket, string token, BrokerForwar
 
     private bool IsAllowed(RequestHead head) =>
         Same(head["x-api-key"], token)
+        || Same(head["x-goog-api-key"], token)
         || (head["Authorization"] is { } value && value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)
             && Same(value[Bearer.Length..].Trim(), token));
 

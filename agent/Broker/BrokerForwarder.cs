@@ -22,14 +22,16 @@ internal sealed class BrokerForwarder : IDisposable
     };
 
     private readonly SetupHolder setup;
+    private readonly string upstream;
     private readonly TimeProvider clock;
     private readonly ILogger log;
     private readonly HttpMessageInvoker direct = new(Handler(useProxy: false));
     private readonly Lazy<HttpMessageInvoker> proxied = new(() => new HttpMessageInvoker(Handler(useProxy: true)));
     private long lastActivity;
 
-    public BrokerForwarder(SetupHolder setup, TimeProvider clock, ILogger log)
+    public BrokerForwarder(SetupHolder setup, TimeProvider clock, ILogger log, string? upstream)
     {
+        this.upstream = upstream ?? DefaultUpstream;
         this.setup = setup;
         this.clock = clock;
         this.log = log;
@@ -50,7 +52,7 @@ internal sealed class BrokerForwarder : IDisposable
         RequestHead head, RequestContent content, ClientStream client, CancellationTokenSource life)
     {
         var current = setup.Current;
-        using var request = CreateRequest(head, content, current.BaseUrl, current.ApiKey);
+        using var request = CreateRequest(head, content, current.BaseUrl.Length > 0 ? current.BaseUrl : upstream, current.ApiKey);
         var watch = WatchClientAsync(content, client, life);
         try
         {
@@ -87,8 +89,7 @@ internal sealed class BrokerForwarder : IDisposable
 
     private static HttpRequestMessage CreateRequest(RequestHead head, RequestContent content, string baseUrl, string key)
     {
-        var upstream = (baseUrl.Length > 0 ? baseUrl : DefaultUpstream).TrimEnd('/');
-        if (!Uri.TryCreate(upstream + head.Target, UriKind.Absolute, out var uri))
+        if (!Uri.TryCreate(baseUrl.TrimEnd('/') + head.Target, UriKind.Absolute, out var uri))
             throw new UpstreamException("The session's base_url is not a URL.");
         var request = new HttpRequestMessage(new HttpMethod(head.Method), uri)
         {
@@ -103,7 +104,7 @@ internal sealed class BrokerForwarder : IDisposable
             if (HopByHop.Contains(name) || connection.Contains(name, StringComparer.OrdinalIgnoreCase))
                 continue;
             // Whatever credential a client brings is the placeholder or none of the session's: ours stands in its place.
-            var sent = name.Equals("x-api-key", StringComparison.OrdinalIgnoreCase) ? key
+            var sent = name.Equals("x-api-key", StringComparison.OrdinalIgnoreCase) || name.Equals("x-goog-api-key", StringComparison.OrdinalIgnoreCase) ? key
                 : name.Equals("Authorization", StringComparison.OrdinalIgnoreCase) ? "Bearer " + key
                 : value;
             if (!request.Headers.TryAddWithoutValidation(name, sent))

@@ -20,13 +20,13 @@ internal sealed class CredentialBroker : IAsyncDisposable
     private readonly CancellationTokenSource stop = new();
     private readonly Task accepting;
 
-    private CredentialBroker(Socket listener, SetupHolder setup, TimeProvider clock, ILogger log)
+    private CredentialBroker(Socket listener, SetupHolder setup, TimeProvider clock, ILogger log, string? upstream)
     {
         this.listener = listener;
         this.log = log;
         Token = "mnb_" + Convert.ToHexStringLower(Libc.RandomBytes(32));
         Port = ((IPEndPoint)listener.LocalEndPoint!).Port;
-        forwarder = new BrokerForwarder(setup, clock, log);
+        forwarder = new BrokerForwarder(setup, clock, log, upstream);
         accepting = Task.Run(AcceptAsync);
         log.BrokerStarted(Port);
     }
@@ -43,15 +43,16 @@ internal sealed class CredentialBroker : IAsyncDisposable
     public long LastActivity => forwarder.LastActivity;
 
     /// <summary>Starts to listen on a free port of 127.0.0.1.</summary>
+    /// <param name="upstream">Model server of a session that names none; null for Anthropic's.</param>
     /// <exception cref="IOException">No socket could be had.</exception>
-    public static CredentialBroker Start(SetupHolder setup, TimeProvider clock, ILogger log)
+    public static CredentialBroker Start(SetupHolder setup, TimeProvider clock, ILogger log, string? upstream = null)
     {
         var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
         {
             listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
             listener.Listen(64);
-            return new CredentialBroker(listener, setup, clock, log);
+            return new CredentialBroker(listener, setup, clock, log, upstream);
         }
         catch (SocketException exception)
         {

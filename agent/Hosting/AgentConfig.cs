@@ -51,6 +51,12 @@ internal sealed record AgentConfig
     [JsonPropertyName("claude_path")]
     public string? ClaudePath { get; set; }
 
+    /// <summary>
+    /// Programs of agents by name ("codex", "opencode"), for those that are not to be looked for in PATH.
+    /// </summary>
+    [JsonPropertyName("agent_paths")]
+    public IReadOnlyDictionary<string, string> AgentPaths { get; set; } = new Dictionary<string, string>();
+
     /// <summary>Silence of the driven agent and its model after which a run fails as stalled.</summary>
     /// <value>Seconds, 1 to 86400; default 600.</value>
     [JsonPropertyName("stall_seconds")]

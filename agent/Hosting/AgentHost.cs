@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using Marionette.Agent.Agents;
+using Marionette.Agent.Agents.Acp;
 using Marionette.Agent.Agents.Claude;
+using Marionette.Agent.Agents.Codex;
 using Marionette.Agent.Agents.Command;
 using Marionette.Agent.Channel;
 using Marionette.Agent.Events;
@@ -142,6 +144,8 @@ internal sealed class AgentHost(
     private static IAgentDriver CreateDriver(AgentServices services) => services.Setup.Current.Agent switch
     {
         "claude" => new ClaudeDriver(services),
+        "codex" => new CodexDriver(services),
+        "acp" => new AcpDriver(services),
         "command" => new CommandDriver(services),
         var other => throw new AgentStartException(
             ErrorCodes.AgentNotFound, $"This runner cannot drive an agent named \"{other}\"."),

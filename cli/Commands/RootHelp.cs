@@ -21,6 +21,8 @@ internal static class RootHelp
         Variables of the ./marionette script:
           MARIONETTE_TOOLS      folder for what it installs (Claude Code)
           MARIONETTE_CLAUDE     a claude program to use instead of the pinned one
+          MARIONETTE_CODEX, MARIONETTE_OPENCODE, MARIONETTE_CLAUDE_ACP
+                                the same for codex, opencode and claude-agent-acp
           MARIONETTE_VERBOSE    show everything that set-up says
           MARIONETTE_SKIP_SETUP run what is built, check nothing
 

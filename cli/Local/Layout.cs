@@ -5,6 +5,11 @@ namespace Marionette.Cli.Local;
 /// <param name="Claude">The claude program that runners get, or null when there is none.</param>
 internal sealed record Layout(string Home, string? Claude)
 {
+    private static readonly string[] AgentVariables = ["MARIONETTE_CODEX", "MARIONETTE_OPENCODE", "MARIONETTE_CLAUDE_ACP"];
+
+    /// <summary>The other agents that are there.</summary>
+    public IReadOnlyList<string> OtherAgents { get; private init; } = [];
+
     public string Agent => Path.Combine(Home, "agent", "marionette-agent");
 
     public string Silo => Path.Combine(Home, "silo", "marionette-silo");
@@ -22,7 +27,10 @@ internal sealed record Layout(string Home, string? Claude)
     {
         // artifacts/cli/ is where this program stands, unless the script says otherwise.
         var home = context.Variable("MARIONETTE_HOME") ?? Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory))!;
-        return new Layout(Path.GetFullPath(home), context.Variable("MARIONETTE_CLAUDE") is { } claude && File.Exists(claude) ? claude : null);
+        return new Layout(Path.GetFullPath(home), context.Variable("MARIONETTE_CLAUDE") is { } claude && File.Exists(claude) ? claude : null)
+        {
+            OtherAgents = [.. AgentVariables.Select(context.Variable).OfType<string>().Where(File.Exists)],
+        };
     }
 
     /// <summary>A part that must be there.</summary>
@@ -52,10 +60,11 @@ internal sealed record Layout(string Home, string? Claude)
         }
         yield return "--agent-binary";
         yield return Need(Agent, "the agent");
-        if (Claude is not null)
+        string[] tools = [.. OtherAgents.Prepend(Claude).OfType<string>().Select(program => Path.GetDirectoryName(program)!).Distinct(StringComparer.Ordinal)];
+        if (tools.Length > 0)
         {
             yield return "--tools-path";
-            yield return Path.GetDirectoryName(Claude)!;
+            yield return string.Join(':', tools);
         }
     }
 }

@@ -27,5 +27,10 @@ internal static class Commands
     public static Command Interrupt(string run, string outcome) =>
         new() { Interrupt = new Interrupt { Run = run, Outcome = outcome } };
 
+    public static Command Message(string run, string message, string text) =>
+        new() { SendMessage = new SendMessage { Run = run, Message = message, Text = text } };
+
+    public static Command Configure(string model, string mode) => new() { Configure = new Configure { Model = model, PermissionMode = mode } };
+
     public static Command Stop(string reason = "test") => new() { Stop = new Stop { Reason = reason } };
 }

@@ -28,15 +28,14 @@ internal static class ToolDialect
 
     private static ToolBeat Translate(ToolBeat call, ImmutableHashSet<string> offered)
     {
-        if (offered.Contains(call.Tool)) return call;
         return call.Tool switch
         {
-            "Bash" => Shell(Text(call, "command"), Text(call, "description"), offered),
+            "Bash" when Shells.Any(offered.Contains) => Shell(Text(call, "command"), Text(call, "description"), offered),
             "Write" when offered.Contains("write") =>
                 new ToolBeat("write", new JsonObject { ["filePath"] = Text(call, "file_path"), ["content"] = Text(call, "content") }),
             "Write" when offered.Contains("apply_patch") =>
                 new ToolBeat("apply_patch", new JsonObject { ["input"] = Patch(call) }),
-            "Write" => Shell($"apply_patch <<'EOF'\n{Patch(call)}\nEOF", "", offered),
+            "Write" when Shells.Any(offered.Contains) => Shell($"apply_patch <<'EOF'\n{Patch(call)}\nEOF", "", offered),
             _ => call,
         };
     }

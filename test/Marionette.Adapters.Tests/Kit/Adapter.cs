@@ -1,0 +1,74 @@
+using System.Text.Json.Nodes;
+using Marionette.Agent.Agents;
+using Marionette.Protocol.V1;
+
+namespace Marionette.Adapters.Tests.Kit;
+
+/// <summary>What an adapter promises. The kit holds it to each: what is promised works, what is not is refused in words.</summary>
+[Flags]
+internal enum Promises
+{
+    None = 0,
+
+    /// <summary>Asks before it acts, and waits for the answer.</summary>
+    Permissions = 1,
+
+    /// <summary>The reason of a denial reaches the model.</summary>
+    DenialReason = 2,
+
+    /// <summary>An allowed call may get another input.</summary>
+    ChangedInput = 4,
+
+    /// <summary>Takes messages into a running turn.</summary>
+    Messages = 8,
+
+    /// <summary>Goes on with its conversation in another process.</summary>
+    Resume = 16,
+
+    /// <summary>Tells the tokens it used.</summary>
+    Usage = 32,
+
+    /// <summary>Works with a model, whose refusals it passes on.</summary>
+    Model = 64,
+
+    /// <summary>Tries again by itself when the model asks for patience.</summary>
+    Retries = 128,
+
+    /// <summary>A denial can end the turn too.</summary>
+    DenyInterrupts = 256,
+}
+
+/// <summary>One adapter as the kit drives it.</summary>
+internal abstract class Adapter
+{
+    /// <summary>Its row in docs/reference/agents.md.</summary>
+    public abstract string Name { get; }
+
+    public abstract Promises Promises { get; }
+
+    /// <summary>The setup of a session with it; address and key of the model are filled in already.</summary>
+    public abstract void Configure(Setup setup, Uri model);
+
+    /// <summary>Tells the agent's configuration where its program is.</summary>
+    /// <param name="program">Another program in its place; null for the real one.</param>
+    public abstract void Install(JsonObject config, string? program = null);
+
+    /// <summary>The real program.</summary>
+    public abstract string Program { get; }
+
+    /// <summary>What its program is called in an error that it is missing.</summary>
+    public abstract string InstallHint { get; }
+
+    public bool Has(Promises promise) => (Promises & promise) == promise;
+
+    /// <summary>A program that must be there: a skipped test would look like a passed one.</summary>
+    protected static string Find(string variable, string name)
+    {
+        var named = Environment.GetEnvironmentVariable(variable);
+        var found = string.IsNullOrEmpty(named)
+            ? ChildEnvironment.Find(name, Environment.GetEnvironmentVariable("PATH") ?? "")
+            : ChildEnvironment.Find(named, "");
+        Assert.True(found is not null, $"{name} is not installed: run ./marionette test, which installs it, or name it with {variable}.");
+        return found;
+    }
+}

@@ -1,0 +1,141 @@
+using System.Text.Json;
+using Marionette.Agent.Tests.Support;
+using Marionette.ModelServer;
+using Marionette.Protocol.V1;
+
+namespace Marionette.Adapters.Tests.Kit;
+
+/// <summary>The shipped agent as a process, the real coding agent, a scripted model, and a gateway that keeps to the protocol.</summary>
+internal sealed class AdapterWorld : IAsyncDisposable
+{
+    public const string Key = "sk-ant-canary-0123456789abcdef";
+
+    private const int Patience = 60;
+
+    private readonly List<AgentProcess> agents = [];
+    private int runs;
+
+    private AdapterWorld(Adapter adapter, RunningModelServer model, ScriptedGateway gateway)
+    {
+        Adapter = adapter;
+        Model = model;
+        Gateway = gateway;
+        Agent = NewAgent();
+    }
+
+    public Adapter Adapter { get; }
+
+    public RunningModelServer Model { get; }
+
+    public ScriptedGateway Gateway { get; private set; }
+
+    public AgentProcess Agent { get; private set; }
+
+    public string Workspace => Agent.Workspace;
+
+    public static async Task<AdapterWorld> StartAsync(Adapter adapter, Action<Setup>? change = null, Action<AdapterWorld>? prepare = null)
+    {
+        var model = await ScriptedModelServer.StartAsync(new ModelServerOptions { RequiredKey = Key });
+        var setup = new Setup
+        {
+            Session = "sess_1", BaseUrl = model.Url.ToString(), ApiKey = Key, PermissionMode = "default",
+        };
+        adapter.Configure(setup, model.Url);
+        change?.Invoke(setup);
+        var world = new AdapterWorld(adapter, model, await ScriptedGateway.StartAsync(setup));
+        prepare?.Invoke(world);
+        world.Agent.Start();
+        return world;
+    }
+
+    /// <summary>Another runner for the same session, as after the loss of the first: its folders move, its spool does not.</summary>
+    public async Task MoveToNewRunnerAsync(string conversation)
+    {
+        var (old, setup) = (Agent, Gateway.Setup);
+        old.Kill();
+        await old.WaitForExitAsync();
+        await Gateway.DisposeAsync();
+        setup.Conversation = conversation;
+        Gateway = await ScriptedGateway.StartAsync(setup);
+        Agent = NewAgent();
+        Directory.Move(old.Home, Agent.Home);
+        Directory.Move(old.Workspace, Agent.Workspace);
+        Agent.Start();
+    }
+
+    /// <summary>Starts a run.</summary>
+    /// <returns>Its id.</returns>
+    public string Start(string prompt, Action<StartRun>? change = null)
+    {
+        var run = $"trun_{++runs}";
+        var command = Commands.Start(run, prompt);
+        change?.Invoke(command.StartRun);
+        Gateway.Send(command);
+        return run;
+    }
+
+    /// <summary>Runs a task to its end.</summary>
+    public async Task<JsonElement> RunAsync(string prompt, Action<StartRun>? change = null) => await EndAsync(Start(prompt, change));
+
+    public async Task<JsonElement> EndAsync(string run) =>
+        (await Gateway.WaitForAsync(e => e.Type == "run.finished" && e.Run == run, $"the end of {run}", Patience)).Data;
+
+    /// <summary>Waits for something that a run says.</summary>
+    public async Task<JsonElement> HearAsync(string run, string type)
+    {
+        var heard = await Gateway.WaitForAsync(e => (e.Type == type || e.Type == "run.finished") && e.Run == run, $"{type} of {run}", Patience);
+        Assert.True(heard.Type == type, $"{run} ended without {type}: {heard}\n{string.Join('\n', Gateway.Events)}");
+        return heard.Data;
+    }
+
+    /// <summary>The question that a run asks.</summary>
+    public async Task<string> QuestionAsync(string run) =>
+        (await HearAsync(run, "permission.request")).GetProperty("request_id").GetString()!;
+
+    public IEnumerable<JsonElement> Of(string run, string type) =>
+        Gateway.Events.Where(e => e.Run == run && e.Type == type).Select(e => e.Data);
+
+    /// <summary>The text of all pieces of a kind.</summary>
+    public string Text(string run, string type) => string.Concat(Of(run, type).Select(data => data.GetProperty("text").GetString()));
+
+    public bool Has(string file) => File.Exists(Path.Combine(Workspace, file));
+
+    /// <summary>Sends a command twice under one number, as after a lost connection.</summary>
+    public void SendTwice(Command command)
+    {
+        Gateway.Send(command);
+        Gateway.Broadcast(new ServerMessage { Command = command });
+    }
+
+    /// <summary>The process of the coding agent; 0 when none runs.</summary>
+    public int ChildPid()
+    {
+        using var journal = JsonDocument.Parse(File.ReadAllText(Path.Combine(Agent.State, "journal.json")));
+        return journal.RootElement.GetProperty("pid").GetInt32();
+    }
+
+    /// <summary>Kills the coding agent, not the runner's agent.</summary>
+    public async Task KillChildAsync()
+    {
+        var pid = ChildPid();
+        Assert.True(pid > 0, "no coding agent is running");
+        System.Diagnostics.Process.GetProcessById(pid).Kill();
+        await Eventually.TrueAsync(() => ChildPid() != pid);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var agent in agents)
+            agent.Dispose();
+        await Gateway.DisposeAsync();
+        await Model.DisposeAsync();
+    }
+
+    private AgentProcess NewAgent()
+    {
+        var agent = new AgentProcess(Gateway);
+        Adapter.Install(agent.Config);
+        agents.Add(agent);
+        return agent;
+    }
+}
