@@ -53,7 +53,7 @@ internal sealed partial class CodexDriver : RpcDriver
                 json.WriteString("approvalPolicy"u8, CodexMode.ApprovalPolicy(Mode));
                 json.WriteString("sandbox"u8, CodexMode.Sandbox);
                 json.Optional("model"u8, Services.Setup.Current.Model);
-                CodexLaunch.WriteCredential(json, Broker);
+                CodexLaunch.WriteThreadConfig(json, Services.Setup.Current, Broker);
             }).ConfigureAwait(false);
         }
         catch (RpcException exception) when (wanted is not null)

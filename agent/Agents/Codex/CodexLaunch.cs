@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Marionette.Agent.Agents.Rpc;
 using Marionette.Agent.Broker;
+using Marionette.Agent.Events;
 using Marionette.Agent.Processes;
 using Marionette.Protocol.V1;
 
@@ -51,16 +52,37 @@ internal static class CodexLaunch
     }
 
     /// <summary>
-    /// The placeholder of the key goes into the thread's own configuration: neither the environment, nor the process list, nor a file
-    /// holds it, so no tool can read it there.
+    /// What the thread's own configuration holds: the session's settings, and the placeholder of the key. Neither the environment, nor
+    /// the process list, nor a file holds them, so no tool can read them there.
     /// </summary>
-    public static void WriteCredential(Utf8JsonWriter json, CredentialBroker? broker)
+    /// <exception cref="AgentStartException">The session's options make no sense.</exception>
+    public static void WriteThreadConfig(Utf8JsonWriter json, Setup setup, CredentialBroker? broker)
     {
-        if (broker is null)
-            return;
+        using var options = ParseOptions(setup);
         json.WriteStartObject("config"u8);
-        json.WriteString($"model_providers.{Provider}.experimental_bearer_token", broker.Token);
+        if (options?.RootElement.Member("config"u8) is { ValueKind: JsonValueKind.Object } settings)
+        {
+            foreach (var setting in settings.EnumerateObject().Where(setting => !setting.Name.StartsWith($"model_providers.{Provider}", StringComparison.Ordinal)))
+                setting.WriteTo(json);
+        }
+
+        if (broker is not null)
+            json.WriteString($"model_providers.{Provider}.experimental_bearer_token", broker.Token);
         json.WriteEndObject();
+    }
+
+    private static JsonDocument? ParseOptions(Setup setup)
+    {
+        if (setup.Options.IsEmpty)
+            return null;
+        try
+        {
+            return JsonDocument.Parse(setup.Options.Memory);
+        }
+        catch (JsonException)
+        {
+            throw new AgentStartException(ErrorCodes.AgentProtocol, "The session's options are not JSON.");
+        }
     }
 
     private static IEnumerable<string> ProviderSettings(Setup setup, CredentialBroker? broker)

@@ -12,6 +12,8 @@ internal sealed class OpenCodeAdapter : Adapter
     public override Promises Promises => Promises.Permissions | Promises.Resume | Promises.Usage | Promises.Model | Promises.Retries
         | Promises.DenyInterrupts;
 
+    public override bool ShowsPlaceholder => true;
+
     public override string Program => Find("MARIONETTE_OPENCODE", "opencode");
 
     public override string InstallHint => "npm install -g opencode-ai";
@@ -34,6 +36,8 @@ internal sealed class ClaudeAcpAdapter : Adapter
 
     public override Promises Promises => Promises.Permissions | Promises.Resume | Promises.Usage | Promises.Model | Promises.Retries
         | Promises.DenyInterrupts;
+
+    public override bool ShowsPlaceholder => true;
 
     public override string Program => Find("MARIONETTE_CLAUDE_ACP", "claude-agent-acp");
 

@@ -59,6 +59,9 @@ internal abstract class Adapter
     /// <summary>What its program is called in an error that it is missing.</summary>
     public abstract string InstallHint { get; }
 
+    /// <summary>The placeholder of the key can be read by its tools; the key itself never can.</summary>
+    public virtual bool ShowsPlaceholder => false;
+
     public bool Has(Promises promise) => (Promises & promise) == promise;
 
     /// <summary>A program that must be there: a skipped test would look like a passed one.</summary>
