@@ -28,6 +28,7 @@ internal sealed class BrokerForwarder : IDisposable
     private readonly HttpMessageInvoker direct = new(Handler(useProxy: false));
     private readonly Lazy<HttpMessageInvoker> proxied = new(() => new HttpMessageInvoker(Handler(useProxy: true)));
     private long lastActivity;
+    private int refusals;
 
     public BrokerForwarder(SetupHolder setup, TimeProvider clock, ILogger log, string? upstream)
     {
@@ -40,6 +41,15 @@ internal sealed class BrokerForwarder : IDisposable
 
     /// <summary>Monotonic time of the model's last byte.</summary>
     public long LastActivity => Interlocked.Read(ref lastActivity);
+
+    /// <summary>Answers in a row with which the model refused the key.</summary>
+    public int Refusals => Volatile.Read(ref refusals);
+
+    /// <summary>When the model takes requests again, as its newest answer says; null when it says nothing.</summary>
+    public DateTimeOffset? RetryAt { get; private set; }
+
+    /// <summary>Counts refusals anew: another run, perhaps another key.</summary>
+    public void ForgetRefusals() => Volatile.Write(ref refusals, 0);
 
     /// <summary>Sends the request on and the answer back.</summary>
     /// <param name="head">The client's request, whose credential is the placeholder.</param>
@@ -58,6 +68,11 @@ internal sealed class BrokerForwarder : IDisposable
         {
             using var response = await SendAsync(request, life).ConfigureAwait(false);
             Heard();
+            RetryAt = Patience(response) is { } wait ? clock.GetUtcNow() + wait : null;
+            if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+                Interlocked.Increment(ref refusals);
+            else
+                ForgetRefusals();
             log.BrokerForwarded(head.Method, head.Target.Split('?')[0], (int)response.StatusCode);
             return await AnswerAsync(head, response, content, client, life.Token).ConfigureAwait(false);
         }
@@ -174,6 +189,13 @@ internal sealed class BrokerForwarder : IDisposable
             await BrokerBody.CopyAsync(response, client, chunked: length is null, Heard, cancellationToken).ConfigureAwait(false);
         return keep;
     }
+
+    private TimeSpan? Patience(HttpResponseMessage response) => response.Headers.RetryAfter switch
+    {
+        { Delta: { } delta } => delta,
+        { Date: { } date } => date - clock.GetUtcNow(),
+        _ => null,
+    };
 
     private void Heard() => Interlocked.Exchange(ref lastActivity, clock.GetTimestamp());
 }

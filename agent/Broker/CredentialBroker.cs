@@ -42,6 +42,15 @@ internal sealed class CredentialBroker : IAsyncDisposable
     /// <summary>Monotonic time of the model's last byte.</summary>
     public long LastActivity => forwarder.LastActivity;
 
+    /// <summary>Answers in a row with which the model refused the key.</summary>
+    public int Refusals => forwarder.Refusals;
+
+    /// <summary>When the model takes requests again, as its newest answer says; null when it says nothing.</summary>
+    public DateTimeOffset? RetryAt => forwarder.RetryAt;
+
+    /// <summary>Counts refusals anew: another run, perhaps another key.</summary>
+    public void ForgetRefusals() => forwarder.ForgetRefusals();
+
     /// <summary>Starts to listen on a free port of 127.0.0.1.</summary>
     /// <param name="upstream">Model server of a session that names none; null for Anthropic's.</param>
     /// <exception cref="IOException">No socket could be had.</exception>

@@ -15,12 +15,14 @@ public sealed class ProcessTests : IDisposable
     public async Task Up_WhenAllIsWell_BecomesTheServer()
     {
         MakeHome("printf '%s\\n' \"$$\" \"$@\"");
+        folder.Script("more tools/codex", "");
         var said = await Shell.RunAsync(Shell.Program, ["up", "--data-dir", folder["data dir"], "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--connection-string", "Host=x y"],
-            null, ("MARIONETTE_HOME", folder.Path), ("MARIONETTE_CLAUDE", folder["tools/claude"]));
+            null, ("MARIONETTE_HOME", folder.Path), ("MARIONETTE_CLAUDE", folder["tools/claude"]), ("MARIONETTE_CODEX", folder["more tools/codex"]),
+            ("MARIONETTE_OPENCODE", "/nowhere/opencode"), ("MARIONETTE_CLAUDE_ACP", null));
         Assert.Equal("", said.Error);
         Assert.Equal(
             [$"{said.Id}", "up", "--data-dir", folder["data dir"], "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--bind", "127.0.0.1",
-             "--connection-string", "Host=x y", "--agent-binary", folder["agent/marionette-agent"], "--tools-path", folder["tools"]],
+             "--connection-string", "Host=x y", "--agent-binary", folder["agent/marionette-agent"], "--tools-path", $"{folder["tools"]}:{folder["more tools"]}"],
             said.Out.TrimEnd('\n').Split('\n'));
     }
 

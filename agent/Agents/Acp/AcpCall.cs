@@ -35,6 +35,9 @@ internal sealed class AcpCall(string id)
 
     public bool HasInput => Input.EnumerateObject().Any();
 
+    /// <summary>Its input is all there, as far as that can be told: agents hand it out bit by bit.</summary>
+    public bool IsComplete => HasInput && (Kind != "execute" || Command is not null);
+
     public bool IsOver => Status is "completed" or "failed";
 
     /// <summary>The agent's name of the tool where it has one, else the kind of what it does.</summary>

@@ -120,7 +120,7 @@ internal sealed class AcpUpdates(AgentEvents events, Func<string, string?> termi
     private void Called(RpcTurn turn, AcpCall call)
     {
         // The first word of a call often comes before its input does.
-        if (call.HasInput || call.Status != "pending")
+        if (call.IsComplete || call.IsOver)
             Tell(turn, call);
         if (!call.IsTold)
             return;

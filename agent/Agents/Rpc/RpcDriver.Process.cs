@@ -13,6 +13,8 @@ internal sealed record RpcLaunch(ChildSpec Spec, string Shape);
 /// <content>The process and its conversation.</content>
 internal abstract partial class RpcDriver
 {
+    private const int MaxRefusals = 2;
+
     private async Task<RpcProcess> EnsureProcessAsync(RpcTurn current)
     {
         var setup = Services.Setup.Current;
@@ -20,6 +22,7 @@ internal abstract partial class RpcDriver
         {
             broker ??= CredentialBroker.Start(Services.Setup, Services.Clock, Services.Log, DefaultUpstream);
             Sink.Hide(broker.Token);
+            broker.ForgetRefusals();
         }
 
         var launch = Prepare(setup, setup.ApiKey.Length > 0 ? broker : null);
@@ -99,6 +102,13 @@ internal abstract partial class RpcDriver
                 break;
             if (interrupted.IsCancellationRequested)
                 return false;
+            if (broker is { Refusals: >= MaxRefusals })
+            {
+                // Agents ask many times more with a key that is refused, some of them without a word.
+                current.Verdict = RunResult.Failed(ErrorCodes.AuthenticationFailed, "The model refused the credential.");
+                return false;
+            }
+
             if (asks.Count > 0 || current.Process is { IsHeld: true })
                 stall.Touch();
             if (!stall.IsStalled(current.HasOpenTools, broker?.LastActivity))

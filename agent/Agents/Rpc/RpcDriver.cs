@@ -205,6 +205,8 @@ internal abstract partial class RpcDriver : IAgentDriver, ILineListener, IRpcHan
             result = verdict;
         else if (current.DeniedWithInterrupt && result.Outcome is Outcomes.Interrupted or Outcomes.Failed)
             result = new RunResult { Outcome = Outcomes.Canceled };
+        if (result is { RetryAt: null, ErrorCode: ErrorCodes.RateLimited or ErrorCodes.Overloaded or ErrorCodes.UsageLimit })
+            result = result with { RetryAt = broker?.RetryAt };
         Events.Phase(current.Id, "idle");
         Sink.Commit();
         current.Complete(result with { Usage = current.Usage, Turns = current.Answers });

@@ -14,6 +14,11 @@ internal sealed class OpenCodeAdapter : Adapter
 
     public override bool ShowsPlaceholder => true;
 
+    public override int ManyTools => 50;
+
+    // OpenCode files its conversations under the folder's path.
+    public override bool Moves => false;
+
     public override string Program => Find("MARIONETTE_OPENCODE", "opencode");
 
     public override string InstallHint => "npm install -g opencode-ai";
@@ -38,6 +43,8 @@ internal sealed class ClaudeAcpAdapter : Adapter
         | Promises.DenyInterrupts;
 
     public override bool ShowsPlaceholder => true;
+
+    public override int ManyTools => 50;
 
     public override string Program => Find("MARIONETTE_CLAUDE_ACP", "claude-agent-acp");
 

@@ -25,7 +25,7 @@ public sealed class CodexTests : Behaviours
     {
         await using var world = await AdapterWorld.StartAsync(Adapter);
         var before = DateTimeOffset.UtcNow;
-        var end = await world.RunAsync("@scenario status code=429 type=usage_limit_reached resets_in=600 times=always");
+        var end = await world.RunAsync("@scenario status code=429 type=usage_limit_reached resets_in=600 retry_after=600 times=always");
         Assert.Equal("usage_limit", end.GetProperty("error").GetProperty("code").GetString());
         Assert.InRange(end.GetProperty("retry_at").GetDateTimeOffset(), before.AddSeconds(540), before.AddSeconds(720));
     }

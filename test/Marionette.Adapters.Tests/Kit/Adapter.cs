@@ -62,6 +62,12 @@ internal abstract class Adapter
     /// <summary>The placeholder of the key can be read by its tools; the key itself never can.</summary>
     public virtual bool ShowsPlaceholder => false;
 
+    /// <summary>Its conversations go along when home and workspace move to another place.</summary>
+    public virtual bool Moves => true;
+
+    /// <summary>Tools that it is given in one turn; fewer for one that takes its time with each.</summary>
+    public virtual int ManyTools => 200;
+
     public bool Has(Promises promise) => (Promises & promise) == promise;
 
     /// <summary>A program that must be there: a skipped test would look like a passed one.</summary>

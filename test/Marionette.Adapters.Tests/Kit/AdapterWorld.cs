@@ -58,8 +58,17 @@ internal sealed class AdapterWorld : IAsyncDisposable
         setup.Conversation = conversation;
         Gateway = await ScriptedGateway.StartAsync(setup);
         Agent = NewAgent();
-        Directory.Move(old.Home, Agent.Home);
-        Directory.Move(old.Workspace, Agent.Workspace);
+        if (Adapter.Moves)
+        {
+            Directory.Move(old.Home, Agent.Home);
+            Directory.Move(old.Workspace, Agent.Workspace);
+        }
+        else
+        {
+            Agent.Config["home_dir"] = old.Home;
+            Agent.Config["workspace_dir"] = old.Workspace;
+        }
+
         Agent.Start();
     }
 

@@ -18,7 +18,7 @@ public abstract partial class Behaviours
         Assert.Equal("failed", Outcome(end));
         Assert.Equal("agent_killed", Code(end));
         Assert.Equal("SIGKILL", end.GetProperty("exit").GetProperty("signal").GetString());
-        Assert.Equal("after", (await world.RunAsync("@scenario say text=after")).GetProperty("result").GetString());
+        Assert.Equal("after", Result(await world.RunAsync("@scenario say text=after")));
         if (Adapter.Has(Promises.Resume))
             Assert.True(Answered(world).Last().History);
     }
@@ -50,7 +50,7 @@ public abstract partial class Behaviours
         var first = await world.RunAsync("@scenario say text=before");
         await world.KillChildAsync();
         var second = await world.RunAsync("@scenario say text=after");
-        Assert.Equal("after", second.GetProperty("result").GetString());
+        Assert.Equal("after", Result(second));
         Assert.Equal(Conversation(first), Conversation(second));
         Assert.True(Answered(world).Last().History);
     }
@@ -64,7 +64,7 @@ public abstract partial class Behaviours
         var conversation = Conversation(await world.RunAsync("@scenario say text=before"));
         await world.MoveToNewRunnerAsync(conversation);
         var end = await world.RunAsync("@scenario say text=after");
-        Assert.Equal("after", end.GetProperty("result").GetString());
+        Assert.Equal("after", Result(end));
         Assert.Equal(conversation, Conversation(end));
         Assert.True(Answered(world).Last().History);
     }
@@ -76,7 +76,7 @@ public abstract partial class Behaviours
             return;
         await using var world = await AdapterWorld.StartAsync(Adapter, setup => setup.Conversation = "0198f0c4-1111-7222-8333-444455556666");
         var end = await world.RunAsync("@scenario say text=new");
-        Assert.Equal("new", end.GetProperty("result").GetString());
+        Assert.Equal("new", Result(end));
         Assert.NotEqual("0198f0c4-1111-7222-8333-444455556666", Conversation(end));
         Assert.Contains(world.Of("trun_1", "log"), log => log.GetProperty("content").GetString()!.Contains("a new one begins", StringComparison.Ordinal));
     }
@@ -114,7 +114,7 @@ public abstract partial class Behaviours
         await using var world = await AdapterWorld.StartAsync(Adapter);
         var end = await world.RunAsync("@scenario status code=429 times=1 retry_after=1");
         Assert.Equal("completed", Outcome(end));
-        Assert.Contains("answers again after 1 refusals", end.GetProperty("result").GetString(), StringComparison.Ordinal);
+        Assert.Contains("answers again after 1 refusals", Result(end), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public abstract partial class Behaviours
             Adapter.Install(world.Agent.Config, wrapper);
         });
         var end = await world.RunAsync("@scenario say text=fine");
-        Assert.Equal("fine", end.GetProperty("result").GetString());
+        Assert.Equal("fine", Result(end));
         Assert.Contains(world.Gateway.Events, e => e.Type == "log" && e.Data.GetRawText().Contains("this is no JSON", StringComparison.Ordinal));
     }
 
@@ -151,16 +151,16 @@ public abstract partial class Behaviours
     }
 
     [Fact]
-    public async Task TwoHundredTools_InOneTurn_EachHaveTheirResult()
+    public async Task ManyTools_InOneTurn_EachHaveTheirResult()
     {
         if (!Adapter.Has(Promises.Model))
             return;
         await using var world = await AdapterWorld.StartAsync(Adapter, setup => setup.PermissionMode = "bypassPermissions");
-        var run = world.Start("@scenario multi n=200 cmd=\"echo step {i}\"");
+        var run = world.Start($"@scenario multi n={Adapter.ManyTools} cmd=\"echo step {{i}}\"");
         Assert.Equal("completed", Outcome(await world.EndAsync(run)));
         var calls = world.Of(run, "tool_use").Select(call => call.GetProperty("tool_use_id").GetString()).ToList();
-        Assert.Equal(200, calls.Distinct().Count());
+        Assert.Equal(Adapter.ManyTools, calls.Distinct().Count());
         Assert.Equal(calls, world.Of(run, "tool_result").Select(result => result.GetProperty("tool_use_id").GetString()));
-        Assert.Contains("step 200", world.Of(run, "tool_result").Last().GetProperty("content").GetString(), StringComparison.Ordinal);
+        Assert.Contains($"step {Adapter.ManyTools}", world.Of(run, "tool_result").Last().GetProperty("content").GetString(), StringComparison.Ordinal);
     }
 }

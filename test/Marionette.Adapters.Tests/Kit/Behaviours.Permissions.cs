@@ -46,7 +46,7 @@ public abstract partial class Behaviours
         if (Adapter.Has(Promises.DenialReason))
         {
             Assert.Equal("completed", Outcome(end));
-            Assert.Contains("Denied by policy P-7", end.GetProperty("result").GetString(), StringComparison.Ordinal);
+            Assert.Contains("Denied by policy P-7", Result(end), StringComparison.Ordinal);
         }
     }
 
@@ -60,7 +60,7 @@ public abstract partial class Behaviours
         world.Gateway.Send(Commands.Deny(await world.QuestionAsync(run), "stop", interrupt: true));
         Assert.Equal("canceled", Outcome(await world.EndAsync(run)));
         Assert.False(world.Has("made.txt"));
-        Assert.Equal("again", (await world.RunAsync("@scenario say text=again")).GetProperty("result").GetString());
+        Assert.Equal("again", Result(await world.RunAsync("@scenario say text=again")));
     }
 
     [Fact]
@@ -88,7 +88,7 @@ public abstract partial class Behaviours
         var end = await world.EndAsync(run);
         Assert.Equal("canceled", Outcome(end));
         Assert.Null(Code(end));
-        Assert.Equal("again", (await world.RunAsync("@scenario say text=again")).GetProperty("result").GetString());
+        Assert.Equal("again", Result(await world.RunAsync("@scenario say text=again")));
     }
 
     [Fact]
@@ -103,7 +103,7 @@ public abstract partial class Behaviours
         Assert.Equal("timed_out", Outcome(await world.EndAsync(run)));
         Assert.Equal(question, Assert.Single(world.Of(run, "permission.withdrawn")).GetProperty("request_id").GetString());
         world.Gateway.Send(Commands.Allow(question));
-        Assert.Equal("again", (await world.RunAsync("@scenario say text=again")).GetProperty("result").GetString());
+        Assert.Equal("again", Result(await world.RunAsync("@scenario say text=again")));
         Assert.False(world.Has("made.txt"));
         Assert.Empty(world.Of(run, "permission.received"));
     }

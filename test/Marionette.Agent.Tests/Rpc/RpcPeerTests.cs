@@ -43,7 +43,7 @@ public sealed class RpcPeerTests
     {
         var calls = Enumerable.Range(0, 50).Select(_ => wire.Peer.CallAsync("a", null)).ToArray();
         foreach (var id in Enumerable.Range(0, 50).Reverse())
-            wire.Take($$"""{"id":{{id}},"result":{"is":{{id}}}}""");
+            wire.Take($$$"""{"id":{{{id}}},"result":{"is":{{{id}}}}}""");
         for (var id = 0; id < 50; id++)
             Assert.Equal(id, (await calls[id]).GetProperty("is").GetInt32());
     }
@@ -66,8 +66,8 @@ public sealed class RpcPeerTests
         wire.Take($$"""{"id":{{id}},"method":"b"}""");
         await wire.Peer.AnswerAsync(id, json => json.WriteBoolean("ok", true));
         await wire.Peer.RefuseAsync(id, RpcException.MethodNotFound, "no");
-        Assert.Equal($$"""{"jsonrpc":"2.0","id":{{id}},"result":{"ok":true}}""", wire.Sent[0]);
-        Assert.Equal($$"""{"jsonrpc":"2.0","id":{{id}},"error":{"code":-32601,"message":"no"}}""", wire.Sent[1]);
+        Assert.Equal($$$"""{"jsonrpc":"2.0","id":{{{id}}},"result":{"ok":true}}""", wire.Sent[0]);
+        Assert.Equal($$$"""{"jsonrpc":"2.0","id":{{{id}}},"error":{"code":-32601,"message":"no"}}""", wire.Sent[1]);
     }
 
     [Theory]
