@@ -1,0 +1,44 @@
+using System.Globalization;
+using System.Net;
+
+namespace Marionette.Permissions;
+
+/// <summary>Host names in the one form in which they are compared: lower case, ASCII, no port, no trailing dot.</summary>
+internal static class HostText
+{
+    private static readonly IdnMapping Idn = new();
+
+    /// <summary>Null when the text is no host name: such a one is never allowed by a pattern.</summary>
+    public static string? Normalize(string host)
+    {
+        var text = host.Trim().TrimEnd('.');
+        if (text.StartsWith('[') && text.IndexOf(']') is > 0 and var close) text = text[1..close];
+        else if (text.Count(c => c == ':') == 1) text = text[..text.IndexOf(':')];
+        if (text.Length is 0 or > 253) return null;
+        if (IPAddress.TryParse(text, out var address)) return address.ToString();
+        try
+        {
+            text = Idn.GetAscii(text).ToLowerInvariant();
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
+
+        return Uri.CheckHostName(text) == UriHostNameType.Dns ? text : null;
+    }
+
+    /// <summary><c>*.example.com</c> is every name below it, not the name itself.</summary>
+    public static bool IsMatch(string pattern, string normalized) => Wildcard.IsMatch(pattern.ToLowerInvariant().TrimEnd('.'), normalized);
+
+    /// <summary>Whether the address lies within a machine or a private network.</summary>
+    public static bool IsPrivate(string normalized)
+    {
+        if (normalized is "localhost" || normalized.EndsWith(".localhost", StringComparison.Ordinal) || normalized.EndsWith(".internal", StringComparison.Ordinal)) return true;
+        if (!IPAddress.TryParse(normalized, out var address)) return false;
+        if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
+        if (IPAddress.IsLoopback(address) || address.IsIPv6LinkLocal || address.IsIPv6UniqueLocal) return true;
+        var bytes = address.GetAddressBytes();
+        return bytes.Length == 4 && (bytes[0] is 0 or 10 or 127 || (bytes[0], bytes[1]) is (169, 254) or (192, 168) or (172, >= 16 and <= 31) or (100, >= 64 and <= 127));
+    }
+}
