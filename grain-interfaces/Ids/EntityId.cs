@@ -10,7 +10,8 @@ namespace Marionette;
 public static class EntityId
 {
     /// <summary>Prefix of sessions; the others follow.</summary>
-    public const string Session = "sess", Task = "task", Run = "trun", Runner = "run", Permission = "perm", Workspace = "ws", ApiKey = "key", Message = "msg";
+    public const string Session = "sess", Task = "task", Run = "trun", Runner = "run", Permission = "perm", Workspace = "ws", ApiKey = "key", Message = "msg",
+        Policy = "pol", PermissionHook = "phk", PermissionLink = "plnk";
 
     private const string Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     private const int TimeLength = 8, RandomLength = 8;

@@ -58,6 +58,10 @@ public interface ISessionGrain : IGrainWithStringKey
     /// <exception cref="MarionetteException">NotFound; AlreadyDecided, with the winner in the message.</exception>
     [Alias("decide")] Task<PermissionView> DecidePermissionAsync(DecidePermission command, CancellationToken cancellationToken = default);
 
+    /// <summary>Hands an open permission request on.</summary>
+    /// <exception cref="MarionetteException">NotFound; AlreadyDecided; Forbidden when somebody else is to answer it.</exception>
+    [Alias("delegate")] Task<PermissionView> DelegatePermissionAsync(DelegatePermission command, CancellationToken cancellationToken = default);
+
     /// <summary>A runner's stream has come up at a gateway. The newest connection of an epoch replaces an older one.</summary>
     /// <exception cref="MarionetteException">Fenced when the epoch is not the session's.</exception>
     [Alias("attach")] Task<RunnerAttachment> AttachRunnerAsync(AttachRunner command, IRunnerConnection connection, CancellationToken cancellationToken = default);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Marionette.Permissions;
 using Marionette.Runners;
 using Marionette.Tasks;
 
@@ -19,6 +20,8 @@ namespace Marionette.Sessions;
 /// <param name="OptionNames">Names of the sealed options of the agent kind, for views.</param>
 /// <param name="Budget">For all of its tasks together; null = none.</param>
 /// <param name="AutoContinue">Tasks that wait for quota go on by themselves when it is there again.</param>
+/// <param name="PermissionPolicy">How its requests are asked, where no rule says otherwise.</param>
+/// <param name="PermissionRules">Rules of its own; they go before the tenant's, see PolicyEvaluator.</param>
 [GenerateSerializer, Immutable, Alias("mn.session.create.v1")]
 public sealed record CreateSession(
     [property: Id(0)] string? Name,
@@ -41,7 +44,9 @@ public sealed record CreateSession(
     [property: Id(17)] ImmutableArray<string> Command,
     [property: Id(18)] ImmutableArray<string> OptionNames = default,
     [property: Id(19)] Budget? Budget = null,
-    [property: Id(20)] bool AutoContinue = false);
+    [property: Id(20)] bool AutoContinue = false,
+    [property: Id(60)] PermissionTerms? PermissionPolicy = null,
+    [property: Id(61)] ImmutableArray<PolicyRule> PermissionRules = default);
 
 /// <summary>Secrets of a session under AES-256-GCM; only the silo that sets a runner up opens them.</summary>
 /// <param name="KeyId">Which master key.</param>
@@ -124,6 +129,9 @@ public sealed record RetryTask([property: Id(0)] string TaskId, [property: Id(1)
 /// <param name="CommandId">The same id gives the same answer again; another is a conflict that names the winner.</param>
 /// <param name="UpdatedInput">JSON object in UTF-8 that replaces the tool's input; null = as asked.</param>
 /// <param name="Interrupt">With a denial: end the turn as well.</param>
+/// <param name="Remember">With an approval: "task", "session" or "tenant" makes a rule of it; null = this once.</param>
+/// <param name="Actor">Who it is, for lists of approvers and the two-person rule: id of a key, or the actor of a link; null = <paramref name="By"/>.</param>
+/// <param name="ActorName">The key's name.</param>
 [GenerateSerializer, Immutable, Alias("mn.session.decide-permission.v1")]
 public sealed record DecidePermission(
     [property: Id(0)] string PermissionId,
@@ -132,4 +140,19 @@ public sealed record DecidePermission(
     [property: Id(3)] string By,
     [property: Id(4)] string? Reason,
     [property: Id(5)] byte[]? UpdatedInput,
-    [property: Id(6)] bool Interrupt);
+    [property: Id(6)] bool Interrupt,
+    [property: Id(7)] string? Remember = null,
+    [property: Id(8)] string? Actor = null,
+    [property: Id(9)] string? ActorName = null);
+
+/// <summary>Hands a request on: from now on <paramref name="To"/> answers it instead of the one who hands it on.</summary>
+/// <param name="CommandId">The same id again changes nothing.</param>
+[GenerateSerializer, Immutable, Alias("mn.session.delegate-permission.v1")]
+public sealed record DelegatePermission(
+    [property: Id(0)] string PermissionId,
+    [property: Id(1)] string CommandId,
+    [property: Id(2)] string By,
+    [property: Id(3)] string Actor,
+    [property: Id(4)] string? ActorName,
+    [property: Id(5)] string To,
+    [property: Id(6)] string? Reason);

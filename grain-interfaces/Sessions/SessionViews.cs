@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Marionette.Permissions;
 using Marionette.Tasks;
 
 namespace Marionette.Sessions;
@@ -86,4 +87,8 @@ public sealed record SessionView
     [Id(36)] public bool AutoContinue { get; init; }
     /// <summary>Model, permission mode: a change that the agent has not confirmed yet.</summary>
     [Id(37)] public bool IsChanging { get; init; }
+    /// <summary>How its permission requests are asked, where no rule says otherwise.</summary>
+    [Id(60)] public PermissionTerms? PermissionPolicy { get; init; }
+    /// <summary>Rules of its own: given at its creation, and "always allow this" with the scope session or task.</summary>
+    [Id(61)] public ImmutableArray<PolicyRule> PermissionRules { get => field.IsDefault ? [] : field; init; } = [];
 }

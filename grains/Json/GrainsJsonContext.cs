@@ -15,7 +15,7 @@ namespace Marionette.Json;
     Converters =
     [
         typeof(SnakeCaseEnum<SessionStatus>), typeof(SnakeCaseEnum<TaskState>), typeof(SnakeCaseEnum<RunStatus>),
-        typeof(SnakeCaseEnum<PermissionStatus>), typeof(SnakeCaseEnum<RunnerStatus>),
+        typeof(SnakeCaseEnum<PermissionStatus>), typeof(SnakeCaseEnum<RunnerStatus>), typeof(SnakeCaseEnum<PolicyEffect>),
     ])]
 [JsonSerializable(typeof(SessionCreated))]
 [JsonSerializable(typeof(SessionActivated))]
@@ -57,6 +57,9 @@ namespace Marionette.Json;
 [JsonSerializable(typeof(UsageRow))]
 [JsonSerializable(typeof(PermissionRequested))]
 [JsonSerializable(typeof(PermissionDecided))]
+[JsonSerializable(typeof(PermissionApprovalAdded))]
+[JsonSerializable(typeof(PermissionEscalated))]
+[JsonSerializable(typeof(PermissionDelegated))]
 [JsonSerializable(typeof(PermissionExpired))]
 [JsonSerializable(typeof(PermissionCanceled))]
 [JsonSerializable(typeof(PermissionDelivered))]
@@ -70,6 +73,8 @@ namespace Marionette.Json;
 [JsonSerializable(typeof(SealedSecrets))]
 [JsonSerializable(typeof(TaskView))]
 [JsonSerializable(typeof(PermissionView))]
+[JsonSerializable(typeof(PolicyRule))]
+[JsonSerializable(typeof(TenantPolicy))]
 [JsonSerializable(typeof(WorkspaceView))]
 [JsonSerializable(typeof(RunnerView))]
 internal sealed partial class GrainsJsonContext : JsonSerializerContext;

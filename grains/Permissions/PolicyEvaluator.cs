@@ -13,18 +13,30 @@ internal static class PolicyEvaluator
     {
         var question = new PolicyQuestion(subject);
         var trace = ImmutableArray.CreateBuilder<RuleTrace>();
-        var own = sessionRules.Where(rule => rule.Scope != "task" || rule.TaskId == subject.TaskId).OrderBy(rule => rule.Scope == "task" ? 0 : 1);
-        var tenant = question.Ask(tenantRules, trace);
-        var session = question.Ask(own, trace);
-        var (effect, rule, why) =
-            tenant.Effect == PolicyEffect.Deny || session.Rule is null ? tenant
-            : session.Effect == PolicyEffect.Deny ? session
-            : tenant.Rule is { Effect: not PolicyEffect.Allow, Ask.RequiredApprovals: > 1 } ? tenant
-            : session;
+        var own = sessionRules.Where(rule => rule.Scope != "task" || rule.TaskId == subject.TaskId).OrderBy(rule => rule.Scope == "task" ? 0 : 1).ToList();
+        var outcome = question.Decide(own, [.. tenantRules], trace);
         return new PolicyVerdict(
-            effect, rule, why, question.Risk.Level, [.. question.Risk.Reasons], trace.ToImmutable(), subject.PermissionId);
+            outcome.Effect, outcome.Rule, outcome.Why, question.Risk.Level, [.. question.Risk.Reasons], trace.ToImmutable(), subject.PermissionId);
     }
 }
 
 /// <summary>What rules said: the effect, the rule that it comes from, and why.</summary>
-internal readonly record struct Outcome(PolicyEffect Effect, PolicyRule? Rule, string Why);
+internal readonly record struct Outcome(PolicyEffect Effect, PolicyRule? Rule, string Why)
+{
+    /// <summary>The stricter of two verdicts on parts of one request: what one part needs, the whole needs.</summary>
+    public static Outcome Stricter(Outcome a, Outcome b) => b.Strictness > a.Strictness ? b : a;
+
+    /// <summary>The more specific verdict, unless the tenant's may not be overruled.</summary>
+    public static Outcome Combine(Outcome session, Outcome tenant) =>
+        tenant.Effect == PolicyEffect.Deny || session.Rule is null ? tenant
+        : session.Effect == PolicyEffect.Deny ? session
+        : tenant is { Effect: PolicyEffect.Ask, Rule.Ask.RequiredApprovals: > 1 } ? tenant
+        : session;
+
+    private int Strictness => Effect switch
+    {
+        PolicyEffect.Allow => 0,
+        PolicyEffect.Deny => 100,
+        _ => 1 + (Rule is null ? 0 : 1) + (Rule?.Ask?.RequiredApprovals ?? 0),
+    };
+}

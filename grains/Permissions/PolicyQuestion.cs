@@ -33,20 +33,18 @@ internal sealed class PolicyQuestion
 
     public RiskNote Risk { get; }
 
-    /// <summary>The first rule that matches each part; of these the strictest.</summary>
-    public Outcome Ask(IEnumerable<PolicyRule> rules, ImmutableArray<RuleTrace>.Builder trace)
+    /// <summary>Each part by the first rule that matches it in either list; of the parts the strictest.</summary>
+    public Outcome Decide(List<PolicyRule> session, List<PolicyRule> tenant, ImmutableArray<RuleTrace>.Builder trace)
     {
-        var list = rules.ToList();
         Outcome? strictest = null;
         foreach (var part in _parts)
         {
-            var outcome = Ask(list, part, trace);
-            if (strictest is null || Strictness(outcome.Effect) > Strictness(strictest.Value.Effect)
-                || Strictness(outcome.Effect) == Strictness(strictest.Value.Effect) && strictest.Value.Rule is null) strictest = outcome;
-            if (outcome.Effect == PolicyEffect.Deny) break;
+            // Each in its turn, so that the trace reads in the order of the guide.
+            var ofTenant = Ask(tenant, part, trace);
+            var outcome = Outcome.Combine(Ask(session, part, trace), ofTenant);
+            strictest = strictest is { } before ? Outcome.Stricter(before, outcome) : outcome;
         }
 
-        // A part that no rule knows is asked about, whatever a rule says of the others; the rule's terms hold if it asks as well.
         return strictest!.Value;
     }
 
@@ -115,8 +113,6 @@ internal sealed class PolicyQuestion
         if (script.IsUnderstood) return [.. script.Commands.Select(c => new Part(c.Text, c, ShellMentions.Of(c)))];
         return [new Part(null, null, [.. script.Commands.SelectMany(ShellMentions.Of)])];
     }
-
-    private static int Strictness(PolicyEffect effect) => effect switch { PolicyEffect.Allow => 0, PolicyEffect.Deny => 2, _ => 1 };
 
     private static string Short(string text) => text.Length <= 80 ? text : text[..80] + "…";
 

@@ -10,6 +10,9 @@ internal sealed record DecisionContext
 
     public required SessionTimings Timings { get; init; }
 
+    /// <summary>The tenant's rules; null where they were not needed or could not be read, and then no rule allows anything.</summary>
+    public Permissions.TenantPolicy? Policy { get; init; }
+
     /// <summary>Makes an id of the kind that the prefix names.</summary>
     public required Func<string, string> NewId { get; init; }
 

@@ -36,6 +36,9 @@ internal static class FactCodec
         Add("task.cancel_requested", Json.TaskCancelRequested);
         Add("task.retried", Json.TaskRetried);
         Add("permission.requested", Json.PermissionRequested);
+        Add("permission.approval", Json.PermissionApprovalAdded);
+        Add("permission.escalated", Json.PermissionEscalated);
+        Add("permission.delegated", Json.PermissionDelegated);
         Add("permission.expired", Json.PermissionExpired);
         Add("permission.canceled", Json.PermissionCanceled);
         Add("permission.delivered", Json.PermissionDelivered);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Marionette.Permissions;
 using Marionette.Tasks;
 
 namespace Marionette.Sessions;
@@ -11,7 +12,14 @@ internal sealed record SessionCreated(
     string? ProfileId, string? AgentConfigId, string LifecycleMode, int? IdleTimeoutSeconds, string NetworkPolicy,
     ImmutableArray<string> AllowedHosts, ImmutableDictionary<string, string> Labels, string PermissionMode,
     int PermissionTimeoutSeconds, bool IncludeRaw, ImmutableArray<string> Command, string[]? OptionNames = null, Budget? Budget = null,
-    bool AutoContinue = false) : Fact;
+    bool AutoContinue = false) : Fact
+{
+    /// <summary>How its requests are asked.</summary>
+    public PermissionTerms? PermissionPolicy { get; init; }
+
+    /// <summary>Rules that it starts with.</summary>
+    public ImmutableArray<PolicyRule>? PermissionRules { get; init; }
+}
 
 /// <summary>What may change in the life of a session; null = as it was.</summary>
 internal sealed record SessionChanged(

@@ -5,49 +5,96 @@ namespace Marionette.Sessions;
 /// <summary>The part of the fold that concerns permission requests.</summary>
 internal static class PermissionFold
 {
+    /// <summary>Lines of history that a request keeps.</summary>
+    private const int MaxHistory = 50;
+
+    public static bool Concerns(Fact fact) => IdOf(fact) is not null;
+
     public static SessionState Apply(SessionState state, Entry e)
     {
         if (e.Fact is PermissionRequested asked)
-        {
-            var view = new PermissionView
-            {
-                Id = asked.PermissionId, OriginalRequestId = asked.RequestId, SessionId = state.View.Id, TaskId = e.TaskId ?? "",
-                RunId = e.RunId ?? "", Tool = asked.Tool, Action = asked.Action, Description = asked.Description, Context = asked.Context,
-                RiskLevel = asked.RiskLevel, Status = PermissionStatus.Pending, ExpiresAt = asked.ExpiresAt, CreatedAt = e.At, UpdatedAt = e.At,
-            };
-            return TaskFold.WithWaiting(state with { Permissions = state.Permissions.Add(new LivePermission { View = view }) }, e);
-        }
+            return TaskFold.WithWaiting(state with { Permissions = state.Permissions.Add(new LivePermission { View = Asked(state, e, asked) }) }, e);
 
-        var id = e.Fact switch
-        {
-            PermissionDecided f => f.PermissionId,
-            PermissionExpired f => f.PermissionId,
-            PermissionCanceled f => f.PermissionId,
-            PermissionDelivered f => f.PermissionId,
-            _ => "",
-        };
-        var at = IndexOf(state, id);
+        var at = IndexOf(state, IdOf(e.Fact) ?? "");
         if (at < 0) return state;
         if (e.Fact is PermissionCanceled or PermissionDelivered)
             return TaskFold.WithWaiting(state with { Permissions = state.Permissions.RemoveAt(at) }, e);
 
-        var decided = new LivePermission { View = After(state.Permissions[at].View, e), DecisionSeq = e.Seq };
-        return TaskFold.WithWaiting(state with { Permissions = state.Permissions.SetItem(at, decided) }, e);
+        var live = state.Permissions[at];
+        var decides = e.Fact is PermissionDecided or PermissionExpired;
+        var changed = live with { View = After(live.View, e), DecisionSeq = decides ? e.Seq : live.DecisionSeq };
+        state = state with { Permissions = state.Permissions.SetItem(at, changed) };
+        if (e.Fact is PermissionDecided { Remembered: { Scope: not "tenant" } rule }) state = WithRule(state, rule);
+        return TaskFold.WithWaiting(state, e);
     }
 
     /// <summary>A request's row after an event about it; also used for rows whose request has left the live state.</summary>
     public static PermissionView After(PermissionView view, Entry e) => e.Fact switch
     {
-        PermissionDecided f => view with
+        PermissionDecided f => Noted(view, e, f.Allow ? "approved" : "denied", f.By, f.Reason) with
         {
-            Status = f.Allow ? PermissionStatus.Approved : PermissionStatus.Denied, RespondedBy = f.By, ResponseReason = f.Reason,
-            RespondedAt = e.At, UpdatedAt = e.At, UpdatedInput = f.UpdatedInput?.GetRawText(), Interrupt = f.Interrupt, DecidedByCommand = f.CommandId,
+            Status = f.Allow ? PermissionStatus.Approved : PermissionStatus.Denied, RespondedBy = f.By, ResponseReason = f.Reason, RespondedAt = e.At,
+            UpdatedInput = f.UpdatedInput?.GetRawText(), Interrupt = f.Interrupt, DecidedByCommand = f.CommandId,
+            RuleId = f.RuleId ?? view.RuleId, Remembered = f.Remembered,
         },
-        PermissionExpired f => view with { Status = PermissionStatus.Expired, ResponseReason = f.Reason, RespondedAt = e.At, UpdatedAt = e.At },
-        PermissionCanceled f when view.Status == PermissionStatus.Pending =>
-            view with { Status = PermissionStatus.Canceled, ResponseReason = f.Reason, RespondedAt = e.At, UpdatedAt = e.At },
-        PermissionDelivered => view with { DeliveredAt = e.At, UpdatedAt = e.At },
+        PermissionApprovalAdded f => Noted(view, e, "approval", f.By, $"{f.Have} of {f.Need}{(f.Reason is null ? "" : $": {f.Reason}")}") with
+        {
+            Approvals = view.Approvals.Add(new PermissionApproval(f.By, f.Actor, f.ActorName, f.Reason, f.CommandId, e.At)),
+        },
+        PermissionEscalated f => Noted(view, e, "escalated", null, f.Notify.IsEmpty ? "reminder" : string.Join(", ", f.Notify)) with
+        {
+            EscalationStep = f.Step, Approvers = f.Approvers ?? view.Approvers,
+        },
+        PermissionDelegated f => Noted(view, e, "delegated", f.By, $"to {f.To}{(f.Reason is null ? "" : $": {f.Reason}")}") with
+        {
+            Approvers = f.Approvers, DelegatedByCommand = f.CommandId,
+        },
+        PermissionExpired f => Noted(view, e, "expired", null, f.Reason) with
+        {
+            Status = PermissionStatus.Expired, ResponseReason = f.Reason, RespondedAt = e.At,
+        },
+        PermissionCanceled f when view.Status == PermissionStatus.Pending => Noted(view, e, "canceled", null, f.Reason) with
+        {
+            Status = PermissionStatus.Canceled, ResponseReason = f.Reason, RespondedAt = e.At,
+        },
+        PermissionDelivered => Noted(view, e, "delivered", null, null) with { DeliveredAt = e.At },
         _ => view,
+    };
+
+    private static PermissionView Asked(SessionState state, Entry e, PermissionRequested f) => new()
+    {
+        Id = f.PermissionId, OriginalRequestId = f.RequestId, SessionId = state.View.Id, TaskId = e.TaskId ?? "", RunId = e.RunId ?? "", Tool = f.Tool,
+        Action = f.Action, Description = f.Description, Context = f.Context, RiskLevel = f.RiskLevel, Status = PermissionStatus.Pending,
+        ExpiresAt = f.ExpiresAt, CreatedAt = e.At, UpdatedAt = e.At, Category = f.Category, Title = f.Title, Command = f.Command, Paths = f.Paths ?? [],
+        Hosts = f.Hosts ?? [], Diff = f.Diff, Why = f.Why, TakesInput = f.TakesInput, RiskReasons = f.RiskReasons ?? [], RuleId = f.RuleId,
+        RuleReason = f.RuleReason, Approvers = f.Approvers ?? [], RequiredApprovals = f.RequiredApprovals ?? 1, Escalation = f.Escalation ?? [],
+        Hooks = f.Hooks ?? [], IsOwn = f.Own ?? false, Agent = state.View.Agent, History = [new PermissionNote(e.At, "requested", null, f.RuleReason)],
+    };
+
+    private static PermissionView Noted(PermissionView view, Entry e, string what, string? by, string? detail)
+    {
+        var history = view.History.Add(new PermissionNote(e.At, what, by, detail));
+        return view with { UpdatedAt = e.At, History = history.Length > MaxHistory ? history.RemoveAt(0) : history };
+    }
+
+    /// <summary>Rules of tasks that have ended go when a new one comes.</summary>
+    private static SessionState WithRule(SessionState state, PolicyRule rule)
+    {
+        var rules = state.View.PermissionRules.Where(r => r.Id != rule.Id && (r.Scope != "task" || r.TaskId is { } task && state.Find(task) is not null));
+        return state with { View = state.View with { PermissionRules = [.. rules, rule] } };
+    }
+
+    private static string? IdOf(Fact fact) => fact switch
+    {
+        PermissionRequested f => f.PermissionId,
+        PermissionDecided f => f.PermissionId,
+        PermissionApprovalAdded f => f.PermissionId,
+        PermissionEscalated f => f.PermissionId,
+        PermissionDelegated f => f.PermissionId,
+        PermissionExpired f => f.PermissionId,
+        PermissionCanceled f => f.PermissionId,
+        PermissionDelivered f => f.PermissionId,
+        _ => null,
     };
 
     private static int IndexOf(SessionState state, string permissionId)

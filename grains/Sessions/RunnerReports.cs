@@ -22,7 +22,25 @@ internal sealed record UsageReport(long InputTokens, long OutputTokens, long Cac
 /// <summary>A <c>progress</c> output. A member that is missing stays as it was.</summary>
 internal sealed record ProgressReport(string? Step, double? Percent, TaskTodo[]? Todos);
 
-internal sealed record PermissionReport(string? RequestId, string? Tool, JsonElement? Input, string? Description, JsonElement? Context);
+internal sealed record PermissionReport(string? RequestId, string? Tool, JsonElement? Input, string? Description, JsonElement? Context)
+{
+    public string? Category { get; init; }
+
+    public string? Title { get; init; }
+
+    public string? Command { get; init; }
+
+    public string?[]? Paths { get; init; }
+
+    public string?[]? Hosts { get; init; }
+
+    public string? Diff { get; init; }
+
+    /// <summary>Why the agent asks rather than acts.</summary>
+    public string? Reason { get; init; }
+
+    public bool? TakesInput { get; init; }
+}
 
 internal sealed record PermissionNotice(string? RequestId, string? Reason);
 

@@ -22,7 +22,7 @@ internal static class SessionFold
             SessionCreated or SessionActivated or SessionSuspending or SessionSuspended or SessionResuming
                 or SessionTerminated or SessionFailed => OfSession(state, e),
             RunnerAssigned or RunnerReleased or RunnerLost => OfRunner(state, e),
-            PermissionRequested or PermissionDecided or PermissionExpired or PermissionCanceled or PermissionDelivered => PermissionFold.Apply(state, e),
+            _ when PermissionFold.Concerns(e.Fact) => PermissionFold.Apply(state, e),
             RunnerConnected or RunnerDisconnected or BudgetExceeded => state,
             MessageSent or MessageDelivered or MessageRefused or MessageQueued or SessionChanged or SessionConfigured or SessionConfigureRefused
                 or BudgetChanged or BudgetWarning => MessageFold.Apply(state, e),
@@ -65,6 +65,7 @@ internal static class SessionFold
                         NetworkPolicy = f.NetworkPolicy, AllowedHosts = f.AllowedHosts, Labels = f.Labels,
                         PermissionMode = f.PermissionMode, Command = f.Command, OptionNames = [.. f.OptionNames ?? []], Budget = f.Budget,
                         AutoContinue = f.AutoContinue, CreatedAt = e.At,
+                        PermissionPolicy = f.PermissionPolicy, PermissionRules = f.PermissionRules ?? [],
                     },
                 };
             case SessionActivated:

@@ -57,7 +57,7 @@ internal sealed partial class SessionGrain
 
     public async Task<long> AppendOutputAsync(RunnerOutput output, CancellationToken cancellationToken)
     {
-        var decision = SessionMachine.Append(_state, output, Context());
+        var decision = SessionMachine.Append(_state, output, await ContextOfAsync(output, cancellationToken));
         await CommitAsync(decision, cancellationToken);
         // An event that ends the epoch (runner.stopped) resets the counter: what was sent is durable all the same.
         return Math.Max(_state.View.Epoch == output.Epoch ? _state.Acked : 0, output.First + output.Events.Length - 1);

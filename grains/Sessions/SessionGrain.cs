@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Marionette.Log;
-using Marionette.Permissions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -83,15 +82,6 @@ internal sealed partial class SessionGrain(
         return _state.View;
     }
 
-    public async Task<PermissionView> DecidePermissionAsync(DecidePermission command, CancellationToken cancellationToken)
-    {
-        var row = _state.Permissions.Any(p => p.View.Id == command.PermissionId) ? null : await ReadPermissionAsync(command.PermissionId, cancellationToken);
-        var decision = SessionMachine.Decide(_state, row, command, Context());
-        await CommitAsync(decision, cancellationToken);
-        return decision.Permissions.GetValueOrDefault(command.PermissionId)
-            ?? _state.Permissions.FirstOrDefault(p => p.View.Id == command.PermissionId)?.View ?? row!;
-    }
-
     /// <summary>
     /// Decide has spoken: append, fold, publish, act. When the append fails, the outcome is unknown or another activation wrote first; either way
     /// this activation's memory is not to be trusted, and the next one reads the log.
@@ -155,13 +145,6 @@ internal sealed partial class SessionGrain(
             _state = SessionFold.Fold(_state, page.Select(e => new Entry(e.Seq, e.At, e.TaskId, e.RunId, e.Source, FactCodec.Read(e.Type, e.Payload))));
             if (page.Length < PageSize) return;
         }
-    }
-
-    private async Task<PermissionView?> ReadPermissionAsync(string permissionId, CancellationToken cancellationToken)
-    {
-        var row = await log.ReadRowAsync("permission", GrainKeys.Of(_tenant, permissionId), cancellationToken);
-        var permission = row is null ? null : SessionRows.Permission(row);
-        return permission?.SessionId == _id ? permission : null;
     }
 
     private DecisionContext Context()

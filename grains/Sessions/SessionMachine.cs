@@ -23,7 +23,10 @@ internal static partial class SessionMachine
             c.Name, c.Agent, c.Model, c.BaseUrl, c.Secrets is not null, Or(c.EnvNames), c.WorkspaceId ?? workspaceId, c.ProfileId,
             c.AgentConfigId, c.LifecycleMode, c.IdleTimeoutSeconds, c.NetworkPolicy, Or(c.AllowedHosts), c.Labels, c.PermissionMode,
             c.PermissionTimeoutSeconds, c.IncludeRaw, Or(c.Command), c.OptionNames.IsDefaultOrEmpty ? null : [.. c.OptionNames],
-            OrNone(c.Budget), c.AutoContinue));
+            OrNone(c.Budget), c.AutoContinue)
+        {
+            PermissionPolicy = c.PermissionPolicy, PermissionRules = c.PermissionRules.IsDefaultOrEmpty ? null : c.PermissionRules,
+        });
         return scribe.Decide();
     }
 
