@@ -21,7 +21,7 @@ internal static class ShellMentions
     public static List<ImmutableArray<string>> Of(ShellCommand command)
     {
         var mentions = new List<ImmutableArray<string>>();
-        Collect(command.Words, mentions, 0);
+        Collect(command.Words, mentions, 0, new ShellParser.Work());
         return mentions;
     }
 
@@ -30,16 +30,16 @@ internal static class ShellMentions
 
     public static bool IsShell(string program) => Shells.Contains(program) && program is not ("su" or "eval" or "source" or ".");
 
-    private static void Collect(ImmutableArray<string> words, List<ImmutableArray<string>> mentions, int depth)
+    private static void Collect(ImmutableArray<string> words, List<ImmutableArray<string>> mentions, int depth, ShellParser.Work work)
     {
-        Add(words, mentions, depth);
+        Add(words, mentions, depth, work);
         if (!Wrappers.Contains(ProgramOf(words))) return;
         // Which of a wrapper's words is the program cannot be told without knowing its options: each may be.
         for (var i = 1; i < words.Length && mentions.Count < MaxMentions; i++)
-            if (!words[i].StartsWith('-') && !words[i].Contains('=')) Add(words[i..], mentions, depth);
+            if (!words[i].StartsWith('-') && !words[i].Contains('=')) Add(words[i..], mentions, depth, work);
     }
 
-    private static void Add(ImmutableArray<string> words, List<ImmutableArray<string>> mentions, int depth)
+    private static void Add(ImmutableArray<string> words, List<ImmutableArray<string>> mentions, int depth, ShellParser.Work work)
     {
         if (words.IsEmpty || mentions.Count >= MaxMentions) return;
         mentions.Add(words);
@@ -48,6 +48,6 @@ internal static class ShellMentions
         if (depth >= MaxDepth || !Shells.Contains(program)) return;
         IEnumerable<string> scripts = program == "eval" ? [string.Join(' ', words.Skip(1))] : words.Skip(1);
         foreach (var script in scripts)
-            foreach (var inner in ShellParser.Parse(script, depth + 1).Commands) Collect(inner.Words, mentions, depth + 1);
+            foreach (var inner in ShellParser.Parse(script, depth + 1, work).Commands) Collect(inner.Words, mentions, depth + 1, work);
     }
 }

@@ -15,6 +15,9 @@ internal sealed class ShellParser
 
     private const int MaxDepth = 4;
 
+    /// <summary>Characters that one text may cost in all, with what is nested in it: what hides deeper is not understood, and nobody waits for it.</summary>
+    private const int MaxWork = 1_000_000;
+
     private static readonly HashSet<string> Keywords = new(StringComparer.Ordinal)
     {
         "if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "select", "function", "time", "coproc", "repeat", "foreach",
@@ -32,14 +35,17 @@ internal sealed class ShellParser
     private string? _trouble;
     private int _at;
 
-    private ShellParser(string text, int depth) => (_text, _depth) = (text, depth);
+    private readonly Work _work;
 
-    public static ShellScript Parse(string text) => Parse(text, 0);
+    private ShellParser(string text, int depth, Work work) => (_text, _depth, _work) = (text, depth, work);
 
-    internal static ShellScript Parse(string text, int depth)
+    public static ShellScript Parse(string text) => Parse(text, 0, new Work());
+
+    internal static ShellScript Parse(string text, int depth, Work work)
     {
-        if (depth > MaxDepth) return new([], "it is nested too deeply");
-        var parser = new ShellParser(text, depth);
+        work.Done += text.Length + 1;
+        if (depth > MaxDepth || depth > 0 && work.Done > MaxWork) return new([], "it is nested too deeply");
+        var parser = new ShellParser(text, depth, work);
         parser.Run();
         if (text.Length > MaxLength) parser.Trouble("it is too long");
         if (parser._commands.Count == 0) parser.Trouble("it holds no command");
@@ -129,7 +135,7 @@ internal sealed class ShellParser
     private void Nested(int from, char close)
     {
         var end = _text.IndexOf(close, from);
-        _commands.AddRange(Parse(_text[from..(end < 0 ? _text.Length : end)], _depth + 1).Commands);
+        _commands.AddRange(Parse(_text[from..(end < 0 ? _text.Length : end)], _depth + 1, _work).Commands);
     }
 
     private void Dollar()
@@ -247,6 +253,12 @@ internal sealed class ShellParser
         _targets.Clear();
         _oddity = null;
         _readsPipe = _wantsTarget = false;
+    }
+
+    /// <summary>What the parsing of one text has cost so far.</summary>
+    internal sealed class Work
+    {
+        public int Done { get; set; }
     }
 
     private void Trouble(string what) => _trouble ??= what;
