@@ -8,6 +8,9 @@ public sealed class GatewayOptions
     /// <summary>Key under which secrets of sessions are sealed. Every gateway and silo of an installation has the same one.</summary>
     public required MasterKey MasterKey { get; init; }
 
+    /// <summary>Address of this API as people reach it, for links; null = the one that a request came to.</summary>
+    public string? PublicUrl { get; init; }
+
     /// <summary>Largest request body, in bytes. Default 2 MiB; larger ones are answered with 413.</summary>
     public int MaxBodyBytes { get; init; } = 2 * 1024 * 1024;
 

@@ -3,6 +3,7 @@ using Marionette.Gateway.Grpc;
 using Marionette.Gateway.Health;
 using Marionette.Gateway.Hosting;
 using Marionette.Gateway.Idempotency;
+using Marionette.Gateway.Links;
 using Marionette.Gateway.OpenApi;
 using Marionette.Gateway.Pages;
 using Marionette.Gateway.Problems;
@@ -31,6 +32,7 @@ public static class GatewayServices
         services.AddSingleton<StateReader>();
         services.AddSingleton<UsageReader>();
         services.AddSingleton<Api>();
+        services.AddSingleton<PermissionLinks>();
         services.AddSingleton<EventStore>();
         services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<EventStore>());
         services.AddSingleton<FeedHub>();
@@ -52,6 +54,10 @@ public static class GatewayServices
         SessionEndpoints.Map(app);
         TaskEndpoints.Map(app);
         PermissionEndpoints.Map(app);
+        PermissionBulkEndpoints.Map(app);
+        PermissionHookEndpoints.Map(app);
+        PolicyEndpoints.Map(app);
+        LinkEndpoints.Map(app);
         RunnerEndpoints.Map(app);
         UsageEndpoints.Map(app);
         KeyEndpoints.Map(app);

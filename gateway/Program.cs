@@ -5,7 +5,8 @@ using Marionette.Gateway.Secrets;
 using Npgsql;
 
 // The gateway as a process of its own. Options come from the command line or, in capitals after MARIONETTE_, from the environment:
-// --connection-string, --data-dir (the master key's folder), --master-key, --listen, --api-port, --grpc-port, --cluster-id.
+// --connection-string, --data-dir (the master key's folder), --master-key, --listen, --api-port, --grpc-port, --cluster-id,
+// --public-url (address for links).
 var builder = WebApplication.CreateSlimBuilder();
 builder.Configuration.AddEnvironmentVariables("MARIONETTE_").AddCommandLine(args);
 string? Setting(string name) => builder.Configuration[name] ?? builder.Configuration[name.Replace('-', '_')];
@@ -19,7 +20,7 @@ if (string.IsNullOrWhiteSpace(connection))
 var source = new NpgsqlDataSourceBuilder(connection);
 if (string.IsNullOrEmpty(source.ConnectionStringBuilder.SearchPath)) source.ConnectionStringBuilder.SearchPath = "marionette";
 await using var database = source.Build();
-var options = new GatewayOptions { MasterKey = MasterKey.LoadOrCreate(Setting("data-dir") ?? ".", Setting("master-key")) };
+var options = new GatewayOptions { MasterKey = MasterKey.LoadOrCreate(Setting("data-dir") ?? ".", Setting("master-key")), PublicUrl = Setting("public-url") };
 
 builder.Services.AddSingleton(database);
 builder.AddMarionetteClusterClient(database, Setting("cluster-id") ?? "marionette");

@@ -29,6 +29,12 @@ internal sealed record SiloSettings
     /// <summary>Where runners reach the gRPC port when it is not in this process.</summary>
     public string? RunnerUrl { get; init; }
 
+    /// <summary>Address of the API as people reach it, for links; null = the one that a request came to.</summary>
+    public string? PublicUrl { get; init; }
+
+    /// <summary>Let approval hooks lie on this machine and in private networks.</summary>
+    public bool AllowPrivateHooks { get; init; }
+
     /// <summary>Name of the installation in the membership table.</summary>
     public string ClusterId { get; init; } = "marionette";
 
@@ -68,6 +74,8 @@ internal sealed record SiloSettings
         "--admin-port" => this with { AdminPort = Port(option, value) },
         "--grpc-port" => this with { GrpcPort = Port(option, value) },
         "--runner-url" => this with { RunnerUrl = Uri.TryCreate(value, UriKind.Absolute, out _) ? value : throw new ArgumentException($"--runner-url: \"{value}\" is not a URL") },
+        "--public-url" => this with { PublicUrl = Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? value : throw new ArgumentException($"--public-url: \"{value}\" is not an http or https address") },
+        "--allow-private-hooks" => this with { AllowPrivateHooks = bool.TryParse(value, out var allow) ? allow : throw new ArgumentException($"--allow-private-hooks: \"{value}\" is neither true nor false") },
         "--cluster-id" => this with { ClusterId = value },
         "--agent-binary" => this with { AgentBinary = Path.GetFullPath(value) },
         "--tools-path" => this with { ToolsPath = value.Split(':', StringSplitOptions.RemoveEmptyEntries) },

@@ -15,7 +15,7 @@ namespace Marionette.Gateway.Json;
     Converters = [
         typeof(NulSafeString),
         typeof(LenientEnum<SessionStatus>), typeof(LenientEnum<TaskState>), typeof(LenientEnum<RunStatus>),
-        typeof(LenientEnum<PermissionStatus>), typeof(LenientEnum<RunnerStatus>)])]
+        typeof(LenientEnum<PermissionStatus>), typeof(LenientEnum<RunnerStatus>), typeof(LenientEnum<PolicyEffect>)])]
 [JsonSerializable(typeof(SessionView))]
 [JsonSerializable(typeof(TaskView))]
 [JsonSerializable(typeof(PermissionView))]

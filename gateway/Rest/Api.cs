@@ -21,6 +21,9 @@ internal sealed class Api(IGrainFactory grains, IdempotencyStore idempotency, Ga
     public T Grain<T>(Caller caller, string idPrefix, string? id) where T : IGrainWithStringKey =>
         grains.GetGrain<T>(GrainKeys.Of(caller.Tenant, Known(idPrefix, id)));
 
+    /// <summary>A grain that the caller's tenant has one of.</summary>
+    public T Singleton<T>(Caller caller, string name) where T : IGrainWithStringKey => grains.GetGrain<T>(GrainKeys.Of(caller.Tenant, name));
+
     /// <summary>The id, if it has the shape of one.</summary>
     /// <exception cref="MarionetteException">NotFound.</exception>
     public static string Known(string idPrefix, string? id) => EntityId.Is(idPrefix, id) ? id! : throw NotFound(idPrefix);
@@ -33,6 +36,8 @@ internal sealed class Api(IGrainFactory grains, IdempotencyStore idempotency, Ga
         EntityId.Runner => "There is no such runner.",
         EntityId.ApiKey => "There is no such key.",
         EntityId.Workspace => "There is no such workspace.",
+        EntityId.Policy => "There is no such rule.",
+        EntityId.PermissionHook => "There is no such hook.",
         _ => "There is no such object.",
     });
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Secrets;
+using Marionette.Permissions;
 using Marionette.Sessions;
 
 namespace Marionette.Gateway.Rest;
@@ -9,7 +10,7 @@ namespace Marionette.Gateway.Rest;
 /// <summary>What a new session may ask for. Everything is checked before anything is done.</summary>
 internal static class SessionRules
 {
-    private const int MaxEnv = 100, MaxEnvValue = 32 * 1024, MaxEnvTotal = 256 * 1024, MaxCommandTotal = 16 * 1024, MaxHosts = 100, MaxOptions = 1024 * 1024;
+    private const int MaxEnv = 100, MaxEnvValue = 32 * 1024, MaxEnvTotal = 256 * 1024, MaxCommandTotal = 16 * 1024, MaxHosts = 100, MaxOptions = 1024 * 1024, MaxRules = 50;
     private const int SevenDays = 7 * 24 * 3600, ThirtyDays = 30 * 24 * 3600;
 
     /// <exception cref="MarionetteException">Invalid, with every wrong field.</exception>
@@ -43,7 +44,11 @@ internal static class SessionRules
             Command: command,
             OptionNames: Options(errors, body.Options),
             Budget: BudgetRules.Check(errors, "budget", body.Budget),
-            AutoContinue: body.AutoContinue ?? false);
+            AutoContinue: body.AutoContinue ?? false)
+        {
+            PermissionPolicy = body.PermissionPolicy is { } terms ? PolicyRules.Terms(errors, terms, "permission_policy.") : null,
+            PermissionRules = OwnRules(errors, body.PermissionPolicy?.Rules, sessionId),
+        };
         errors.ThrowIfAny();
         if (body.ApiKey is null && env.IsEmpty && body.Options is null) return created;
         return created with { Secrets = sealer.Seal(tenant, sessionId, new SessionSecrets(body.ApiKey, env, body.Options)) };
@@ -68,6 +73,13 @@ internal static class SessionRules
         else if (FieldErrors.Utf8Length(given.GetRawText()) > MaxOptions) errors.Add("options", $"must have at most {MaxOptions} bytes");
         else return [.. given.EnumerateObject().Select(member => member.Name).Order(StringComparer.Ordinal)];
         return [];
+    }
+
+    private static ImmutableArray<PolicyRule> OwnRules(FieldErrors errors, List<RuleModel?>? rules, string sessionId)
+    {
+        var own = PolicyRules.CheckAll(errors, rules, "permission_policy.rules", MaxRules);
+        // Their ids follow from the session's, so that a repeat of the request makes the same session.
+        return own.IsDefault ? default : [.. own.Select((rule, i) => rule with { Id = $"pol_{sessionId[(sessionId.IndexOf('_') + 1)..]}-{i}", Scope = "session" })];
     }
 
     private static ImmutableArray<string> Command(FieldErrors errors, List<string?>? argv, string agent)

@@ -107,6 +107,11 @@ public sealed record PermissionView
     [Id(40)] public PolicyRule? Remembered { get; init; }
     /// <summary>Agent kind, for rules and for people.</summary>
     [Id(41)] public string? Agent { get; init; }
+    /// <summary>The session's workspace, for rules that are tried on it later.</summary>
+    [Id(43)] public string? WorkspaceId { get; init; }
+    /// <summary>The session's labels; apart from "labels", which lists filter by.</summary>
+    [Id(44)] public ImmutableDictionary<string, string> SessionLabels { get => field ?? ImmutableDictionary<string, string>.Empty; init; } =
+        ImmutableDictionary<string, string>.Empty;
     /// <summary>Id of the command that last handed it on.</summary>
     [Id(42)] public string? DelegatedByCommand { get; init; }
 }

@@ -35,10 +35,6 @@ internal static class HostText
     public static bool IsPrivate(string normalized)
     {
         if (normalized is "localhost" || normalized.EndsWith(".localhost", StringComparison.Ordinal) || normalized.EndsWith(".internal", StringComparison.Ordinal)) return true;
-        if (!IPAddress.TryParse(normalized, out var address)) return false;
-        if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
-        if (IPAddress.IsLoopback(address) || address.IsIPv6LinkLocal || address.IsIPv6UniqueLocal) return true;
-        var bytes = address.GetAddressBytes();
-        return bytes.Length == 4 && (bytes[0] is 0 or 10 or 127 || (bytes[0], bytes[1]) is (169, 254) or (192, 168) or (172, >= 16 and <= 31) or (100, >= 64 and <= 127));
+        return IPAddress.TryParse(normalized, out var address) && PrivateAddress.Is(address);
     }
 }

@@ -50,6 +50,7 @@ internal sealed partial class SessionGrain
 
         if (before.View.Status != after.Status) Log.StatusChanged(logger, _tenant, _id, before.View.Status, after.Status, after.Reason);
         Remind();
+        AskHooks();
         SendCommands();
         _leaving = after.RunnerId is null && before.View.RunnerId is not null && _listeners.Count == 0;
         LeaveWhenDone();
@@ -63,6 +64,7 @@ internal sealed partial class SessionGrain
         else if (_state.View.PreviousRunnerId is { } previous)
             Forget(GrainFactory.GetGrain<IRunnerGrain>(GrainKeys.Of(_tenant, previous)).ReleaseAsync("The session has no runner."), "release runner");
         Remind();
+        AskHooks();
     }
 
     private async Task EnsureRunnerAsync(string runnerId, long epoch, string provider)

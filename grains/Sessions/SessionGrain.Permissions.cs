@@ -34,15 +34,20 @@ internal sealed partial class SessionGrain
         if (!output.Events.Any(e => e.Type == "permission.request")) return Context();
         try
         {
-            var row = await log.ReadRowAsync(TenantPolicyGrain.RowType, GrainKeys.Of(_tenant, ITenantPolicyGrain.Id), cancellationToken);
-            var policy = row is null ? new TenantPolicy() : JsonSerializer.Deserialize(row, GrainsJsonContext.Default.TenantPolicy);
-            return Context() with { Policy = policy };
+            return Context() with { Policy = await ReadPolicyAsync(cancellationToken) };
         }
         catch (Exception e) when (e is JsonException or Npgsql.NpgsqlException or TimeoutException or System.Net.Sockets.SocketException)
         {
             Log.RulesUnreadable(logger, e, _tenant, _id);
             return Context();
         }
+    }
+
+    private async Task<TenantPolicy?> ReadPolicyAsync(CancellationToken cancellationToken)
+    {
+        var row = await log.ReadRowAsync(TenantPolicyGrain.RowType, GrainKeys.Of(_tenant, ITenantPolicyGrain.Id), cancellationToken);
+        // A cleared row is "null", and so nobody's rules; that it is there and cannot be read is the JsonException.
+        return row is null || row.AsSpan().SequenceEqual("null"u8) ? new TenantPolicy() : JsonSerializer.Deserialize(row, GrainsJsonContext.Default.TenantPolicy);
     }
 
     private async Task<PermissionView?> RowOfAsync(string permissionId, CancellationToken cancellationToken) =>

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Marionette.Log;
+using Marionette.Permissions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -10,7 +11,7 @@ namespace Marionette.Sessions;
 /// </summary>
 [GrainType("session")]
 internal sealed partial class SessionGrain(
-    ISessionLog log, ISecretOpener secretOpener, TimeProvider clock, IOptions<SessionOptions> options, ILogger<SessionGrain> logger)
+    ISessionLog log, ISecretOpener secretOpener, IApprovalHookCaller hookCaller, TimeProvider clock, IOptions<SessionOptions> options, ILogger<SessionGrain> logger)
     : Grain, ISessionGrain, IRemindable
 {
     /// <summary>Output events after which the row is written again, so that an activation reads at most about so many.</summary>

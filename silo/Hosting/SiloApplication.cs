@@ -1,6 +1,7 @@
 using Marionette.Gateway;
 using Marionette.Gateway.Hosting;
 using Marionette.Gateway.Secrets;
+using Marionette.Permissions;
 using Marionette.Providers;
 using Marionette.Providers.Processes;
 using Marionette.Sessions;
@@ -28,6 +29,7 @@ internal static class SiloApplication
 
         var masterKey = MasterKey.LoadOrCreate(settings.DataDirectory, builder.Configuration["MARIONETTE_MASTER_KEY"]);
         services.AddSingleton<ISecretOpener>(new SecretOpener(new SecretSealer(masterKey)));
+        services.AddSingleton<IApprovalHookCaller>(s => new ApprovalHookCaller(new SecretSealer(masterKey), s.GetRequiredService<TimeProvider>(), settings.AllowPrivateHooks));
         services.AddSingleton<IRunnerProvider>(s => new ProcessProvider(
             new ProcessProviderOptions
             {
@@ -42,7 +44,7 @@ internal static class SiloApplication
 
         builder.Host.UseOrleans(silo => silo.AddMarionetteCluster(settings, source));
         services.AddMarionetteTelemetry(builder.Configuration);
-        if (settings.HasGateway) services.AddMarionetteGateway(new GatewayOptions { MasterKey = masterKey });
+        if (settings.HasGateway) services.AddMarionetteGateway(new GatewayOptions { MasterKey = masterKey, PublicUrl = settings.PublicUrl });
 
         builder.WebHost.ConfigureKestrel(kestrel =>
         {

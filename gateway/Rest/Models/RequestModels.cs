@@ -26,6 +26,8 @@ internal sealed class CreateSessionModel
     [OneOf("default", "acceptEdits", "plan", "bypassPermissions")]
     public string? PermissionMode { get; init; }
     public int? PermissionTimeoutSeconds { get; init; }
+    /// <summary>How its permission requests are asked, and rules of its own.</summary>
+    public PermissionPolicyModel? PermissionPolicy { get; init; }
     public bool? IncludeRaw { get; init; }
     public List<string?>? Command { get; init; }
     /// <summary>What the agent kind takes beside the rest; docs/reference/agents.md lists it.</summary>
@@ -128,6 +130,9 @@ internal sealed class ApprovePermissionModel
     public string? Reason { get; init; }
     /// <summary>Replaces the tool's input; an object.</summary>
     public JsonElement? UpdatedInput { get; init; }
+    /// <summary>"Always allow this": makes a narrow rule of it for the task, the session or the tenant.</summary>
+    [OneOf("task", "session", "tenant")]
+    public string? Remember { get; init; }
 }
 
 /// <summary>Body of POST /api/v1/permissions/{id}/deny.</summary>

@@ -30,6 +30,9 @@ internal sealed class SessionModel
     public required string LifecycleMode { get; init; }
     public int? IdleTimeoutSeconds { get; init; }
     public required string PermissionMode { get; init; }
+    public TermsModel? PermissionPolicy { get; init; }
+    /// <summary>Rules of its own, those of "always allow this" too.</summary>
+    public IReadOnlyList<PolicyModel>? PermissionRules { get; init; }
     public required ImmutableDictionary<string, string> Labels { get; init; }
     public required ImmutableDictionary<string, string> Annotations { get; init; }
     public string? ConversationId { get; init; }
@@ -58,6 +61,8 @@ internal sealed class SessionModel
         Reason = Shown.OrNull(view.Reason),
         Agent = view.Agent,
         AgentVersion = view.AgentVersion,
+        PermissionPolicy = TermsModel.Of(view.PermissionPolicy),
+        PermissionRules = view.PermissionRules.IsEmpty ? null : [.. view.PermissionRules.Select(rule => PolicyModel.Of(rule))],
         AgentConfigId = view.AgentConfigId,
         Model = view.Model,
         BaseUrl = view.BaseUrl,
