@@ -11,7 +11,7 @@ internal static class PolicyRules
 
     private static readonly string[] Risks = ["low", "medium", "high", "critical"];
 
-    private static readonly string[] Categories = ["command", "read", "edit", "delete", "network", "mcp", "plan", "question", "budget", "other"];
+    private static readonly string[] Categories = ["command", "read", "edit", "delete", "network", "mcp", "plan", "question", "other"];
 
     /// <summary>The rule without what the server adds; errors go to the collector.</summary>
     public static PolicyRule Check(FieldErrors errors, RuleModel body, string at = "")

@@ -101,8 +101,6 @@ public sealed record PermissionView
     [Id(37)] public ImmutableArray<PermissionNote> History { get => field.IsDefault ? [] : field; init; } = [];
     /// <summary>Hooks that are asked about it.</summary>
     [Id(38)] public ImmutableArray<string> Hooks { get => field.IsDefault ? [] : field; init; } = [];
-    /// <summary>The session asks it itself (a budget, for example): no agent waits for the answer.</summary>
-    [Id(39)] public bool IsOwn { get; init; }
     /// <summary>The rule that its answer made ("always allow this").</summary>
     [Id(40)] public PolicyRule? Remembered { get; init; }
     /// <summary>Agent kind, for rules and for people.</summary>

@@ -47,7 +47,7 @@ internal static class RiskClassifier
     {
         "command" => script is not null && CommandRisk.OnlyReads(script) ? Risk.Low : Risk.High,
         "read" or "question" => Risk.Low,
-        "edit" or "network" or "plan" or "budget" => Risk.Medium,
+        "edit" or "network" or "plan" => Risk.Medium,
         "delete" or "mcp" => Risk.High,
         _ => OfTool(subject.Tool),
     };

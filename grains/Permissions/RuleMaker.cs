@@ -32,8 +32,7 @@ internal static class RuleMaker
     {
         { RiskLevel: Risk.Critical } => "its risk is critical",
         { RequiredApprovals: > 1 } => "it needs two people each time",
-        { Category: "plan" or "question" or "budget" } => $"a {view.Category} is never the same twice",
-        { IsOwn: true } => "it is Marionette's own question",
+        { Category: "plan" or "question" } => $"a {view.Category} is never the same twice",
         _ => null,
     };
 

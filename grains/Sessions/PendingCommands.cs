@@ -31,7 +31,7 @@ internal static class PendingCommands
         if (state.Change is { } change) commands.Add(new ConfigureCommand(change.Seq, state.View.Model, state.View.PermissionMode));
         foreach (var permission in state.Permissions)
         {
-            if (permission.DecisionSeq == 0 || permission.View.IsOwn) continue;
+            if (permission.DecisionSeq == 0) continue;
             var view = permission.View;
             commands.Add(new AnswerPermissionCommand(
                 permission.DecisionSeq, view.OriginalRequestId, view.Status == PermissionStatus.Approved,

@@ -43,9 +43,6 @@ internal sealed record PermissionRequested(
     public ImmutableArray<EscalationStep>? Escalation { get; init; }
 
     public ImmutableArray<string>? Hooks { get; init; }
-
-    /// <summary>The session's own question.</summary>
-    public bool? Own { get; init; }
 }
 
 /// <summary>The type of the event follows <paramref name="Allow"/>.</summary>

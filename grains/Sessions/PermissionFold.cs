@@ -68,7 +68,7 @@ internal static class PermissionFold
         ExpiresAt = f.ExpiresAt, CreatedAt = e.At, UpdatedAt = e.At, Category = f.Category, Title = f.Title, Command = f.Command, Paths = f.Paths ?? [],
         Hosts = f.Hosts ?? [], Diff = f.Diff, Why = f.Why, TakesInput = f.TakesInput, RiskReasons = f.RiskReasons ?? [], RuleId = f.RuleId,
         RuleReason = f.RuleReason, Approvers = f.Approvers ?? [], RequiredApprovals = f.RequiredApprovals ?? 1, Escalation = f.Escalation ?? [],
-        Hooks = f.Hooks ?? [], IsOwn = f.Own ?? false, Agent = state.View.Agent, WorkspaceId = state.View.WorkspaceId,
+        Hooks = f.Hooks ?? [], Agent = state.View.Agent, WorkspaceId = state.View.WorkspaceId,
         SessionLabels = state.View.Labels, History = [new PermissionNote(e.At, "requested", null, f.RuleReason)],
     };
 

@@ -26,7 +26,6 @@ internal static partial class SessionMachine
         var scribe = new Scribe(state, context);
         if (c.Allow) Allow(scribe, view, c, actor);
         else scribe.Write(new PermissionDecided(false, view.Id, c.By, c.Reason, null, c.Interrupt, c.CommandId), view.TaskId, view.RunId);
-        AfterAnswer(scribe, view.Id);
         return scribe.Decide();
     }
 
@@ -90,34 +89,12 @@ internal static partial class SessionMachine
                 task.View.Id, runId);
     }
 
-    /// <summary>
-    /// Asks people something that no agent asked (whether to spend more, for example). The answer goes to <see cref="OnOwnAnswer"/>; silence is a no.
-    /// </summary>
-    /// <returns>The request's id.</returns>
-    private static string AskOwn(Scribe scribe, string taskId, string? runId, PermissionReport report)
-    {
-        var verdict = new PolicyVerdict(PolicyEffect.Ask, null, "Marionette asks this itself.", Risk.Medium, [], [], null);
-        var asked = PermissionAsking.Request(scribe, report, verdict) with { Own = true, TakesInput = false };
-        scribe.Write(asked, taskId, runId);
-        return asked.PermissionId;
-    }
-
-    /// <summary>What becomes of the answer to a question of the session's own; the request has left the live state.</summary>
-    static partial void OnOwnAnswer(Scribe scribe, PermissionView view);
-
-    private static void AfterAnswer(Scribe scribe, string permissionId)
-    {
-        if (scribe.State.Permissions.FirstOrDefault(p => p.View.Id == permissionId) is not { View.IsOwn: true, DecisionSeq: > 0 } own) return;
-        scribe.Write(new PermissionDelivered(permissionId), own.View.TaskId, own.View.RunId);
-        OnOwnAnswer(scribe, own.View);
-    }
-
     private static void Noticed(Scribe scribe, OutputEvent e, PermissionNotice notice, long source)
     {
         // What was not answered cannot have been received.
         var received = e.Type == "permission.received";
         var live = scribe.State.Permissions.FirstOrDefault(
-            p => p.View.OriginalRequestId == notice.RequestId && p.View.RunId == e.RunId && !p.View.IsOwn && (!received || p.DecisionSeq > 0));
+            p => p.View.OriginalRequestId == notice.RequestId && p.View.RunId == e.RunId && (!received || p.DecisionSeq > 0));
         if (live is null) return;
         Fact fact = received
             ? new PermissionDelivered(live.View.Id)
@@ -135,8 +112,7 @@ internal static partial class SessionMachine
             if (view.ExpiresAt <= scribe.Now)
             {
                 scribe.Write(new PermissionExpired(view.Id, "Nobody answered in time."), view.TaskId, view.RunId);
-                AfterAnswer(scribe, view.Id);
-                continue;
+                        continue;
             }
 
             for (var i = view.EscalationStep; i < view.Escalation.Length && StepTime(view, i) <= scribe.Now; i++) Escalate(scribe, view.Id, i);
