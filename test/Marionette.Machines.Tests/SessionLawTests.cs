@@ -59,7 +59,7 @@ public sealed class SessionLawTests
     {
         try
         {
-            switch (random.Next(23))
+            switch (random.Next(25))
             {
                 case 0 or 1: walk.Submit(random.Next(3), random.Next(2) == 0 ? 60 : 3600); break;
                 case 2 or 3 when walk.State.View.RunnerId is not null: walk.Attach(); break;
@@ -71,6 +71,12 @@ public sealed class SessionLawTests
                 case 9: walk.SayRaw("run.finished", "{\"outcome\":7}"u8.ToArray()); break;
                 case 10 when walk.State.Permissions.Length > 0:
                     walk.Decide(walk.State.Permissions[random.Next(walk.State.Permissions.Length)].View.Id, random.Next(2) == 0, $"cmd-{random.Next(100)}");
+                    break;
+                case 23: PermissionStep(walk, random); break;
+                case 24 when walk.State.Permissions.Length > 0:
+                    walk.Answer(
+                        walk.State.Permissions[random.Next(walk.State.Permissions.Length)].View.Id, new[] { "ann", "bob", "eve" }[random.Next(3)], random.Next(4) > 0,
+                        remember: new[] { null, "task", "session" }[random.Next(3)]);
                     break;
                 case 11: walk.Take(SessionMachine.Suspend(walk.State, "asked", walk.Context)); break;
                 case 12: walk.Say("runner.stopped", new { reason = "suspend" }); break;
@@ -130,6 +136,43 @@ public sealed class SessionLawTests
 
     /// <summary>At most one task runs, and it is the first.</summary>
     private static void OneRuns(Walk walk) => Assert.DoesNotContain(walk.State.Tasks.Skip(1), t => t.RunId is not null);
+
+    private static void PermissionStep(Walk walk, Random random)
+    {
+        walk.Policy = random.Next(5) == 0 ? null : new TenantPolicy { Rules = [.. Rules.Where(_ => random.Next(2) == 0)] };
+        string[] commands = ["ls", "npm test", "ls; rm -rf x", "sudo x", "deploy now", "ls $(x)", ""];
+        walk.AskCommand(commands[random.Next(commands.Length)], $"req-{random.Next(4)}");
+        if (random.Next(3) == 0 && walk.State.Permissions is [.., var last])
+            walk.Take(SessionMachine.Delegate(
+                walk.State, null, new DelegatePermission(last.View.Id, $"d-{random.Next(1000)}", "ann", "key_ann", "ann", random.Next(2) == 0 ? "bob" : "eve", null), walk.Context));
+    }
+
+    /// <summary>What was allowed was allowed by a rule that says so or by as many different people as it takes.</summary>
+    private static void NothingIsAllowedByAccident(Walk walk)
+    {
+        foreach (var (_, row) in walk.Rows.Where(r => r.Key.StartsWith("permission:", StringComparison.Ordinal)))
+        {
+            var view = SessionRows.Permission(row);
+            if (view.Status != PermissionStatus.Approved) continue;
+            if (view.DecidedByCommand!.StartsWith("rule:", StringComparison.Ordinal))
+            {
+                Assert.True(view.RiskLevel != "critical" && view.Command is not ("sudo x" or "ls $(x)" or ""), view.Command);
+                continue;
+            }
+
+            var people = view.Approvals.Select(a => a.Actor).Append(view.RespondedBy!.Split('(', ')') is [_, var key, ..] ? key : view.RespondedBy).ToList();
+            Assert.Equal(view.RequiredApprovals, people.Distinct().Count());
+            Assert.True(view.Approvers.IsEmpty || view.Approvers.Any(a => people.Contains("key_" + a)), view.RespondedBy);
+        }
+    }
+
+    private static readonly PolicyRule[] Rules =
+    [
+        new() { Id = "pol_1", Effect = PolicyEffect.Deny, Commands = ["rm *"] },
+        new() { Id = "pol_2", Effect = PolicyEffect.Allow, Commands = ["ls", "npm test"], RiskAtMost = "high" },
+        new() { Id = "pol_3", Effect = PolicyEffect.Ask, Commands = ["deploy *", "sudo *"], Ask = new() { RequiredApprovals = 2, TimeoutSeconds = 300, Escalation = [new() { AfterSeconds = 60, Remind = true }] } },
+        new() { Id = "pol_4", Effect = PolicyEffect.Ask, Ask = new() { Approvers = ["bob"], Escalation = [new() { AfterSeconds = 30, Notify = ["eve"] }] } },
+    ];
 
     private static void Gapless(Walk walk) =>
         Assert.Equal(Enumerable.Range(1, walk.Log.Count).Select(n => (long)n), walk.Log.Select(e => e.Seq));

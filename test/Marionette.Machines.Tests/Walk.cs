@@ -34,10 +34,13 @@ internal sealed class Walk
 
     public DecisionContext Context => new()
     {
-        Now = Now, Provider = "process", Timings = Timings, NewId = prefix => $"{prefix}_{_ids++:d16}", Tenant = Tenant, Prices = Prices,
+        Now = Now, Provider = "process", Timings = Timings, NewId = prefix => $"{prefix}_{_ids++:d16}", Tenant = Tenant, Prices = Prices, Policy = Policy,
     };
 
     public TenantSpending? Tenant { get; set; }
+
+    /// <summary>The tenant's rules; null = they cannot be read.</summary>
+    public TenantPolicy? Policy { get; set; } = new();
 
     public PriceTable Prices { get; set; } = PriceTable.Empty;
 
@@ -118,6 +121,18 @@ internal sealed class Walk
 
     public void Ask(string request = "req-1") => Say("permission.request", new { request_id = request, tool = "Bash", input = new { command = "ls" } });
 
+    /// <summary>A question about a shell command; returns the request's id.</summary>
+    public string AskCommand(string command, string request = "req-1", bool takesInput = true)
+    {
+        Say("permission.request", new { request_id = request, tool = "Bash", category = "command", command, takes_input = takesInput, input = new { command } });
+        return Rows.Keys.Where(k => k.StartsWith("permission:", StringComparison.Ordinal)).Max(StringComparer.Ordinal)?["permission:t/".Length..] ?? "";
+    }
+
+    public void Answer(string permission, string who, bool allow = true, string? command = null, string? remember = null, string? input = null) =>
+        Take(SessionMachine.Decide(State, Row(permission), new DecidePermission(
+            permission, command ?? $"cmd-{who}-{allow}", allow, $"{who} (key_{who})", null, input is null ? null : System.Text.Encoding.UTF8.GetBytes(input), false, remember,
+            $"key_{who}", who), Context));
+
     public void Decide(string permission, bool allow, string command) => Take(SessionMachine.Decide(
         State, Row(permission), new DecidePermission(permission, command, allow, "ann", null, null, false), Context));
 
@@ -135,6 +150,9 @@ internal sealed class Walk
         state = state with { View = state.View with { Id = State.View.Id } };
         return SessionFold.Fold(state, Log.Select(e => new Entry(e.Seq, e.At, e.TaskId, e.RunId, e.Source, FactCodec.Read(e.Type, e.Payload))));
     }
+
+    /// <summary>Another activation: what it knows is what the log has.</summary>
+    public void Restart() => State = Refolded();
 
     /// <summary>The state as an activation would load it: from the rows.</summary>
     public Task<SessionState> ReloadedAsync() =>
