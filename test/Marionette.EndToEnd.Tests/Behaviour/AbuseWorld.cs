@@ -6,7 +6,7 @@ namespace Marionette.EndToEnd.Tests.Behaviour;
 /// <summary>A tenant that has one of everything, and another that must not see it.</summary>
 public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
 {
-    private static readonly string[] Lists = ["sessions", "tasks", "permissions", "runners", "keys"];
+    private static readonly string[] Lists = ["sessions", "tasks", "permissions", "runners", "keys", "policies", "permission-hooks"];
 
     internal string Url => shared.Stack.ApiUrl;
 
@@ -32,6 +32,8 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         Ids["tasks"] = (await Owner.RunAllowedAsync(Ids["sessions"], "@scenario shell cmd='echo x > x.txt'")).Id();
         Ids["permissions"] = (await Owner.GetAsync("/api/v1/permissions")).Items()[0].Id();
         Ids["runners"] = (await Owner.GetAsync("/api/v1/runners")).Items()[0].Id();
+        Ids["policies"] = (await Owner.PostAsync("/api/v1/policies", new { effect = "ask", tools = new[] { "NoSuchTool" } })).Id();
+        Ids["permission-hooks"] = (await Owner.PostAsync("/api/v1/permission-hooks", new { url = "https://hooks.example.com/x", categories = new[] { "plan" } })).GetProperty("hook").Id();
         Ids["keys"] = (await Owner.GetAsync("/api/v1/keys")).Items()[0].Id();
     }
 
@@ -49,6 +51,13 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         "/api/v1/sessions" => new() { ["agent"] = "claude" },
         "/api/v1/tasks" => new() { ["session_id"] = Ids["sessions"], ["prompt"] = "@scenario say text=hi" },
         "/api/v1/keys" => new() { ["name"] = "made in vain" },
+        "/api/v1/policies" => new() { ["effect"] = "ask" },
+        "/api/v1/policies/test" => new() { ["request"] = new { tool = "Bash", command = "ls" } },
+        "/api/v1/policies/{id}/move" => new() { ["position"] = 0 },
+        "/api/v1/permission-hooks" => new() { ["url"] = "https://hooks.example.com/y" },
+        "/api/v1/permissions/decide" => new() { ["ids"] = new[] { Missing("permissions") }, ["decision"] = "deny" },
+        "/api/v1/permissions/{id}/delegate" => new() { ["to"] = "ann" },
+        "/api/v1/permissions/{id}/links" => new() { ["actor"] = "ann" },
         _ => [],
     };
 

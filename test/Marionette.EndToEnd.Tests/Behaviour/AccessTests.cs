@@ -7,7 +7,7 @@ namespace Marionette.EndToEnd.Tests.Behaviour;
 public sealed class AccessTests(AbuseWorld world) : IClassFixture<AbuseWorld>
 {
     private static readonly string[] Scopes =
-        ["sessions:read", "sessions:write", "tasks:read", "tasks:write", "permissions:read", "permissions:write", "runners:read", "events:read", "keys:read", "keys:write"];
+        ["sessions:read", "sessions:write", "tasks:read", "tasks:write", "permissions:read", "permissions:write", "policies:read", "policies:write", "runners:read", "events:read", "keys:read", "keys:write"];
 
     [Fact]
     public async Task EveryRoute_WithoutAValidKey_IsRefused()

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using Marionette.Budgets;
+using Marionette.Permissions;
 using Marionette.Runners;
 using Marionette.Sessions;
 using Marionette.Tasks;
@@ -18,6 +19,7 @@ internal sealed class FakeCluster
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(ITaskGrain) => TaskOf((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IBudgetGrain) => BudgetOf((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IRunnerGrain) => Fake<IRunnerGrain>.Create((_, _) => throw Missing()),
+        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(ITenantPolicyGrain) => PolicyOf((string)arguments[0]!),
         nameof(IGrainFactory.CreateObjectReference) => arguments[0],
         nameof(IGrainFactory.DeleteObjectReference) => null,
         _ => throw new NotSupportedException(method.Name),
@@ -41,6 +43,11 @@ internal sealed class FakeCluster
     public ConcurrentQueue<ChangeSession> Changes { get; } = new();
 
     public ConcurrentDictionary<string, TenantBudget> Budgets { get; } = new();
+
+    public ConcurrentDictionary<string, TenantPolicy> Policies { get; } = new();
+
+    /// <summary>What a decision answers; null = the view that it asks for.</summary>
+    public Func<DecidePermission, PermissionView>? OnDecide { get; set; }
 
     /// <summary>Thrown by the next command, once.</summary>
     public Exception? NextFault { get; set; }
@@ -75,7 +82,7 @@ internal sealed class FakeCluster
                 return Task.FromResult(View(id, created));
             case nameof(ISessionGrain.DecidePermissionAsync):
                 Decisions.Enqueue((DecidePermission)arguments[0]!);
-                return Task.FromResult<Permissions.PermissionView>(null!);
+                return Task.FromResult(OnDecide?.Invoke((DecidePermission)arguments[0]!)!);
             default:
                 return Task.FromResult(View(id, created));
         }
@@ -99,6 +106,27 @@ internal sealed class FakeCluster
     {
         if (method.Name == nameof(IBudgetGrain.SetAsync)) Budgets[key] = (TenantBudget)arguments[0]!;
         return Task.FromResult(new TenantSpendingView(Budgets.GetValueOrDefault(key, TenantBudget.None), Now, new Usage(1, 2, 3, 4, 0.5m)));
+    });
+
+    /// <summary>As the real one, as far as the routes need it.</summary>
+    private ITenantPolicyGrain PolicyOf(string key) => Fake<ITenantPolicyGrain>.Create((method, arguments) =>
+    {
+        var policy = Policies.GetOrAdd(key, _ => new TenantPolicy());
+        switch (method.Name)
+        {
+            case nameof(ITenantPolicyGrain.GetAsync):
+                return new ValueTask<TenantPolicy>(policy);
+            case nameof(ITenantPolicyGrain.PutRuleAsync):
+                if (arguments[2] is long version && version != policy.Version) throw new MarionetteException(FaultCode.Conflict, "Another version.");
+                var rules = policy.Rules.RemoveAll(rule => rule.Id == ((PolicyRule)arguments[0]!).Id);
+                return Task.FromResult(Policies[key] = policy with { Version = policy.Version + 1, Rules = rules.Insert(Math.Min((int?)arguments[1] ?? rules.Length, rules.Length), (PolicyRule)arguments[0]!) });
+            case nameof(ITenantPolicyGrain.RemoveRuleAsync):
+                return Task.FromResult(Policies[key] = policy with { Version = policy.Version + 1, Rules = policy.Rules.RemoveAll(rule => rule.Id == (string)arguments[0]!) });
+            case nameof(ITenantPolicyGrain.PutHookAsync):
+                return Task.FromResult(Policies[key] = policy with { Hooks = policy.Hooks.Add((ApprovalHook)arguments[0]!) });
+            default:
+                throw new NotSupportedException(method.Name);
+        }
     });
 
     private static MarionetteException Missing() => new(FaultCode.NotFound, "There is no such object.");
