@@ -61,11 +61,12 @@ internal sealed class ApiClient : IDisposable
     /// <summary>Opens a server-sent event stream. The caller owns the response.</summary>
     /// <exception cref="ApiException">The server refused.</exception>
     /// <exception cref="HttpRequestException">It could not be reached.</exception>
-    public async Task<HttpResponseMessage> OpenStreamAsync(string path, long after, CancellationToken cancellationToken)
+    public async Task<HttpResponseMessage> OpenStreamAsync(string path, long? after, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
-        request.Headers.Add("Last-Event-ID", after.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        if (after is { } seq)
+            request.Headers.Add("Last-Event-ID", seq.ToString(System.Globalization.CultureInfo.InvariantCulture));
         var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
         if (response.IsSuccessStatusCode)
             return response;

@@ -51,6 +51,17 @@ internal static class Columns
         new("ACTION", item => Format.Fit(item.Text("action") ?? "", 60)), Column.Of("SESSION", "session_id"), Age("AGE", "created_at", clock),
     ];
 
+    public static Column[] Permission(TimeProvider clock) =>
+    [
+        Column.Of("ID", "id"), Column.Of("Status", "status"), Column.Of("Tool", "tool"), Column.Of("Category", "category"), Column.Of("Title", "title"),
+        Column.Of("Command", "command"), new("Action", item => item.Text("command") is null ? item.Text("action") : null), new("Paths", item => Words(item, "paths")),
+        new("Hosts", item => Words(item, "hosts")), Column.Of("Diff", "diff"), Column.Of("Risk", "risk_level"), new("Because", item => Words(item, "risk_reasons", ", ")),
+        Column.Of("Rules say", "rule_reason"), Column.Of("Agent says", "why"), new("Who may answer", item => Words(item, "approvers", ", ")),
+        Column.Of("Approvals needed", "required_approvals"), Column.Of("Session", "session_id"), Column.Of("Task", "task_id"), Age("Asked", "created_at", clock, " ago"),
+        Column.Of("Denied by itself", "expires_at"),
+        new("History", item => string.Join('\n', item.Items("history").Select(n => string.Join(' ', new[] { n.Text("at"), n.Text("what"), n.Text("by"), n.Text("detail") }.Where(t => t is not null))))),
+    ];
+
     public static Column[] Keys(TimeProvider clock) =>
     [
         Column.Of("ID", "id"), Column.Of("NAME", "name"), Column.Of("PREFIX", "key_prefix"), Column.Of("TENANT", "tenant"), new("SCOPES", item => Words(item, "scopes", ",")),

@@ -67,6 +67,7 @@ internal static class CommandLine
             SessionsCommand.Create(globals, context),
             TasksCommand.Create(globals, context),
             PermissionsCommand.Create(globals, context),
+            PoliciesCommand.Create(globals, context),
             UsageCommands.Usage(globals, context),
             UsageCommands.Budget(globals, context),
             KeysCommand.Create(globals, context),

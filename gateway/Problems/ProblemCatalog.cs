@@ -47,7 +47,7 @@ public static class ProblemCatalog
         new(FaultCode.Unauthenticated, "unauthenticated", 401, "There is no valid credential", false,
             "Send `Authorization: Bearer mk_…` with a key that is neither revoked nor expired."),
         new(FaultCode.Forbidden, "forbidden", 403, "The key lacks the scope", false,
-            "`detail` names the scope that this route needs."),
+            "`detail` names the scope that this route needs, or who may answer the permission request."),
         new(FaultCode.ProviderFailed, "provider-failed", 502, "The backend that makes runners failed", true,
             "The backend refused or failed; `detail` has its words."),
         new(FaultCode.TooLarge, "too-large", 413, "The body is too large", false,

@@ -56,6 +56,31 @@ public sealed class RequestTests : IAsyncLifetime
         Same("""{"agent":"claude","agent_config_id":"acfg_1"}""", server.Requests[1].Body);
     }
 
+    [Fact]
+    public async Task Permissions_AFilter_AnswersManyAndSaysWhatFailed()
+    {
+        server.On("POST /api/v1/permissions/decide", """{"items":[{"id":"perm_1","ok":true,"status":"denied"},{"id":"perm_2","ok":false,"code":"already_decided","message":"Approved by ann."}]}""");
+        var ran = await Support.Cli.For(server).RunAsync("permissions", "deny", "--session", "sess_1", "--risk", "high,critical", "--reason", "no");
+        Assert.Equal(1, ran.Code);
+        Assert.Contains("already_decided", ran.Out, StringComparison.Ordinal);
+        Same("""{"filter":{"session_id":"sess_1","risk_level":["high","critical"]},"decision":"deny","reason":"no"}""", server.Requests[0].Body);
+        Assert.Equal(2, (await Support.Cli.For(server).RunAsync("permissions", "deny")).Code);
+        Assert.Equal(2, (await Support.Cli.For(server).RunAsync("permissions", "approve", "perm_1", "--risk", "low")).Code);
+    }
+
+    [Fact]
+    public async Task Policies_AddAndTest_SendWhatWasSaid()
+    {
+        server.On("POST /api/v1/policies", """{"id":"pol_1","effect":"deny","commands":["git push * --force"],"scope":"tenant"}""", 201);
+        server.On("POST /api/v1/policies/test", """{"items":[{"effect":"deny","why":"Denied by rule pol_1","risk_level":"critical","risk_reasons":["x"],"trace":[{"rule_id":"pol_1","matched":true,"why":"matches"}]}]}""");
+        var added = await Support.Cli.For(server).RunAsync("policies", "add", "deny", "--command", "git push * --force", "--reason", "no, never", "--position", "0", "--rule", """{"labels":{"a":"b"}}""");
+        Assert.Contains("commands git push * --force", added.Out, StringComparison.Ordinal);
+        Same("""{"labels":{"a":"b"},"effect":"deny","reason":"no, never","position":0,"commands":["git push * --force"]}""", server.Requests[0].Body);
+        var tested = await Support.Cli.For(server).RunAsync("policies", "test", "--command", "git push --force");
+        Assert.Contains("Denied by rule pol_1", tested.Out, StringComparison.Ordinal);
+        Same("""{"request":{"tool":"Bash","command":"git push --force"}}""", server.Requests[1].Body);
+    }
+
     [Theory]
     [InlineData("sessions list --status active --status pending,failed --agent claude --labels team=web --limit 10 --cursor c1",
         "/api/v1/sessions?status=active&status=pending&status=failed&agent=claude&labels%5Bteam%5D=web&limit=10&cursor=c1")]
@@ -63,6 +88,7 @@ public sealed class RequestTests : IAsyncLifetime
     [InlineData("tasks list --session sess_1 --status running", "/api/v1/tasks?session_id=sess_1&status=running&limit=50")]
     [InlineData("permissions list", "/api/v1/permissions?status=pending&limit=50")]
     [InlineData("perm ls --status all --session sess_1 --task task_1 --risk high", "/api/v1/permissions?session_id=sess_1&task_id=task_1&risk_level=high&limit=50")]
+    [InlineData("policies list", "/api/v1/policies")]
     [InlineData("keys list", "/api/v1/keys?limit=50")]
     public async Task Lists_Filters_BecomeTheQuery(string line, string target)
     {
@@ -77,6 +103,9 @@ public sealed class RequestTests : IAsyncLifetime
     [InlineData("session terminate sess_1", "DELETE", "/api/v1/sessions/sess_1", "")]
     [InlineData("task cancel task_1", "POST", "/api/v1/tasks/task_1/cancel", "")]
     [InlineData("tasks retry task_1", "POST", "/api/v1/tasks/task_1/retry", "")]
+    [InlineData("permissions approve perm_1 --remember session", "POST", "/api/v1/permissions/perm_1/approve", """{"remember":"session"}""")]
+    [InlineData("permissions delegate perm_1 ann --reason leave", "POST", "/api/v1/permissions/perm_1/delegate", """{"to":"ann","reason":"leave"}""")]
+    [InlineData("policies remove pol_1", "DELETE", "/api/v1/policies/pol_1", "")]
     [InlineData("permissions approve perm_1 --reason fine", "POST", "/api/v1/permissions/perm_1/approve", """{"reason":"fine"}""")]
     [InlineData("permissions approve perm_1 --input {\"a\":1}", "POST", "/api/v1/permissions/perm_1/approve", """{"updated_input":{"a":1}}""")]
     [InlineData("permissions deny perm_1 --interrupt", "POST", "/api/v1/permissions/perm_1/deny", """{"interrupt":true}""")]
