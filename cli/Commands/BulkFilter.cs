@@ -36,7 +36,7 @@ internal sealed class BulkFilter
         Column.Of("ID", "id"), new("RESULT", item => item.Text("status") ?? item.Text("code")), Column.Of("MESSAGE", "message"),
     ];
 
-    public async Task<int> DecideAsync(
+    public static async Task<int> DecideAsync(
         ApiClient api, ResultWriter results, JsonObject filter, string decision, string? reason, CancellationToken cancellationToken)
     {
         var body = new JsonObject { ["filter"] = filter, ["decision"] = decision }.Put("reason", reason);

@@ -77,7 +77,7 @@ internal static class PermissionsCommand
             {
                 if (result.GetValue(input) is not null || result.GetValue(remember) is not null)
                     throw new CliException("--input and --remember go with one request", null, ExitCode.Usage);
-                return await filter.DecideAsync(api, globals.Results(result, context), many, "approve", result.GetValue(reason), cancellationToken).ConfigureAwait(false);
+                return await BulkFilter.DecideAsync(api, globals.Results(result, context), many, "approve", result.GetValue(reason), cancellationToken).ConfigureAwait(false);
             }
 
             var body = new JsonObject().Put("reason", result.GetValue(reason)).Put("updated_input", ReadInput(result.GetValue(input))).Put("remember", result.GetValue(remember));
@@ -103,7 +103,7 @@ internal static class PermissionsCommand
         {
             using var api = globals.Api(result, context);
             if (filter.Of(result, result.GetValue(id)) is { } many)
-                return await filter.DecideAsync(api, globals.Results(result, context), many, "deny", result.GetValue(reason), cancellationToken).ConfigureAwait(false);
+                return await BulkFilter.DecideAsync(api, globals.Results(result, context), many, "deny", result.GetValue(reason), cancellationToken).ConfigureAwait(false);
             var body = new JsonObject().Put("reason", result.GetValue(reason)).Put("interrupt", result.GetValue(interrupt) ? true : null);
             await api.PostAsync($"{PathOf(result.GetValue(id)!)}/deny", body, cancellationToken).ConfigureAwait(false);
             globals.Results(result, context).Done($"{result.GetValue(id)} is denied.");
