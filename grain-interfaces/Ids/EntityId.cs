@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using System.Text;
 
 namespace Marionette;
 
@@ -13,20 +14,28 @@ public static class EntityId
     public const string Session = "sess", Task = "task", Run = "trun", Runner = "run", Permission = "perm", Workspace = "ws", ApiKey = "key", Message = "msg",
         Policy = "pol", PermissionHook = "phk", PermissionLink = "plnk";
 
+    /// <summary>Prefixes of schedules and of agent configurations.</summary>
+    public const string ScheduledTask = "stsk", AgentConfig = "acfg";
+
     private const string Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     private const int TimeLength = 8, RandomLength = 8;
 
     /// <summary>A new id of the kind. Two ids of the same millisecond differ in 47 random bits.</summary>
     public static string New(string prefix, DateTimeOffset now)
     {
-        Span<char> text = stackalloc char[TimeLength + RandomLength];
-        var millis = now.ToUnixTimeMilliseconds();
-        for (var i = TimeLength - 1; i >= 0; i--) (text[i], millis) = (Alphabet[(int)(millis % 62)], millis / 62);
         Span<byte> random = stackalloc byte[8];
         RandomNumberGenerator.Fill(random);
-        var bits = BinaryPrimitives.ReadUInt64LittleEndian(random);
-        for (var i = 0; i < RandomLength; i++) (text[TimeLength + i], bits) = (Alphabet[(int)(bits % 62)], bits / 62);
-        return string.Concat(prefix, "_", text);
+        return Write(prefix, now, random);
+    }
+
+    /// <summary>
+    /// The id that a cause has: the same time and seed always give the same id, so that whoever repeats the cause after a crash finds what was made.
+    /// </summary>
+    public static string Derived(string prefix, DateTimeOffset time, string seed)
+    {
+        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(Encoding.UTF8.GetBytes($"{prefix}|{time.ToUnixTimeMilliseconds()}|{seed}"), digest);
+        return Write(prefix, time, digest);
     }
 
     /// <summary>Whether the text has the shape of an id of this kind. Anything else is "not found" without a look-up.</summary>
@@ -51,5 +60,15 @@ public static class EntityId
             millis = millis * 62 + digit;
         }
         return DateTimeOffset.FromUnixTimeMilliseconds(millis);
+    }
+
+    private static string Write(string prefix, DateTimeOffset time, ReadOnlySpan<byte> random)
+    {
+        Span<char> text = stackalloc char[TimeLength + RandomLength];
+        var millis = time.ToUnixTimeMilliseconds();
+        for (var i = TimeLength - 1; i >= 0; i--) (text[i], millis) = (Alphabet[(int)(millis % 62)], millis / 62);
+        var bits = BinaryPrimitives.ReadUInt64LittleEndian(random);
+        for (var i = 0; i < RandomLength; i++) (text[TimeLength + i], bits) = (Alphabet[(int)(bits % 62)], bits / 62);
+        return string.Concat(prefix, "_", text);
     }
 }

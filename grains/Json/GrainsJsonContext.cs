@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Marionette.AgentConfigs;
 using Marionette.Permissions;
 using Marionette.Runners;
 using Marionette.Sessions;
@@ -77,6 +78,8 @@ namespace Marionette.Json;
 [JsonSerializable(typeof(TenantPolicy))]
 [JsonSerializable(typeof(WorkspaceView))]
 [JsonSerializable(typeof(RunnerView))]
+[JsonSerializable(typeof(AgentConfigRecord))]
+[JsonSerializable(typeof(AgentDefaultView))]
 internal sealed partial class GrainsJsonContext : JsonSerializerContext;
 
 /// <summary>Enums by name in snake_case: numbers would tie stored rows to the order of a declaration.</summary>
