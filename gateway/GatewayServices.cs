@@ -61,6 +61,8 @@ public static class GatewayServices
         RunnerEndpoints.Map(app);
         UsageEndpoints.Map(app);
         KeyEndpoints.Map(app);
+        ScheduleEndpoints.Map(app);
+        AgentConfigEndpoints.Map(app);
         EventEndpoints.Map(app);
         LogEndpoints.Map(app);
         ProblemPages.Map(app);

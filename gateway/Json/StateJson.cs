@@ -1,8 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Marionette.AgentConfigs;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Permissions;
 using Marionette.Runners;
+using Marionette.Schedules;
 using Marionette.Sessions;
 using Marionette.Tasks;
 
@@ -15,11 +17,15 @@ namespace Marionette.Gateway.Json;
     Converters = [
         typeof(NulSafeString),
         typeof(LenientEnum<SessionStatus>), typeof(LenientEnum<TaskState>), typeof(LenientEnum<RunStatus>),
-        typeof(LenientEnum<PermissionStatus>), typeof(LenientEnum<RunnerStatus>), typeof(LenientEnum<PolicyEffect>)])]
+        typeof(LenientEnum<PermissionStatus>), typeof(LenientEnum<RunnerStatus>), typeof(LenientEnum<PolicyEffect>),
+        typeof(LenientEnum<ScheduleStatus>), typeof(LenientEnum<OccurrenceStatus>)])]
 [JsonSerializable(typeof(SessionView))]
 [JsonSerializable(typeof(TaskView))]
 [JsonSerializable(typeof(PermissionView))]
 [JsonSerializable(typeof(RunnerView))]
+[JsonSerializable(typeof(ScheduleView))]
+[JsonSerializable(typeof(AgentConfigView))]
+[JsonSerializable(typeof(AgentDefaultView))]
 internal sealed partial class StateJsonContext : JsonSerializerContext;
 
 /// <summary>snake_case enum values; one that this version does not know is the enum's zero.</summary>

@@ -38,6 +38,8 @@ internal sealed class Api(IGrainFactory grains, IdempotencyStore idempotency, Ga
         EntityId.Workspace => "There is no such workspace.",
         EntityId.Policy => "There is no such rule.",
         EntityId.PermissionHook => "There is no such hook.",
+        EntityId.ScheduledTask => "There is no such scheduled task.",
+        EntityId.AgentConfig => "There is no such agent configuration.",
         _ => "There is no such object.",
     });
 

@@ -36,9 +36,11 @@ internal static class SessionEndpoints
         // Checked before the key is bound: a request that is refused here can be mended under the same key.
         var fresh = api.NewId(EntityId.Session);
         var command = SessionRules.Check(model, caller.Tenant, fresh, sealer);
+        if (command.AgentConfigId is null && model.ApiKey is null)
+            command = command with { AgentConfigId = await AgentConfigEndpoints.DefaultAsync(rows, caller.Tenant, command.Agent, http.RequestAborted) };
         if (command.WorkspaceId is { } workspace) await MustHaveAsync(workspace, caller, http, api, rows);
         var reservation = await api.ReserveAsync(http, caller, body, fresh);
-        if (reservation.IsRepeat) command = SessionRules.Check(model, caller.Tenant, reservation.ResultId, sealer);
+        if (reservation.IsRepeat) command = SessionRules.Check(model, caller.Tenant, reservation.ResultId, sealer) with { AgentConfigId = command.AgentConfigId };
         var session = api.Grain<ISessionGrain>(caller, EntityId.Session, reservation.ResultId);
         var view = await api.CallAsync(token => session.CreateAsync(command, token), http.RequestAborted);
         http.Response.Headers.Location = $"/api/v1/sessions/{view.Id}";
@@ -47,7 +49,7 @@ internal static class SessionEndpoints
 
     /// <summary>A provider knows folders, not tenants: whose workspace it is, is asked here.</summary>
     /// <exception cref="MarionetteException">NotFound.</exception>
-    private static async Task MustHaveAsync(string workspace, Caller caller, HttpContext http, Api api, StateReader rows)
+    internal static async Task MustHaveAsync(string workspace, Caller caller, HttpContext http, Api api, StateReader rows)
     {
         try
         {

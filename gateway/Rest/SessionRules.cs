@@ -98,7 +98,7 @@ internal static class SessionRules
         return [];
     }
 
-    private static ImmutableDictionary<string, string> Env(FieldErrors errors, Dictionary<string, string?>? env)
+    internal static ImmutableDictionary<string, string> Env(FieldErrors errors, Dictionary<string, string?>? env)
     {
         var result = ImmutableDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
         if (env is null) return result.ToImmutable();
@@ -124,14 +124,14 @@ internal static class SessionRules
         return true;
     }
 
-    private static void CheckApiKey(FieldErrors errors, string? key)
+    internal static void CheckApiKey(FieldErrors errors, string? key)
     {
         if (key is null) return;
         if (key.Length is 0 or > 4096) errors.Add("api_key", "must have 1 to 4096 characters");
         else foreach (var c in key) if (c is <= ' ' or > '~') { errors.Add("api_key", "must be printable ASCII without blanks"); return; }
     }
 
-    private static string? BaseUrl(FieldErrors errors, string? url)
+    internal static string? BaseUrl(FieldErrors errors, string? url)
     {
         if (url is null) return null;
         if (url.Length > 2000 || !Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.Host.Length == 0)

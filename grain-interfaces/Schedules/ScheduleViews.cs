@@ -113,6 +113,8 @@ public record ScheduleView
     [Id(32)] public DateTimeOffset CreatedAt { get; init; }
     /// <summary>When its state last changed.</summary>
     [Id(33)] public DateTimeOffset UpdatedAt { get; init; }
+    /// <summary>Agent configuration of the sessions that it makes.</summary>
+    [Id(34)] public string? AgentConfigId { get; init; }
 }
 
 /// <summary>One occurrence, or a stretch of missed ones.</summary>

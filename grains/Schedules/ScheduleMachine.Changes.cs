@@ -41,6 +41,7 @@ internal static partial class ScheduleMachine
         PromptTemplate = c.PromptTemplate ?? s.PromptTemplate,
         SessionId = c.Session is not null ? null : c.SessionId ?? s.SessionId,
         Session = c.SessionId is not null ? null : c.Session ?? s.Session,
+        AgentConfigId = c.Session is { } session ? session.AgentConfigId : c.SessionId is not null ? null : s.AgentConfigId,
         AfterRun = c.AfterRun ?? s.AfterRun,
         TimeoutSeconds = c.TimeoutSeconds ?? s.TimeoutSeconds,
         MaxRetries = c.MaxRetries ?? s.MaxRetries,

@@ -6,6 +6,10 @@ public interface ISecretOpener
     /// <summary>The secrets of this session.</summary>
     /// <exception cref="MarionetteException">Internal: another key, or the box was moved or changed.</exception>
     SessionSecrets Open(string tenant, string session, SealedSecrets box);
+
+    /// <summary>The secrets of an agent configuration that were sealed for this purpose.</summary>
+    /// <exception cref="MarionetteException">Internal: another key, or the box was moved or changed.</exception>
+    SessionSecrets OpenConfig(string tenant, string configId, SealedSecrets box, string purpose);
 }
 
 /// <summary>Opened secrets: on their way to the runner, never stored or logged.</summary>

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Marionette.Runners;
 
 namespace Marionette.Sessions;
@@ -11,13 +10,14 @@ internal sealed partial class SessionGrain
 
     public async Task<RunnerAttachment> AttachRunnerAsync(AttachRunner command, IRunnerConnection connection, CancellationToken cancellationToken)
     {
+        SessionMachine.Fence(_state, command.Epoch);
         await RefreshTenantAsync();
+        var setup = await SetupAsync(cancellationToken);
         await CommitAsync(SessionMachine.Attach(_state, command.RunnerId, command.Epoch, Context()), cancellationToken);
         if (_connection is { } old && old.Id != command.ConnectionId)
             Forget(old.Observer.OnFencedAsync(command.Epoch, "A newer connection of the same runner took over."), "fence");
         _connection = new Connection(command.ConnectionId, connection, command.LastCommand);
 
-        var secrets = _secrets is null ? null : secretOpener.Open(_tenant, _id, _secrets);
         var commands = PendingCommands.Of(_state, command.LastCommand);
         _connection.SentUpTo = commands.IsEmpty ? command.LastCommand : commands[^1].Number;
         Repeat();
@@ -27,14 +27,14 @@ internal sealed partial class SessionGrain
             SessionId = _id,
             Agent = _state.View.Agent,
             Model = _state.View.Model,
-            BaseUrl = _state.View.BaseUrl,
-            ApiKey = secrets?.ApiKey,
-            Env = secrets?.Env.ToImmutableDictionary() ?? ImmutableDictionary<string, string>.Empty,
+            BaseUrl = setup.BaseUrl,
+            ApiKey = setup.ApiKey,
+            Env = setup.Env,
+            Options = setup.Options,
             PermissionMode = _state.View.PermissionMode,
             ConversationId = _state.View.ConversationId,
             IncludeRaw = _state.IncludeRaw,
             Command = _state.View.Command,
-            Options = secrets?.Options,
             Commands = await WithFilesAsync(commands),
         };
     }

@@ -53,6 +53,7 @@ internal sealed partial class SessionGrain(
 
     public async Task<SessionView> CreateAsync(CreateSession command, CancellationToken cancellationToken)
     {
+        command = await WithConfigAsync(command, cancellationToken);
         var decision = SessionMachine.Create(_state, _id, EntityId.New(EntityId.Workspace, Now), command, Context());
         if (!decision.IsEmpty) _secrets = command.Secrets;
         await CommitAsync(decision, command.Secrets is null ? null : SessionRows.Secret(_tenant, _id, command.Secrets), cancellationToken);
