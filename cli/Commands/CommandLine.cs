@@ -70,6 +70,8 @@ internal static class CommandLine
             PoliciesCommand.Create(globals, context),
             UsageCommands.Usage(globals, context),
             UsageCommands.Budget(globals, context),
+            ScheduledTasksCommand.Create(globals, context),
+            AgentConfigsCommand.Create(globals, context),
             KeysCommand.Create(globals, context),
             ConfigCommand.Create(globals, context),
             VersionCommand.Create(globals, context),
