@@ -21,7 +21,7 @@ internal static class AgentConfigRules
         if (!AgentCatalog.Names.Contains(body.Agent ?? "")) errors.Add("agent", $"must be one of {string.Join(", ", AgentCatalog.Names)}");
         return Check(errors, new UpdateAgentConfigModel
         {
-            Name = body.Name, Agent = body.Agent, ApiKey = body.ApiKey, Model = body.Model, BaseUrl = body.BaseUrl, Env = body.Env, Extra = body.Extra,
+            Name = body.Name, Agent = body.Agent, ApiKey = body.ApiKey, Model = body.Model, BaseUrl = body.BaseUrl, Env = body.Env, Extra = body.Extra, Options = body.Options,
             IsDefault = body.IsDefault, Labels = body.Labels, Annotations = body.Annotations,
         }, tenant, id, sealer);
     }
@@ -44,11 +44,12 @@ internal static class AgentConfigRules
             Agent = body.Agent,
             Model = errors.Text("model", body.Model, 200),
             BaseUrl = body.BaseUrl is { Length: > 0 } url ? SessionRules.BaseUrl(errors, url) : body.BaseUrl,
-            Extra = Extra(errors, body.Extra),
+            Extra = Object(errors, "extra", body.Extra),
             IsDefault = body.IsDefault,
             Labels = body.Labels is null ? null : errors.Labels("labels", body.Labels),
             Annotations = body.Annotations is null ? null : errors.Labels("annotations", body.Annotations),
         };
+        var options = Object(errors, "options", body.Options);
         errors.ThrowIfAny();
         return change with
         {
@@ -59,16 +60,18 @@ internal static class AgentConfigRules
                 var key => sealer.Seal(tenant, id, new SessionSecrets(key, null), AgentConfigSecrets.Credential),
             },
             Env = env is null ? null : env.IsEmpty ? Nothing : sealer.Seal(tenant, id, new SessionSecrets(null, env), AgentConfigSecrets.Env),
+            Options = options is null ? null : options.Length == 0 ? Nothing : sealer.Seal(tenant, id, new SessionSecrets(null, null, body.Options), AgentConfigSecrets.Options),
+            OptionNames = options is null ? [] : [.. body.Options!.Value.EnumerateObject().Select(option => option.Name).Order(StringComparer.Ordinal)],
             EnvNames = env is null ? [] : [.. env.Keys.Order(StringComparer.Ordinal)],
         };
     }
 
     /// <summary>The object as text; "" unsets.</summary>
-    private static string? Extra(FieldErrors errors, JsonElement? extra)
+    private static string? Object(FieldErrors errors, string field, JsonElement? given)
     {
-        if (extra is not { } element) return null;
-        if (element.ValueKind != JsonValueKind.Object) errors.Add("extra", "must be an object");
-        else if (FieldErrors.Utf8Length(element.GetRawText()) > MaxExtra) errors.Add("extra", $"must have at most {MaxExtra} bytes");
+        if (given is not { } element) return null;
+        if (element.ValueKind != JsonValueKind.Object) errors.Add(field, "must be an object");
+        else if (FieldErrors.Utf8Length(element.GetRawText()) > MaxExtra) errors.Add(field, $"must have at most {MaxExtra} bytes");
         else return element.EnumerateObject().Any() ? element.GetRawText() : "";
         return null;
     }

@@ -29,6 +29,10 @@ public sealed record AgentConfigChange
     [Id(9)] public ImmutableDictionary<string, string>? Labels { get; init; }
     /// <summary>Notes of programs; all of them.</summary>
     [Id(10)] public ImmutableDictionary<string, string>? Annotations { get; init; }
+    /// <summary>Sealed options of the agent kind; one with an empty <see cref="SealedSecrets.Box"/> takes them away.</summary>
+    [Id(11)] public SealedSecrets? Options { get; init; }
+    /// <summary>Names of the options, with <see cref="Options"/>.</summary>
+    [Id(12)] public ImmutableArray<string> OptionNames { get; init; } = [];
 }
 
 /// <summary>A configuration without its secrets. Times are UTC.</summary>
@@ -61,6 +65,8 @@ public record AgentConfigView
     [Id(11)] public DateTimeOffset CreatedAt { get; init; }
     /// <summary>When it last changed.</summary>
     [Id(12)] public DateTimeOffset UpdatedAt { get; init; }
+    /// <summary>Names of its sealed options.</summary>
+    [Id(13)] public ImmutableArray<string> OptionNames { get; init; } = [];
 }
 
 /// <summary>The row of <see cref="IAgentDefaultGrain"/>.</summary>
@@ -75,4 +81,7 @@ public static class AgentConfigSecrets
 
     /// <summary>Of the environment.</summary>
     public const string Env = "agent-config-env";
+
+    /// <summary>Of the options.</summary>
+    public const string Options = "agent-config-options";
 }

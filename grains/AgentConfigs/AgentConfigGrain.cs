@@ -50,6 +50,8 @@ internal sealed class AgentConfigGrain(
         KeyChangedAt = c.Credential is null ? s.KeyChangedAt : now,
         Env = c.Env is null ? s.Env : c.Env.Box.Length == 0 ? null : c.Env,
         EnvNames = c.Env is null ? s.EnvNames : c.EnvNames.IsDefault ? [] : c.EnvNames,
+        Options = c.Options is null ? s.Options : c.Options.Box.Length == 0 ? null : c.Options,
+        OptionNames = c.Options is null ? s.OptionNames : c.OptionNames.IsDefault ? [] : c.OptionNames,
         Extra = Or(c.Extra, s.Extra),
         Labels = c.Labels ?? s.Labels,
         Annotations = c.Annotations ?? s.Annotations,

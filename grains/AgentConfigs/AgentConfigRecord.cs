@@ -11,10 +11,13 @@ internal sealed record AgentConfigRecord : AgentConfigView
     /// <summary>Sealed environment or null.</summary>
     public SealedSecrets? Env { get; init; }
 
+    /// <summary>Sealed options or null.</summary>
+    public SealedSecrets? Options { get; init; }
+
     /// <summary>What others may see: a copy without the boxes.</summary>
     public AgentConfigView ToView() => new()
     {
-        Id = Id, Name = Name, Agent = Agent, Model = Model, BaseUrl = BaseUrl, HasApiKey = HasApiKey, EnvNames = EnvNames, Extra = Extra,
+        Id = Id, Name = Name, Agent = Agent, Model = Model, BaseUrl = BaseUrl, HasApiKey = HasApiKey, EnvNames = EnvNames, OptionNames = OptionNames, Extra = Extra,
         Labels = Labels, Annotations = Annotations, KeyChangedAt = KeyChangedAt, CreatedAt = CreatedAt, UpdatedAt = UpdatedAt,
     };
 }

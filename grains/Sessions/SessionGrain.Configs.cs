@@ -25,9 +25,9 @@ internal sealed partial class SessionGrain
     private async Task<AgentSetup> SetupAsync(CancellationToken cancellationToken)
     {
         var own = _secrets is null ? null : secretOpener.Open(_tenant, _id, _secrets);
-        if (_state.View.AgentConfigId is not { } id) return AgentSetup.Of(_state.View, own, null, null, (_, _) => throw new InvalidOperationException());
+        if (_state.View.AgentConfigId is not { } id) return AgentSetup.Of(_state.View, own, null, (_, _) => throw new InvalidOperationException());
         if (await AgentConfigRows.ReadAsync(log, _tenant, id, cancellationToken) is { } config)
-            return AgentSetup.Of(_state.View, own, null, config, (box, purpose) => secretOpener.OpenConfig(_tenant, id, box, purpose));
+            return AgentSetup.Of(_state.View, own, config, (box, purpose) => secretOpener.OpenConfig(_tenant, id, box, purpose));
         var reason = $"Its agent configuration {id} was removed.";
         await CommitAsync(SessionMachine.Fail(_state, "agent_config_missing", reason, Context()), cancellationToken);
         throw new MarionetteException(FaultCode.Fenced, reason);

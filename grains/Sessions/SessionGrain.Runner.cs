@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Marionette.Runners;
 
 namespace Marionette.Sessions;

@@ -12,6 +12,7 @@ internal static partial class SessionMachine
         if (state.IsClosed) return new(state);
         var scribe = new Scribe(state, context);
         CloseRequests(scribe, runId: null, reason);
+        foreach (var message in state.Messages) scribe.Write(new MessageRefused(message.Id, reason), message.TaskId);
         foreach (var task in state.Tasks) End(scribe, task, TaskState.Failed, new RunError(code, reason), 0);
         if (scribe.State.View.RunnerId is { } runner) scribe.Write(new RunnerReleased(runner, state.View.Epoch, reason));
         scribe.Write(new SessionFailed(code, reason));

@@ -20,6 +20,8 @@ internal sealed class CreateAgentConfigModel
     public Dictionary<string, string?>? Env { get; init; }
     /// <summary>Options of the agent kind; an object. It is shown: no secrets.</summary>
     public JsonElement? Extra { get; init; }
+    /// <summary>Options of the agent kind too, for what is secret: stored sealed, only the names are shown.</summary>
+    public JsonElement? Options { get; init; }
     public bool? IsDefault { get; init; }
     public Dictionary<string, string?>? Labels { get; init; }
     public Dictionary<string, string?>? Annotations { get; init; }
@@ -38,6 +40,8 @@ internal sealed class UpdateAgentConfigModel
     /// <summary>All of it.</summary>
     public Dictionary<string, string?>? Env { get; init; }
     public JsonElement? Extra { get; init; }
+    /// <summary>Options of the agent kind too, for what is secret: stored sealed, only the names are shown.</summary>
+    public JsonElement? Options { get; init; }
     public bool? IsDefault { get; init; }
     public Dictionary<string, string?>? Labels { get; init; }
     public Dictionary<string, string?>? Annotations { get; init; }
@@ -57,6 +61,7 @@ internal sealed class AgentConfigModel
     public required ImmutableArray<string> EnvNames { get; init; }
     /// <summary>An object.</summary>
     public required JsonElement Extra { get; init; }
+    public required ImmutableArray<string> OptionNames { get; init; }
     public required bool IsDefault { get; init; }
     public required ImmutableDictionary<string, string> Labels { get; init; }
     public required ImmutableDictionary<string, string> Annotations { get; init; }
@@ -74,6 +79,7 @@ internal sealed class AgentConfigModel
         HasApiKey = view.HasApiKey,
         EnvNames = Shown.OrEmpty(view.EnvNames),
         Extra = view.Extra is { } text ? JsonDocument.Parse(text).RootElement : Nothing,
+        OptionNames = Shown.OrEmpty(view.OptionNames),
         IsDefault = isDefault,
         Labels = Shown.OrEmpty(view.Labels),
         Annotations = Shown.OrEmpty(view.Annotations),

@@ -12,13 +12,22 @@ public sealed class SecretTests
     private const string Command =
         "{ env; cat /proc/self/environ; ps auxww; cat /proc/*/cmdline /proc/*/environ; } > probe.txt 2>/dev/null; echo probed";
 
-    [Fact]
-    public async Task ApiKey_IsFoundNowhereButWhereItMustBe()
+    /// <summary>The key comes with the session, or out of a stored agent configuration.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ApiKey_IsFoundNowhereButWhereItMustBe(bool fromConfig)
     {
         var canary = "sk-canary-" + RandomNumberGenerator.GetHexString(32, lowercase: true);
         await using var stack = await Stack.StartAsync();
         var seen = new StringBuilder();
-        var session = await stack.ClaudeAsync(new { api_key = canary, include_raw = true }, stack.Api);
+        var config = fromConfig
+            ? await stack.Api.PostAsync("/api/v1/agent-configs", new { name = "canary", agent = "claude", api_key = canary, base_url = stack.Model.Url.ToString() })
+            : default;
+        seen.AppendLine(config.ToString());
+        var session = fromConfig
+            ? await stack.Api.CreateSessionAsync(new { agent = "claude", agent_config_id = config.Id(), include_raw = true })
+            : await stack.ClaudeAsync(new { api_key = canary, include_raw = true }, stack.Api);
         var task = await stack.Api.RunAllowedAsync(session, $"@scenario shell cmd='{Command}'\n@scenario say text=done");
         Assert.Equal("completed", task.Text("status"));
 
@@ -63,6 +72,7 @@ public sealed class SecretTests
     [
         $"/api/v1/sessions/{session}", "/api/v1/sessions", $"/api/v1/tasks/{task}", "/api/v1/tasks", $"/api/v1/tasks/{task}/runs", $"/api/v1/tasks/{task}/logs?limit=200",
         $"/api/v1/sessions/{session}/logs?limit=200", "/api/v1/permissions", "/api/v1/runners", "/api/v1/agents", "/api/v1/keys", "/api/v1/events?limit=200",
+        "/api/v1/agent-configs", "/api/v1/scheduled-tasks",
     ];
 
     /// <summary>Requests that hold the key and are refused: none may be answered with it.</summary>
@@ -74,9 +84,14 @@ public sealed class SecretTests
             $$"""{"agent":"claude","api_key":"{{canary}}\u0000"}""", $$"""{"agent":"claude","api_key":["{{canary}}"]}""", $$"""{"agent":"{{canary}}","api_key":"{{canary}}"}""",
             $$"""{"agent":"claude","api_key":"{{canary}}","base_url":"nonsense"}""", $$"""{"agent":"claude","api_key":"{{canary}}","env":{"A=B":"{{canary}}"} }""", $$"""{"agent":"claude","api_key":"{{canary}}""",
         ];
-        foreach (var body in bodies)
+        string[] configs =
+        [
+            $$"""{"name":"x","agent":"claude","api_key":"{{canary}} {{canary}}"}""", $$"""{"name":"x","agent":"{{canary}}","api_key":"{{canary}}","env":{"A=B":"{{canary}}"} }""",
+            $$"""{"name":"x","agent":"claude","api_key":{"{{canary}}":1} }""", $$"""{"name":"x","agent":"claude","options":"{{canary}}"}""",
+        ];
+        foreach (var (path, body) in bodies.Select(body => ("/api/v1/sessions", body)).Concat(configs.Select(body => ("/api/v1/agent-configs", body))))
         {
-            using var response = await stack.Api.Http.PostAsync("/api/v1/sessions", new StringContent(body, Encoding.UTF8, "application/json"));
+            using var response = await stack.Api.Http.PostAsync(path, new StringContent(body, Encoding.UTF8, "application/json"));
             Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
             said.AppendLine(await response.Content.ReadAsStringAsync());
         }
