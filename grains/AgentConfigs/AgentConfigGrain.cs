@@ -77,6 +77,7 @@ internal sealed class AgentConfigGrain(
 
     private async Task WriteAsync(AgentConfigRecord record)
     {
+        var kept = row.State;
         row.State = record;
         try
         {
@@ -84,6 +85,7 @@ internal sealed class AgentConfigGrain(
         }
         catch
         {
+            row.State = kept;
             DeactivateOnIdle();
             throw;
         }
@@ -106,6 +108,7 @@ internal sealed class AgentDefaultGrain(
     private async Task WriteAsync(string? configId)
     {
         if (Current == configId) return;
+        var kept = row.State;
         row.State = new AgentDefaultView(configId);
         try
         {
@@ -113,6 +116,7 @@ internal sealed class AgentDefaultGrain(
         }
         catch
         {
+            row.State = kept;
             DeactivateOnIdle();
             throw;
         }

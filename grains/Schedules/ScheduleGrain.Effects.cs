@@ -45,6 +45,8 @@ internal sealed partial class ScheduleGrain
             await CommitAsync(ScheduleMachine.Tick(Record, Now));
             foreach (var occurrence in Record.Live) await ActAsync(occurrence);
             await RemoveWhenDoneAsync();
+            // A reminder that has rung for a far occurrence goes to sleep again.
+            if (Record is not null) await RemindAsync(Record);
         }
         finally
         {

@@ -87,7 +87,7 @@ internal sealed partial class ScheduleGrain(
     /// </summary>
     private async Task CommitAsync(ScheduleRecord decided)
     {
-        var before = Record;
+        var (before, kept) = (Record, row.State);
         if (ReferenceEquals(before, decided)) return;
         try
         {
@@ -97,6 +97,7 @@ internal sealed partial class ScheduleGrain(
         }
         catch
         {
+            row.State = kept;
             DeactivateOnIdle();
             throw;
         }

@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using Marionette.AgentConfigs;
 using Marionette.Budgets;
 using Marionette.Permissions;
 using Marionette.Runners;
+using Marionette.Schedules;
 using Marionette.Sessions;
 using Marionette.Tasks;
 
@@ -20,6 +22,8 @@ internal sealed class FakeCluster
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IBudgetGrain) => BudgetOf((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IRunnerGrain) => Fake<IRunnerGrain>.Create((_, _) => throw Missing()),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(ITenantPolicyGrain) => PolicyOf((string)arguments[0]!),
+        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IScheduleGrain) => Schedule((string)arguments[0]!),
+        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IAgentConfigGrain) => Config((string)arguments[0]!),
         nameof(IGrainFactory.CreateObjectReference) => arguments[0],
         nameof(IGrainFactory.DeleteObjectReference) => null,
         _ => throw new NotSupportedException(method.Name),
@@ -48,6 +52,9 @@ internal sealed class FakeCluster
 
     /// <summary>What a decision answers; null = the view that it asks for.</summary>
     public Func<DecidePermission, PermissionView>? OnDecide { get; set; }
+    public ConcurrentDictionary<string, ScheduleChange> Schedules { get; } = new();
+
+    public ConcurrentDictionary<string, AgentConfigChange> Configs { get; } = new();
 
     /// <summary>Thrown by the next command, once.</summary>
     public Exception? NextFault { get; set; }
@@ -86,6 +93,49 @@ internal sealed class FakeCluster
             default:
                 return Task.FromResult(View(id, created));
         }
+    });
+
+    private IScheduleGrain Schedule(string key) => Fake<IScheduleGrain>.Create((method, arguments) =>
+    {
+        Calls.Enqueue($"{method.Name} {key}");
+        if (method.Name == nameof(IScheduleGrain.CreateAsync)) Schedules.TryAdd(key, (ScheduleChange)arguments[0]!);
+        if (!Schedules.TryGetValue(key, out var made)) throw Missing();
+        if (method.Name == nameof(IScheduleGrain.UpdateAsync)) Schedules[key] = (ScheduleChange)arguments[0]!;
+        var view = new ScheduleView
+        {
+            Id = GrainKeys.Split(key).Id, Name = made.Name ?? "", Status = ScheduleStatus.Active, CronExpression = made.CronExpression ?? "", SessionId = made.SessionId,
+            Session = made.Session, CreatedAt = Now, UpdatedAt = Now,
+        };
+        return method.Name switch
+        {
+            nameof(IScheduleGrain.GetAsync) => new ValueTask<ScheduleView>(view),
+            nameof(IScheduleGrain.DeleteAsync) => Task.CompletedTask,
+            nameof(IScheduleGrain.TriggerAsync) => Task.FromResult(new TaskView { Id = (string)arguments[0]!, SessionId = made.SessionId ?? "", Prompt = "" }),
+            nameof(IScheduleGrain.GetHistoryAsync) => new ValueTask<ScheduleHistory>(new ScheduleHistory([
+                new OccurrenceView { ScheduledAt = Now, Status = OccurrenceStatus.Waiting, TaskId = "task_0VblLnwqr5JQkdm1" },
+                new OccurrenceView { ScheduledAt = Now, Status = OccurrenceStatus.Missed, Count = 3, Until = Now.AddMinutes(2) },
+            ])),
+            _ => Task.FromResult(view),
+        };
+    });
+
+    private IAgentConfigGrain Config(string key) => Fake<IAgentConfigGrain>.Create((method, arguments) =>
+    {
+        Calls.Enqueue($"{method.Name} {key}");
+        if (method.Name == nameof(IAgentConfigGrain.CreateAsync)) Configs.TryAdd(key, (AgentConfigChange)arguments[0]!);
+        if (!Configs.TryGetValue(key, out var made)) throw Missing();
+        if (method.Name == nameof(IAgentConfigGrain.UpdateAsync)) Configs[key] = made = (AgentConfigChange)arguments[0]!;
+        var view = new AgentConfigView
+        {
+            Id = GrainKeys.Split(key).Id, Name = made.Name ?? "", Agent = made.Agent ?? "claude", BaseUrl = made.BaseUrl, HasApiKey = made.Credential is not null,
+            EnvNames = made.EnvNames, OptionNames = made.OptionNames, Extra = made.Extra, CreatedAt = Now, UpdatedAt = Now,
+        };
+        return method.Name switch
+        {
+            nameof(IAgentConfigGrain.GetAsync) => new ValueTask<AgentConfigView>(view),
+            nameof(IAgentConfigGrain.DeleteAsync) => Task.CompletedTask,
+            _ => Task.FromResult(view),
+        };
     });
 
     private ITaskGrain TaskOf(string key) => Fake<ITaskGrain>.Create((method, arguments) =>
