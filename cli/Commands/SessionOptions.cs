@@ -6,7 +6,7 @@ namespace Marionette.Cli.Commands;
 /// <summary>The options that say what agent a new session has; shared by the commands that make sessions.</summary>
 internal sealed class SessionOptions
 {
-    public Option<string> Agent { get; } = new("--agent") { Description = "claude, or command for a program of your own", DefaultValueFactory = _ => "claude" };
+    public Option<string> Agent { get; } = new("--agent") { Description = "claude, codex, acp for an agent that speaks it, or command for a program of your own", DefaultValueFactory = _ => "claude" };
 
     public Option<string?> Model { get; } = new("--model") { Description = "Model, as the agent names it" };
 

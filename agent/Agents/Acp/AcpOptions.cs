@@ -28,12 +28,12 @@ internal sealed record AcpOptions
         if (name is not null && known is null)
         {
             throw new AgentStartException(
-                ErrorCodes.AgentNotFound, $"No ACP agent \"{name}\" is known. Known are {string.Join(", ", AcpAgents.All.Select(agent => agent.Name))}; any other is named by its command.");
+                ErrorCodes.OptionsInvalid, $"No ACP agent \"{name}\" is known. Known are {string.Join(", ", AcpAgents.All.Select(agent => agent.Name))}; any other is named by its command.");
         }
 
         IReadOnlyList<string> command = setup.Command.Count > 0 ? [.. setup.Command] : known?.Command ?? [];
         if (command.Count == 0)
-            throw new AgentStartException(ErrorCodes.AgentNotFound, "The session names neither a command nor, in its options, an agent that is known.");
+            throw new AgentStartException(ErrorCodes.OptionsInvalid, "The session names neither a command nor, in its options, an agent that is known.");
         return new AcpOptions
         {
             Agent = known,
@@ -60,7 +60,7 @@ internal sealed record AcpOptions
         }
         catch (JsonException)
         {
-            throw new AgentStartException(ErrorCodes.AgentProtocol, "The session's options are not JSON.");
+            throw new AgentStartException(ErrorCodes.OptionsInvalid, "The session's options are not JSON.");
         }
     }
 

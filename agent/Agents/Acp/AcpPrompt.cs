@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Marionette.Agent.Agents.Input;
 using Marionette.Protocol.V1;
 
 namespace Marionette.Agent.Agents.Acp;
@@ -15,18 +16,19 @@ internal static class AcpPrompt
         List<Action<Utf8JsonWriter>> blocks = [json => WriteText(json, run.Prompt)];
         if (run.Attachments.Count > 0)
         {
-            var files = AttachedFiles.Store(run.Attachments, workspace, run.Run);
-            foreach (var (attachment, path) in run.Attachments.Zip(files))
+            var files = AttachmentStore.Store(workspace, run.Run, run.Attachments);
+            foreach (var file in files)
             {
-                if (abilities.Images && attachment.MediaType.StartsWith("image/", StringComparison.Ordinal))
-                    blocks.Add(json => WriteImage(json, attachment, path));
-                else if (abilities.Embedded && attachment.MediaType.StartsWith("text/", StringComparison.Ordinal) && attachment.Content.Length <= MaxEmbedded)
-                    blocks.Add(json => WriteResource(json, attachment, path));
+                if (abilities.Images && file.MediaType.StartsWith("image/", StringComparison.Ordinal))
+                    blocks.Add(json => WriteImage(json, file));
+                else if (abilities.Embedded && file.MediaType.StartsWith("text/", StringComparison.Ordinal) && file.Content.Length <= MaxEmbedded)
+                    blocks.Add(json => WriteResource(json, file));
                 else
-                    blocks.Add(json => WriteLink(json, attachment, path));
+                    blocks.Add(json => WriteLink(json, file));
             }
 
-            blocks.Add(json => WriteText(json, AttachedFiles.Note(files)));
+            if (AttachmentStore.Note(files) is { } note)
+                blocks.Add(json => WriteText(json, note));
         }
 
         if (knowsPart)
@@ -42,36 +44,36 @@ internal static class AcpPrompt
         json.WriteEndObject();
     }
 
-    private static void WriteImage(Utf8JsonWriter json, Attachment attachment, string path)
+    private static void WriteImage(Utf8JsonWriter json, StoredAttachment file)
     {
         json.WriteStartObject();
         json.WriteString("type"u8, "image"u8);
-        json.WriteString("mimeType"u8, attachment.MediaType);
-        json.WriteString("uri"u8, UriOf(path));
-        json.WriteBase64String("data"u8, attachment.Content.Span);
+        json.WriteString("mimeType"u8, file.MediaType);
+        json.WriteString("uri"u8, UriOf(file.Path));
+        json.WriteBase64String("data"u8, file.Content.Span);
         json.WriteEndObject();
     }
 
-    private static void WriteResource(Utf8JsonWriter json, Attachment attachment, string path)
+    private static void WriteResource(Utf8JsonWriter json, StoredAttachment file)
     {
         json.WriteStartObject();
         json.WriteString("type"u8, "resource"u8);
         json.WriteStartObject("resource"u8);
-        json.WriteString("uri"u8, UriOf(path));
-        json.WriteString("mimeType"u8, attachment.MediaType);
-        json.WriteString("text"u8, Encoding.UTF8.GetString(attachment.Content.Span));
+        json.WriteString("uri"u8, UriOf(file.Path));
+        json.WriteString("mimeType"u8, file.MediaType);
+        json.WriteString("text"u8, Encoding.UTF8.GetString(file.Content.Span));
         json.WriteEndObject();
         json.WriteEndObject();
     }
 
-    private static void WriteLink(Utf8JsonWriter json, Attachment attachment, string path)
+    private static void WriteLink(Utf8JsonWriter json, StoredAttachment file)
     {
         json.WriteStartObject();
         json.WriteString("type"u8, "resource_link"u8);
-        json.WriteString("uri"u8, UriOf(path));
-        json.WriteString("name"u8, attachment.Name);
-        if (attachment.MediaType.Length > 0)
-            json.WriteString("mimeType"u8, attachment.MediaType);
+        json.WriteString("uri"u8, UriOf(file.Path));
+        json.WriteString("name"u8, Path.GetFileName(file.Path));
+        if (file.MediaType.Length > 0)
+            json.WriteString("mimeType"u8, file.MediaType);
         json.WriteEndObject();
     }
 

@@ -116,18 +116,11 @@ internal sealed partial class CodexDriver
         items.TurnEnded(current);
         Complete(current, turn.Text("status"u8) switch
         {
-            "completed" => Answered(current),
+            "completed" => new RunResult { Outcome = Outcomes.Completed, Result = current.LastText ?? "" },
             "interrupted" => new RunResult { Outcome = Outcomes.Interrupted },
             _ => FailedWith(turn.Member("error"u8)),
         });
     }
-
-    private static RunResult Answered(RpcTurn current) => new()
-    {
-        Outcome = Outcomes.Completed,
-        Result = current.LastText ?? "",
-        StructuredOutput = current.Run.OutputSchema.IsEmpty ? null : JsonOf(current.LastText),
-    };
 
     private RunResult FailedWith(JsonElement error)
     {
@@ -136,19 +129,6 @@ internal sealed partial class CodexDriver
         {
             RetryAt = code is ErrorCodes.UsageLimit or ErrorCodes.RateLimited ? quotaResets : null,
         };
-    }
-
-    private static byte[]? JsonOf(string? text)
-    {
-        try
-        {
-            using var document = JsonDocument.Parse(text ?? "");
-            return System.Text.Encoding.UTF8.GetBytes(document.RootElement.GetRawText());
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
     }
 
     private static DateTimeOffset? ResetOf(JsonElement limits)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Marionette.Agent.Agents.Input;
 using Marionette.Protocol.V1;
 
 namespace Marionette.Agent.Agents.Codex;
@@ -11,17 +12,18 @@ internal static class CodexInput
     {
         if (attachments.Count == 0)
             return;
-        var files = AttachedFiles.Store(attachments, workspace, owner);
-        foreach (var (attachment, path) in attachments.Zip(files))
+        var files = AttachmentStore.Store(workspace, owner, attachments);
+        foreach (var file in files)
         {
-            if (!attachment.MediaType.StartsWith("image/", StringComparison.Ordinal))
+            if (!file.MediaType.StartsWith("image/", StringComparison.Ordinal))
                 continue;
             json.WriteStartObject();
             json.WriteString("type"u8, "localImage"u8);
-            json.WriteString("path"u8, path);
+            json.WriteString("path"u8, file.Path);
             json.WriteEndObject();
         }
 
-        CodexDriver.WriteText(json, AttachedFiles.Note(files));
+        if (AttachmentStore.Note(files) is { } note)
+            CodexDriver.WriteText(json, note);
     }
 }

@@ -81,7 +81,7 @@ internal static class CodexLaunch
         }
         catch (JsonException)
         {
-            throw new AgentStartException(ErrorCodes.AgentProtocol, "The session's options are not JSON.");
+            throw new AgentStartException(ErrorCodes.OptionsInvalid, "The session's options are not JSON.");
         }
     }
 

@@ -10,7 +10,7 @@ internal sealed class OpenCodeAdapter : Adapter
     public override string Name => "acp: opencode";
 
     public override Promises Promises => Promises.Permissions | Promises.Resume | Promises.Usage | Promises.Model | Promises.Retries
-        | Promises.DenyInterrupts;
+        | Promises.DenyInterrupts | Promises.Modes;
 
     public override bool ShowsPlaceholder => true;
 
@@ -31,7 +31,7 @@ internal sealed class OpenCodeAdapter : Adapter
         setup.Options = ByteString.CopyFromUtf8("""{"agent":"opencode"}""");
     }
 
-    public override void Install(JsonObject config, string? program = null) =>
+    public override void Install(JsonObject config, Setup setup, string? program = null) =>
         config["agent_paths"] = new JsonObject { ["opencode"] = program ?? Program };
 }
 
@@ -40,7 +40,7 @@ internal sealed class ClaudeAcpAdapter : Adapter
     public override string Name => "acp: claude-agent-acp";
 
     public override Promises Promises => Promises.Permissions | Promises.Resume | Promises.Usage | Promises.Model | Promises.Retries
-        | Promises.DenyInterrupts;
+        | Promises.DenyInterrupts | Promises.Modes;
 
     public override bool ShowsPlaceholder => true;
 
@@ -56,7 +56,7 @@ internal sealed class ClaudeAcpAdapter : Adapter
         setup.Options = ByteString.CopyFromUtf8("""{"agent":"claude-agent-acp"}""");
     }
 
-    public override void Install(JsonObject config, string? program = null)
+    public override void Install(JsonObject config, Setup setup, string? program = null)
     {
         config["agent_paths"] = new JsonObject { ["claude-agent-acp"] = program ?? Program };
         config["claude_path"] = Find("MARIONETTE_CLAUDE", "claude");

@@ -9,7 +9,7 @@ public sealed class AgentsPageTests
     private static readonly (string Column, Promises Promise)[] Columns =
     [
         ("permissions", Promises.Permissions), ("denial reason", Promises.DenialReason), ("changed input", Promises.ChangedInput),
-        ("deny + interrupt", Promises.DenyInterrupts), ("messages", Promises.Messages), ("resume", Promises.Resume),
+        ("deny + interrupt", Promises.DenyInterrupts), ("messages", Promises.Messages), ("modes", Promises.Modes), ("resume", Promises.Resume),
         ("usage", Promises.Usage), ("retries", Promises.Retries),
     ];
 
@@ -20,7 +20,7 @@ public sealed class AgentsPageTests
         var head = Array.FindIndex(lines, line => line.StartsWith("| Adapter |", StringComparison.Ordinal));
         Assert.Equal(["Adapter", .. Columns.Select(column => column.Column)], Cells(lines[head]));
         var rows = lines.Skip(head + 2).TakeWhile(line => line.StartsWith('|')).Select(Cells).ToDictionary(cells => cells[0]);
-        Adapter[] adapters = [new ClaudeAdapter(), new CodexAdapter(), new OpenCodeAdapter(), new ClaudeAcpAdapter()];
+        Adapter[] adapters = [new ClaudeAdapter(), new CodexAdapter(), new OpenCodeAdapter(), new ClaudeAcpAdapter(), new CommandAdapter()];
         Assert.Equal(adapters.Select(adapter => adapter.Name).Order(), rows.Keys.Order());
         foreach (var adapter in adapters)
             Assert.Equal([adapter.Name, .. Columns.Select(column => adapter.Has(column.Promise) ? "yes" : "no")], rows[adapter.Name]);

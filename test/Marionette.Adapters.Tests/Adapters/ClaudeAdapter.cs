@@ -9,7 +9,7 @@ internal sealed class ClaudeAdapter : Adapter
     public override string Name => "claude";
 
     public override Promises Promises => Promises.Permissions | Promises.DenialReason | Promises.ChangedInput | Promises.Resume
-        | Promises.Usage | Promises.Model | Promises.Retries | Promises.DenyInterrupts;
+        | Promises.Usage | Promises.Messages | Promises.Modes | Promises.Model | Promises.Retries | Promises.DenyInterrupts;
 
     public override string Program => Find("MARIONETTE_CLAUDE", "claude");
 
@@ -17,5 +17,5 @@ internal sealed class ClaudeAdapter : Adapter
 
     public override void Configure(Setup setup, Uri model) => setup.Agent = "claude";
 
-    public override void Install(JsonObject config, string? program = null) => config["claude_path"] = program ?? Program;
+    public override void Install(JsonObject config, Setup setup, string? program = null) => config["claude_path"] = program ?? Program;
 }

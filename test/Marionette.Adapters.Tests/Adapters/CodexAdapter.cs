@@ -9,7 +9,8 @@ internal sealed class CodexAdapter : Adapter
     public override string Name => "codex";
 
     public override Promises Promises =>
-        Promises.Permissions | Promises.Messages | Promises.Resume | Promises.Usage | Promises.Model | Promises.Retries | Promises.DenyInterrupts;
+        Promises.Permissions | Promises.Messages | Promises.Resume | Promises.Usage | Promises.Model | Promises.Retries | Promises.DenyInterrupts
+        | Promises.Modes;
 
     public override string Program => Find("MARIONETTE_CODEX", "codex");
 
@@ -23,6 +24,6 @@ internal sealed class CodexAdapter : Adapter
         setup.BaseUrl = new Uri(model, "v1").ToString();
     }
 
-    public override void Install(JsonObject config, string? program = null) =>
+    public override void Install(JsonObject config, Setup setup, string? program = null) =>
         config["agent_paths"] = new JsonObject { ["codex"] = program ?? Program };
 }

@@ -36,6 +36,9 @@ internal enum Promises
 
     /// <summary>A denial can end the turn too.</summary>
     DenyInterrupts = 256,
+
+    /// <summary>Heeds permission modes.</summary>
+    Modes = 512,
 }
 
 /// <summary>One adapter as the kit drives it.</summary>
@@ -49,9 +52,9 @@ internal abstract class Adapter
     /// <summary>The setup of a session with it; address and key of the model are filled in already.</summary>
     public abstract void Configure(Setup setup, Uri model);
 
-    /// <summary>Tells the agent's configuration where its program is.</summary>
+    /// <summary>Tells the agent's configuration, or the session's setup, where its program is.</summary>
     /// <param name="program">Another program in its place; null for the real one.</param>
-    public abstract void Install(JsonObject config, string? program = null);
+    public abstract void Install(JsonObject config, Setup setup, string? program = null);
 
     /// <summary>The real program.</summary>
     public abstract string Program { get; }

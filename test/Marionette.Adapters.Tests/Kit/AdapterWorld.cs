@@ -143,7 +143,7 @@ internal sealed class AdapterWorld : IAsyncDisposable
     private AgentProcess NewAgent()
     {
         var agent = new AgentProcess(Gateway);
-        Adapter.Install(agent.Config);
+        Adapter.Install(agent.Config, Gateway.Setup);
         agents.Add(agent);
         return agent;
     }

@@ -27,7 +27,7 @@ public abstract partial class Behaviours
     [Fact]
     public async Task AcceptEdits_TakesTheEdit_AndAsksForTheCommand()
     {
-        if (!Adapter.Has(Promises.Permissions))
+        if (!Adapter.Has(Promises.Permissions | Promises.Modes))
             return;
         await using var world = await AdapterWorld.StartAsync(Adapter, setup => setup.PermissionMode = "acceptEdits");
         var run = world.Start(Write + "\n@scenario shell cmd=\"curl --version\"");

@@ -85,7 +85,7 @@ public abstract partial class Behaviours
     public async Task MissingProgram_SaysHowToInstallIt()
     {
         await using var world = await AdapterWorld.StartAsync(
-            Adapter, prepare: world => Adapter.Install(world.Agent.Config, "/nowhere/agent"));
+            Adapter, prepare: world => Adapter.Install(world.Agent.Config, world.Gateway.Setup, "/nowhere/agent"));
         var end = await world.RunAsync("@scenario say text=never");
         Assert.Equal("agent_not_found", Code(end));
         Assert.Contains("/nowhere/agent", Message(end), StringComparison.Ordinal);
@@ -125,7 +125,7 @@ public abstract partial class Behaviours
             var wrapper = Path.Combine(world.Agent.Root, "wrapped");
             File.WriteAllText(wrapper, $"#!/bin/sh\nprintf 'this is no JSON \\001\\n[1,2]\\n'\nexec '{Adapter.Program}' \"$@\"\n");
             File.SetUnixFileMode(wrapper, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            Adapter.Install(world.Agent.Config, wrapper);
+            Adapter.Install(world.Agent.Config, world.Gateway.Setup, wrapper);
         });
         var end = await world.RunAsync("@scenario say text=fine");
         Assert.Equal("fine", Result(end));

@@ -42,7 +42,10 @@ public abstract partial class Behaviours
     public async Task Tool_CallAndResultBelongTogether()
     {
         await using var world = await AdapterWorld.StartAsync(Adapter, setup => setup.PermissionMode = "bypassPermissions");
-        var end = await world.RunAsync("@scenario shell cmd=\"echo from the tool; touch made.txt\"");
+        var run = world.Start("@scenario shell cmd=\"echo from the tool; touch made.txt\"");
+        if (!Adapter.Has(Promises.Modes))
+            world.Gateway.Send(Marionette.Agent.Tests.Support.Commands.Allow(await world.QuestionAsync(run)));
+        var end = await world.EndAsync(run);
         Assert.Equal("completed", Outcome(end));
         var call = Assert.Single(world.Of("trun_1", "tool_use"));
         var result = Assert.Single(world.Of("trun_1", "tool_result"));
@@ -52,7 +55,7 @@ public abstract partial class Behaviours
         Assert.Contains("touch made.txt", call.GetProperty("input").GetProperty("command").GetString(), StringComparison.Ordinal);
         Assert.True(world.Has("made.txt"));
         Assert.Contains("from the tool", Result(end), StringComparison.Ordinal);
-        Assert.Empty(world.Of("trun_1", "permission.request"));
+        Assert.Equal(Adapter.Has(Promises.Modes) ? 0 : 1, world.Of(run, "permission.request").Count());
     }
 
     [Fact]
