@@ -10,6 +10,8 @@ switch (args)
         return await FloorServer.RunAsync(connectionString);
     case ["ticker", var rate, var count]:
         return Ticker.Run(int.Parse(rate), int.Parse(count));
+    case ["asker", var questions]:
+        return Asker.Run(int.Parse(questions));
 }
 
 BenchOptions options;

@@ -17,7 +17,7 @@ namespace Marionette.Bench.Figures;
 /// </summary>
 internal sealed class EventsLatency : IMeasurement
 {
-    private const int PerSecond = 100;
+    internal const int PerSecond = 100;
 
     public string Name => "events-latency";
 
@@ -44,7 +44,7 @@ internal sealed class EventsLatency : IMeasurement
     }
 
     /// <summary>Milliseconds from print to client, of each line.</summary>
-    private static async Task<List<double>> LinesAsync(BenchStack stack, string session, int count, CancellationToken cancellationToken)
+    internal static async Task<List<double>> LinesAsync(BenchStack stack, string session, int count, CancellationToken cancellationToken)
     {
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var head = (await stack.Api.GetAsync($"/api/v1/sessions/{session}", cancellationToken)).GetProperty("last_seq").GetInt64();

@@ -114,6 +114,15 @@ internal sealed class BenchStack : IAsyncDisposable
             ArgumentList = { "up", "--data-dir", data, "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--agent-binary", agent(folder) },
             RedirectStandardOutput = true, RedirectStandardError = true,
         };
+        // The agents that ./marionette found: their folders go before the runners' path.
+        var tools = new[] { "MARIONETTE_CLAUDE", "MARIONETTE_CODEX", "MARIONETTE_OPENCODE" }
+            .Select(Environment.GetEnvironmentVariable).Where(File.Exists).Select(path => Path.GetDirectoryName(path)!).Distinct().ToArray();
+        if (tools.Length > 0)
+        {
+            start.ArgumentList.Add("--tools-path");
+            start.ArgumentList.Add(string.Join(':', tools));
+        }
+
         var server = Process.Start(start)!;
         server.OutputDataReceived += (_, line) => Keep(log, line.Data);
         server.ErrorDataReceived += (_, line) => Keep(log, line.Data);
