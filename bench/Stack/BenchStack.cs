@@ -12,6 +12,9 @@ namespace Marionette.Bench.Stack;
 /// </summary>
 internal sealed class BenchStack : IAsyncDisposable
 {
+    /// <summary>Where <c>./marionette</c> says which agents it found.</summary>
+    private static readonly string[] AgentVariables = ["MARIONETTE_CLAUDE", "MARIONETTE_CODEX", "MARIONETTE_OPENCODE"];
+
     private readonly string _folder;
     private readonly Process _server;
     private readonly StreamWriter _log;
@@ -115,8 +118,7 @@ internal sealed class BenchStack : IAsyncDisposable
             RedirectStandardOutput = true, RedirectStandardError = true,
         };
         // The agents that ./marionette found: their folders go before the runners' path.
-        var tools = new[] { "MARIONETTE_CLAUDE", "MARIONETTE_CODEX", "MARIONETTE_OPENCODE" }
-            .Select(Environment.GetEnvironmentVariable).Where(File.Exists).Select(path => Path.GetDirectoryName(path)!).Distinct().ToArray();
+        var tools = AgentVariables.Select(Environment.GetEnvironmentVariable).Where(File.Exists).Select(path => Path.GetDirectoryName(path)!).Distinct().ToArray();
         if (tools.Length > 0)
         {
             start.ArgumentList.Add("--tools-path");

@@ -81,6 +81,51 @@ public sealed class RequestTests : IAsyncLifetime
         Same("""{"request":{"tool":"Bash","command":"git push --force"}}""", server.Requests[1].Body);
     }
 
+    [Fact]
+    public async Task TasksCreate_FilesSchemaAndBudget_AreSentUnderTheirNames()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllText(folder["a.png"], "abc");
+        File.WriteAllText(folder["schema.json"], """{"type":"object"}""");
+        server.On("POST /api/v1/tasks", """{"id":"task_1","session_id":"sess_1"}""", 201);
+        var ran = await Support.Cli.For(server).RunAsync(
+            "tasks", "create", "look", "--session", "sess_1", "--file", folder["a.png"], "--output-schema", folder["schema.json"], "--new-conversation",
+            "--max-cost", "1.5", "--max-tokens", "1000", "--max-minutes", "30", "--warn-percent", "50");
+        Assert.Equal(0, ran.Code);
+        Same("""
+            {"session_id":"sess_1","prompt":"look","files":[{"name":"a.png","media_type":"image/png","content":"YWJj"}],"output_schema":{"type":"object"},
+             "conversation":"new","budget":{"max_cost_usd":1.5,"max_tokens":1000,"max_minutes":30,"warn_percent":50}}
+            """, server.Requests[0].Body);
+    }
+
+    [Theory]
+    [InlineData("tasks send task_1 more --idempotency-key k", "POST /api/v1/tasks/task_1/messages", """{"text":"more"}""", """{"id":"msg_1","task_id":"task_1","status":"sent"}""", "msg_1 is on its way into the turn of task_1.\n")]
+    [InlineData("tasks send task_1 more", "POST /api/v1/tasks/task_1/messages", """{"text":"more"}""", """{"id":"msg_1","task_id":"task_2","status":"queued"}""", "msg_1 follows as task task_2.\n")]
+    [InlineData("tasks move task_1 --before task_2", "POST /api/v1/tasks/task_1/move", """{"before":"task_2"}""", """{"id":"task_1"}""", "ID:      task_1\nRetries: 0 of 0\n")]
+    [InlineData("tasks continue task_1 --max-cost 3", "POST /api/v1/tasks/task_1/continue", """{"budget":{"max_cost_usd":3}}""", """{"id":"task_1","budget":{"max_cost_usd":3}}""", "ID:      task_1\nRetries: 0 of 0\nBudget:  $3.00\n")]
+    [InlineData("sessions change sess_1 --model opus --no-budget", "PATCH /api/v1/sessions/sess_1", """{"model":"opus","budget":{}}""", """{"id":"sess_1"}""", "ID: sess_1\n")]
+    [InlineData("budget set --max-cost 5 --period day", "PUT /api/v1/budget", """{"max_cost_usd":5,"period":"day"}""", """{"max_cost_usd":5,"period":"day"}""", "Budget: $5.00\nPeriod: day\n")]
+    public async Task QueueAndBudget_GoOutAndAreShown(string line, string route, string body, string answer, string shown)
+    {
+        server.On(route, answer, 200);
+        var ran = await Support.Cli.For(server).RunAsync(line.Split(' '));
+        Assert.Equal(new Ran(0, shown, ""), ran);
+        Same(body, server.Requests[0].Body);
+    }
+
+    [Fact]
+    public async Task Usage_IsATable_WithItsSum()
+    {
+        server.On("GET /api/v1/usage", """
+            {"total":{"cost_usd":1.5},"runs":3,"items":[{"key":"web","runs":3,"usage":{"input_tokens":1200,"output_tokens":5,"cache_read_tokens":0,"cost_usd":1.5,"wall_ms":61000}}]}
+            """);
+        var ran = await Support.Cli.For(server).RunAsync("usage", "--by", "label:team", "--from", "2026-11-01");
+        Assert.Equal(0, ran.Code);
+        Assert.Contains("web", ran.Out, StringComparison.Ordinal);
+        Assert.EndsWith("3 runs, $1.50 in all.\n", ran.Out, StringComparison.Ordinal);
+        Assert.Equal("/api/v1/usage?from=2026-11-01&group_by=label%3Ateam", server.Requests[0].Target);
+    }
+
     [Theory]
     [InlineData("sessions list --status active --status pending,failed --agent claude --labels team=web --limit 10 --cursor c1",
         "/api/v1/sessions?status=active&status=pending&status=failed&agent=claude&labels%5Bteam%5D=web&limit=10&cursor=c1")]
