@@ -4,6 +4,7 @@ using Marionette.Agent.Agents.Acp;
 using Marionette.Agent.Agents.Claude;
 using Marionette.Agent.Agents.Codex;
 using Marionette.Agent.Agents.Command;
+using Marionette.Agent.Agents.Replay;
 using Marionette.Agent.Channel;
 using Marionette.Agent.Events;
 using Marionette.Agent.Runs;
@@ -147,6 +148,7 @@ internal sealed class AgentHost(
         "codex" => new CodexDriver(services),
         "acp" => new AcpDriver(services),
         "command" => new CommandDriver(services),
+        "replay" => new ReplayDriver(services),
         var other => throw new AgentStartException(
             ErrorCodes.AgentNotFound, $"This runner cannot drive an agent named \"{other}\"."),
     };

@@ -155,7 +155,7 @@ internal sealed class RunCoordinator(
     {
         var before = WorkspaceLook.Take(workspace, clock);
         var result = await OutputCheck.RunAsync(driver, run.Run, run.Stop.Token).ConfigureAwait(false);
-        return result with { Changes = before.ChangesUntil(WorkspaceLook.Take(workspace, clock)) };
+        return result.Changes is not null ? result : result with { Changes = before.ChangesUntil(WorkspaceLook.Take(workspace, clock)) };
     }
 
     private void Interrupt(Interrupt interrupt)

@@ -74,6 +74,22 @@ internal sealed class ApiClient : IDisposable
             throw await ApiException.FromAsync(response, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Copies an answer of any size.</summary>
+    public async Task DownloadAsync(string path, Stream target, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var response = await http.GetAsync(path, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+            if (!response.IsSuccessStatusCode)
+                throw await ApiException.FromAsync(response, cancellationToken).ConfigureAwait(false);
+            await response.Content.CopyToAsync(target, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HttpRequestException error)
+        {
+            throw Unreachable(Endpoint, error);
+        }
+    }
+
     /// <summary>Asks for something whose answer does not matter, only that it is a good one.</summary>
     public async Task ProbeAsync(string path, CancellationToken cancellationToken)
     {

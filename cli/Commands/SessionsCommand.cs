@@ -19,6 +19,7 @@ internal static class SessionsCommand
             Change("suspend", "Release the runner; conversation and workspace stay", "is being suspended", globals, context),
             Change("resume", "Bring a suspended session back on a runner", "is being resumed", globals, context),
             Terminate(globals, context),
+            ExportCommand.Create(globals, context),
             SessionChange.Create(globals, context),
         };
         command.Aliases.Add("session");
@@ -40,9 +41,11 @@ internal static class SessionsCommand
         var raw = new Option<bool>("--include-raw") { Description = "Keep the agent's own lines beside the typed events" };
         var budget = new BudgetOptions();
         var autoContinue = new Option<bool>("--auto-continue") { Description = "Tasks that wait for quota go on by themselves when it is there again" };
+        var recording = new Option<string?>("--recording") { Description = "With --agent replay: an exported session to play, at most 1 MiB", HelpName = "FILE" };
+        var speed = new Option<double?>("--speed") { Description = "With --recording: 1 as it was, 2 twice as fast, 0 without pauses", HelpName = "N" };
         var key = Arguments.IdempotencyKey();
         var words = new Argument<string[]>("COMMAND") { Description = "With --agent command: the program and its arguments, after --", Arity = ArgumentArity.ZeroOrMore };
-        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, networkPolicy, hosts, raw, autoContinue, key, words };
+        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, networkPolicy, hosts, raw, autoContinue, recording, speed, key, words };
         options.AddTo(command);
         budget.AddTo(command);
         command.SetAction(async (result, cancellationToken) =>
@@ -61,6 +64,13 @@ internal static class SessionsCommand
                 .Put("budget", budget.Body(result))
                 .Put("auto_continue", result.GetValue(autoContinue) ? true : null)
                 .Put("command", Arguments.Array(result.GetValue(words)));
+            if (result.GetValue(recording) is { } played)
+            {
+                body["options"] = new System.Text.Json.Nodes.JsonObject
+                    { ["recording"] = await File.ReadAllTextAsync(played, cancellationToken).ConfigureAwait(false) }
+                    .Put("speed", result.GetValue(speed));
+            }
+
             var session = await api.CreateAsync("/api/v1/sessions", body, result.GetValue(key), cancellationToken).ConfigureAwait(false);
             globals.Results(result, context).One(session, Columns.Session(context.Clock));
             return ExitCode.Ok;

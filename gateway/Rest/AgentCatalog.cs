@@ -6,18 +6,21 @@ namespace Marionette.Gateway.Rest;
 /// <summary>The agent kinds that a session can ask for: the one list behind validation and GET /api/v1/agents.</summary>
 internal static class AgentCatalog
 {
-    public const string Claude = "claude", Codex = "codex", Acp = "acp", Command = "command";
+    public const string Claude = "claude", Codex = "codex", Acp = "acp", Command = "command", Replay = "replay";
 
     public static readonly ImmutableArray<AgentModel> All =
     [
         new(Claude, "Claude Code over its stream-json protocol.",
-            ["streaming", "permissions", "updated_input", "interrupt", "resume", "usage", "cost"]),
+            ["streaming", "permissions", "updated_input", "plan", "questions", "messages", "configure", "images", "mcp", "structured_output", "sub_agents",
+                "interrupt", "resume", "usage", "cost"]),
         new(Codex, "Codex over its app-server protocol.",
             ["streaming", "permissions", "plan", "messages", "interrupt", "resume", "usage"]),
         new(Acp, "Any agent that speaks the Agent Client Protocol over standard input and output: OpenCode, Gemini CLI, Copilot and others.",
             ["streaming", "permissions", "plan", "interrupt", "resume", "usage"]),
-        new(Command, "Any program: argv with the prompt on its standard input, its output as log events.",
-            ["streaming", "interrupt", "exit_code"]),
+        new(Command, "Any program: prompt by standard input, argument or file, its output as log events, or as any event by the line protocol.",
+            ["streaming", "permissions", "updated_input", "messages", "structured_output", "interrupt", "usage", "cost", "exit_code"]),
+        new(Replay, "A recorded session, played again with its timing or at speed: no model, no tokens.",
+            ["streaming", "permissions", "structured_output", "interrupt", "resume", "usage", "cost"]),
     ];
 
     public static readonly ImmutableArray<string> Names = [.. All.Select(agent => agent.Name)];

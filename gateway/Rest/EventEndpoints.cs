@@ -1,6 +1,7 @@
 using Marionette.Gateway.Auth;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Streams;
+using Marionette.Sessions;
 
 namespace Marionette.Gateway.Rest;
 
@@ -14,6 +15,9 @@ internal static class EventEndpoints
             .Query("after", "Seq of the last event that you have; 0 or nothing: from the start. The header Last-Event-ID goes before it")
             .Query("types", "Types to see, with wildcards: text, task.*", true).Query("follow", "false: end when everything stored is sent")
             .Query("limit", "Page only: 1 to 200 events, default 50").Query("token", "API key, where headers cannot be set");
+        routes.MapGet("/api/v1/sessions/{id}/recording", RecordingAsync)
+            .Api("tasks:read", "GetSessionRecording", "A session's whole log as a recording: newline-delimited JSON, a header and then every event", 404)
+            .Produces(200, contentType: RecordingWriter.MediaType);
         routes.MapGet("/api/v1/events", TenantAsync)
             .Api("events:read", "StreamEvents", "The tenant's lifecycle events: as server-sent events, over a WebSocket, or a page", 429)
             .Streaming("events:read").Produces<EventListModel>(200, "application/json", "text/event-stream").Produces(101)
@@ -47,6 +51,15 @@ internal static class EventEndpoints
         using var lease = hub.OpenSession(caller.Tenant, id, head);
         var request = new StreamRequest(filter, after, follow ? null : StreamPosition.OfSeq(head), TenantStream: false);
         await (http.WebSockets.IsWebSocketRequest ? response.WebSocketAsync(http, lease.Feed, request) : response.SseAsync(http, lease.Feed, request));
+    }
+
+    private static async Task RecordingAsync(string id, HttpContext http, Api api, EventStore store, TimeProvider clock)
+    {
+        var caller = AuthMiddleware.CallerOf(http);
+        var session = api.Grain<ISessionGrain>(caller, EntityId.Session, id);
+        var view = await api.CallAsync(token => session.GetAsync(token).AsTask(), http.RequestAborted);
+        var head = await store.HeadAsync(caller.Tenant, id, http.RequestAborted) ?? throw Api.NotFound(EntityId.Session);
+        await RecordingWriter.WriteAsync(http, store, caller.Tenant, view, head, clock.GetUtcNow());
     }
 
     private static async Task TenantAsync(HttpContext http, EventStore store, FeedHub hub, StreamResponse response)

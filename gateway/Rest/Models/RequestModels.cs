@@ -6,7 +6,7 @@ namespace Marionette.Gateway.Rest.Models;
 /// <summary>Body of POST /api/v1/sessions.</summary>
 internal sealed class CreateSessionModel
 {
-    [Required, OneOf("claude", "codex", "acp", "command")]
+    [Required, OneOf("claude", "codex", "acp", "command", "replay")]
     public string? Agent { get; init; }
     public string? Name { get; init; }
     public string? ApiKey { get; init; }

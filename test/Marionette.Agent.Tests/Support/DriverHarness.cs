@@ -2,6 +2,7 @@ using System.Text.Json;
 using Marionette.Agent.Agents;
 using Marionette.Agent.Agents.Claude;
 using Marionette.Agent.Agents.Command;
+using Marionette.Agent.Agents.Replay;
 using Marionette.Agent.Events;
 using Marionette.Agent.Hosting;
 using Marionette.Agent.Runs;
@@ -44,7 +45,12 @@ internal sealed class DriverHarness : IAsyncDisposable
             Clock = TimeProvider.System,
             Log = Log,
         };
-        Driver = setup.Agent == "command" ? new CommandDriver(Services) : new ClaudeDriver(Services);
+        Driver = setup.Agent switch
+        {
+            "command" => new CommandDriver(Services),
+            "replay" => new ReplayDriver(Services),
+            _ => new ClaudeDriver(Services),
+        };
     }
 
     public RecordingLogger Log { get; } = new();
