@@ -1,4 +1,5 @@
 using System.Collections;
+using Marionette.Agent.Agents;
 using Marionette.Agent.Hosting;
 using Marionette.Agent.Processes;
 using Microsoft.Extensions.Logging;
@@ -11,7 +12,10 @@ internal static class Program
         marionette-agent: drives a coding agent inside a runner and reports to a Marionette gateway.
 
         usage: marionette-agent run --config FILE
+               marionette-agent agents
                marionette-agent --version | --help
+
+        agents prints as JSON which agent programs are in PATH, and their versions.
 
         FILE is JSON, readable by its owner alone (it holds the runner's token): server_url, runner, epoch, token, state_dir,
         workspace_dir, home_dir; optional endpoints_file, tools_path, claude_path, agent_paths, stall_seconds, spool_mib.
@@ -31,6 +35,10 @@ internal static class Program
             case ["--help" or "-h"]:
                 Console.Out.WriteLine(Usage);
                 return 0;
+            case ["agents"]:
+                var found = await AgentInventory.LookAsync(OwnEnvironment(), TimeSpan.FromSeconds(5), TimeProvider.System).ConfigureAwait(false);
+                Console.Out.WriteLine(AgentInventory.ToJson(found));
+                return 0;
             case ["run", "--config", var path]:
                 return await RunAsync(path).ConfigureAwait(false);
             default:
@@ -38,6 +46,9 @@ internal static class Program
                 return ExitCodes.BadConfiguration;
         }
     }
+
+    private static Dictionary<string, string> OwnEnvironment() => Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+        .ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? "", StringComparer.Ordinal);
 
     private static async Task<int> RunAsync(string path)
     {
@@ -47,8 +58,7 @@ internal static class Program
             return ExitCodes.BadConfiguration;
         }
 
-        var own = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
-            .ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? "", StringComparer.Ordinal);
+        var own = OwnEnvironment();
         var log = new StderrLogger(TimeProvider.System, own.ContainsKey("MARIONETTE_AGENT_DEBUG") ? LogLevel.Debug : LogLevel.Information);
         // The model credential will lie in this memory: no core file, and no look into it by a child of the same user.
         if (Libc.Prctl(Libc.PrSetDumpable, 0, 0, 0, 0) != 0)

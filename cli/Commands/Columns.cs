@@ -69,6 +69,13 @@ internal static class Columns
         new("STATE", item => item.Text("revoked_at") is not null ? "revoked" : item.Time("expires_at") <= clock.GetUtcNow() ? "expired" : "valid"),
     ];
 
+    public static Column[] Agents { get; } =
+    [
+        Column.Of("NAME", "name"),
+        new("INSTALLED", item => string.Join(", ", item.Items("installed").Select(found => $"{found.Text("program")} {found.Text("version")}".TrimEnd()))),
+        new("FEATURES", item => Words(item, "features", " ")),
+    ];
+
     private static Column Age(string head, string member, TimeProvider clock, string after = "") =>
         new(head, item => item.Time(member) is { } time ? Format.Age(time, clock.GetUtcNow()) + after : null);
 

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Marionette.Gateway.Rest.Models;
 
 namespace Marionette.Gateway.Rest;
 
@@ -8,7 +7,7 @@ internal static class AgentCatalog
 {
     public const string Claude = "claude", Codex = "codex", Acp = "acp", Command = "command", Replay = "replay";
 
-    public static readonly ImmutableArray<AgentModel> All =
+    public static readonly ImmutableArray<AgentKind> All =
     [
         new(Claude, "Claude Code over its stream-json protocol.",
             ["streaming", "permissions", "updated_input", "plan", "questions", "messages", "configure", "images", "mcp", "structured_output", "sub_agents",
@@ -25,3 +24,7 @@ internal static class AgentCatalog
 
     public static readonly ImmutableArray<string> Names = [.. All.Select(agent => agent.Name)];
 }
+
+/// <summary>An agent kind.</summary>
+/// <param name="Features">What it can do.</param>
+internal sealed record AgentKind(string Name, string Description, ImmutableArray<string> Features);

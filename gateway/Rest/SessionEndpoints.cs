@@ -25,7 +25,7 @@ internal static class SessionEndpoints
         routes.MapPost("/api/v1/sessions/{id}/suspend", SuspendAsync).Api(Write, "SuspendSession", "Release the runner, keep everything else", 404, 409)
             .Produces(204);
         routes.MapPost("/api/v1/sessions/{id}/resume", ResumeAsync).Api(Write, "ResumeSession", "Get a new runner", 404, 409).Produces(204);
-        routes.MapGet("/api/v1/agents", ListAgents).Api(Read, "ListAgents", "The agent kinds").Produces<AgentListModel>();
+        routes.MapGet("/api/v1/agents", AgentEndpoint.ListAsync).Api(Read, "ListAgents", "The agent kinds, what each can do, and which programs runners find").Produces<AgentListModel>();
     }
 
     private static async Task<IResult> CreateAsync(HttpContext http, Api api, SecretSealer sealer, StateReader rows)
@@ -122,6 +122,4 @@ internal static class SessionEndpoints
         await api.CompleteAsync(caller, reservation);
         return TypedResults.NoContent();
     }
-
-    private static IResult ListAgents() => Api.Ok(new AgentListModel(AgentCatalog.All), GatewayJsonContext.Plain.AgentListModel);
 }

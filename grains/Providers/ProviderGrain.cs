@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Marionette.Runners;
 using Microsoft.Extensions.Logging;
 
@@ -14,8 +15,13 @@ internal sealed partial class ProviderGrain(IEnumerable<IRunnerProvider> provide
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
 
+    private static readonly TimeSpan AgentsFor = TimeSpan.FromMinutes(1);
+
     private readonly Dictionary<string, Watched> _watched = [];
     private IRunnerProvider? _provider;
+    private ImmutableArray<ProviderAgentView>? _agents;
+    private long _lookedAt;
+    private bool _looking;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
@@ -54,6 +60,34 @@ internal sealed partial class ProviderGrain(IEnumerable<IRunnerProvider> provide
     {
         var provider = Provider();
         return ValueTask.FromResult(new ProviderView(provider.Name, provider.Capabilities.Isolation, provider.Capabilities.CanPause, _watched.Count));
+    }
+
+    public ValueTask<ProviderAgentsView> GetAgentsAsync(CancellationToken cancellationToken)
+    {
+        var provider = Provider();
+        if (!_looking && (_agents is null || clock.GetElapsedTime(_lookedAt) > AgentsFor))
+        {
+            _looking = true;
+            RunBeside(LookForAgentsAsync(provider), "agents");
+        }
+
+        return ValueTask.FromResult(new ProviderAgentsView(_agents is not null, _agents ?? []));
+    }
+
+    /// <summary>What a failed look does not tell stays as it was known.</summary>
+    private async Task LookForAgentsAsync(IRunnerProvider provider)
+    {
+        try
+        {
+            var found = await provider.ListAgentsAsync(CancellationToken.None);
+            _agents = [.. found.Select(agent => new ProviderAgentView(agent.Kind, agent.Program, agent.Path, agent.Version))];
+        }
+        finally
+        {
+            _agents ??= [];
+            _lookedAt = clock.GetTimestamp();
+            _looking = false;
+        }
     }
 
     private async Task ProvisionAsync(IRunnerProvider provider, ProvisionRunner command, Watched watched)

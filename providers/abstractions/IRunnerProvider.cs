@@ -29,7 +29,18 @@ public interface IRunnerProvider
 
     /// <summary>Everything that this installation owns on the backend, by marks on the resources themselves: for the orphan sweep.</summary>
     IAsyncEnumerable<RunnerHandle> ListOwnedAsync(CancellationToken cancellationToken);
+
+    /// <summary>Agent programs that its runners find. Quick, and without making a runner; empty also where only a runner could tell.</summary>
+    /// <exception cref="ProviderException">The backend cannot be asked now.</exception>
+    Task<IReadOnlyList<InstalledAgent>> ListAgentsAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<InstalledAgent>>([]);
 }
+
+/// <summary>An agent program that runners find.</summary>
+/// <param name="Kind">Agent kind that drives it: "claude", "codex", "acp".</param>
+/// <param name="Program">Its name: "claude", "opencode".</param>
+/// <param name="Path">Where it lies in a runner.</param>
+/// <param name="Version">As it says itself; null when it did not.</param>
+public sealed record InstalledAgent(string Kind, string Program, string Path, string? Version = null);
 
 /// <summary>Names a runner on its backend.</summary>
 /// <param name="RunnerKey">"tenant/run_…".</param>

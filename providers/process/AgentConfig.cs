@@ -20,4 +20,5 @@ internal sealed record RunnerOwner(string Runner, long Epoch);
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(AgentConfig))]
 [JsonSerializable(typeof(RunnerOwner))]
+[JsonSerializable(typeof(AgentInventory))]
 internal sealed partial class ProcessJsonContext : JsonSerializerContext;

@@ -102,6 +102,26 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
         await Task.CompletedTask;
     }
 
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<InstalledAgent>> ListAgentsAsync(CancellationToken cancellationToken)
+    {
+        if (!File.Exists(options.AgentBinary)) throw new ProviderException(ProviderFault.Rejected, $"The agent binary is not at {options.AgentBinary}.");
+        var start = new ProcessStartInfo(options.AgentBinary, ["agents"])
+        {
+            UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true,
+        };
+        KeepOnly(start.Environment, ["PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "DOTNET_ROOT"]);
+        start.Environment["PATH"] = string.Join(':', options.ToolsPath.Append(start.Environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"));
+        try
+        {
+            return await InstalledAgents.AskAsync(start, clock, cancellationToken);
+        }
+        catch (System.ComponentModel.Win32Exception e)
+        {
+            throw new ProviderException(ProviderFault.Unavailable, $"The agent binary could not be started: {e.Message}", e);
+        }
+    }
+
     /// <summary>
     /// The shell sets up the output file and is replaced: sh, setsid and the agent are one pid. setsid takes the agent out of our
     /// process group, so that neither a Ctrl-C nor our death reaches it.

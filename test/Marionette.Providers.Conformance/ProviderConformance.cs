@@ -154,6 +154,15 @@ public abstract class ProviderConformance : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Agents_AreListedWithoutARunner()
+    {
+        var agents = await Provider.ListAgentsAsync(Cancel);
+        Assert.All(agents, agent => Assert.All([agent.Kind, agent.Program, agent.Path], Assert.NotEmpty));
+        Assert.Equal(agents.Count, agents.DistinctBy(agent => (agent.Kind, agent.Program)).Count());
+        Assert.Empty(await OwnedAsync(Provider));
+    }
+
+    [Fact]
     public void Capabilities_SayWhatStandsBetween() => Assert.NotEmpty(Provider.Capabilities.Isolation);
 
     /// <summary>The case's own deadline.</summary>

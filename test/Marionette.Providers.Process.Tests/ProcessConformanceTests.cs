@@ -9,6 +9,10 @@ public sealed class ProcessConformanceTests : ProviderConformance
 {
     private const string Script = """
         #!/bin/sh
+        if [ "$1" = agents ]; then
+          echo '{"agent_version":"1","agents":[{"kind":"claude","program":"claude","path":"/x/claude","version":"2.1.330"},{"kind":"acp","program":"opencode","path":"/x/o"}]}'
+          exit 0
+        fi
         config="$3"
         workspace=$(sed -n 's/.*"workspace_dir":"\([^"]*\)".*/\1/p' "$config")
         [ -e "$workspace/note" ] || echo "written by the first runner" > "$workspace/note"
@@ -65,6 +69,18 @@ public sealed class ProcessConformanceTests : ProviderConformance
         var fault = await Assert.ThrowsAsync<ProviderException>(() => provider.EnsureAsync(NewSpec(), Cancel));
         Assert.Equal(ProviderFault.Rejected, fault.Fault);
         Assert.False(Directory.Exists(Path.Combine(_folder, "runners")));
+    }
+
+    [Fact]
+    public async Task Agents_AreWhatTheAgentBinarySays() => Assert.Equal(
+        [new InstalledAgent("claude", "claude", "/x/claude", "2.1.330"), new InstalledAgent("acp", "opencode", "/x/o")],
+        await Provider.ListAgentsAsync(Cancel));
+
+    [Fact]
+    public async Task Agents_OfABinaryThatKnowsNone_AreAFault()
+    {
+        var provider = new ProcessProvider(Options("/bin/false"), TimeProvider.System);
+        Assert.Equal(ProviderFault.Unavailable, (await Assert.ThrowsAsync<ProviderException>(() => provider.ListAgentsAsync(Cancel))).Fault);
     }
 
     [Fact]

@@ -32,7 +32,12 @@ internal sealed class EventModel
 }
 
 /// <summary>An agent kind.</summary>
-internal sealed record AgentModel(string Name, string Description, IReadOnlyList<string> Features);
+/// <param name="Features">What it can do.</param>
+/// <param name="Installed">Programs of this kind that runners find; a kind without programs of its own has none.</param>
+internal sealed record AgentModel(string Name, string Description, IReadOnlyList<string> Features, IReadOnlyList<InstalledAgentModel> Installed);
+
+/// <summary>An agent program in the runners of a provider.</summary>
+internal sealed record InstalledAgentModel(string Provider, string Program, string Path, string? Version);
 
 /// <summary>The agent kinds.</summary>
 internal sealed record AgentListModel(IReadOnlyList<AgentModel> Items);
