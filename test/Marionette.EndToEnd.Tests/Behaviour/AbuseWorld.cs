@@ -6,7 +6,7 @@ namespace Marionette.EndToEnd.Tests.Behaviour;
 /// <summary>A tenant that has one of everything, and another that must not see it.</summary>
 public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
 {
-    private static readonly string[] Lists = ["sessions", "tasks", "permissions", "runners", "keys", "policies", "permission-hooks"];
+    private static readonly string[] Lists = ["sessions", "tasks", "permissions", "runners", "keys", "policies", "permission-hooks", "scheduled-tasks", "agent-configs"];
 
     internal string Url => shared.Stack.ApiUrl;
 
@@ -34,6 +34,8 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         Ids["runners"] = (await Owner.GetAsync("/api/v1/runners")).Items()[0].Id();
         Ids["policies"] = (await Owner.PostAsync("/api/v1/policies", new { effect = "ask", tools = new[] { "NoSuchTool" } })).Id();
         Ids["permission-hooks"] = (await Owner.PostAsync("/api/v1/permission-hooks", new { url = "https://hooks.example.com/x", categories = new[] { "plan" } })).GetProperty("hook").Id();
+        Ids["agent-configs"] = (await Owner.PostAsync("/api/v1/agent-configs", new { name = "mine", agent = "command", api_key = "sk-owner" })).Id();
+        Ids["scheduled-tasks"] = (await Owner.PostAsync("/api/v1/scheduled-tasks", new { name = "mine", cron_expression = "0 0 1 1 *", prompt_template = "x", session_id = Ids["sessions"] })).Id();
         Ids["keys"] = (await Owner.GetAsync("/api/v1/keys")).Items()[0].Id();
     }
 
@@ -58,6 +60,9 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         "/api/v1/permissions/decide" => new() { ["ids"] = new[] { Missing("permissions") }, ["decision"] = "deny" },
         "/api/v1/permissions/{id}/delegate" => new() { ["to"] = "ann" },
         "/api/v1/permissions/{id}/links" => new() { ["actor"] = "ann" },
+        "/api/v1/tasks/{id}/messages" => new() { ["text"] = "more" },
+        "/api/v1/scheduled-tasks" => new() { ["name"] = "x", ["cron_expression"] = "0 0 1 1 *", ["prompt_template"] = "x", ["session_id"] = Ids["sessions"] },
+        "/api/v1/agent-configs" => new() { ["name"] = "x", ["agent"] = "claude" },
         _ => [],
     };
 

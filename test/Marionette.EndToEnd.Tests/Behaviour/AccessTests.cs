@@ -7,7 +7,8 @@ namespace Marionette.EndToEnd.Tests.Behaviour;
 public sealed class AccessTests(AbuseWorld world) : IClassFixture<AbuseWorld>
 {
     private static readonly string[] Scopes =
-        ["sessions:read", "sessions:write", "tasks:read", "tasks:write", "permissions:read", "permissions:write", "policies:read", "policies:write", "runners:read", "events:read", "keys:read", "keys:write"];
+        ["sessions:read", "sessions:write", "tasks:read", "tasks:write", "permissions:read", "permissions:write", "policies:read", "policies:write", "runners:read", "events:read", "keys:read", "keys:write",
+         "scheduled-tasks:read", "scheduled-tasks:write", "agent-configs:read", "agent-configs:write", "usage:read", "usage:write"];
 
     [Fact]
     public async Task EveryRoute_WithoutAValidKey_IsRefused()
@@ -92,7 +93,7 @@ public sealed class AccessTests(AbuseWorld world) : IClassFixture<AbuseWorld>
             string[] ids = [world.Ids[operation.Collection], world.Missing(operation.Collection)];
             foreach (var id in ids)
             {
-                using var response = await SendAsync(world.Stranger, operation, operation.With(id), "{}");
+                using var response = await SendAsync(world.Stranger, operation, operation.With(id), System.Text.Json.JsonSerializer.Serialize(world.GoodBody(operation)));
                 answers.Add(await Problems.CheckAsync(response, 404, $"{operation} {id}"));
             }
 
@@ -146,7 +147,7 @@ public sealed class AccessTests(AbuseWorld world) : IClassFixture<AbuseWorld>
     private static async Task<HttpResponseMessage> SendAsync(Api api, Operation operation, string path, string body = "{}")
     {
         using var request = new HttpRequestMessage(operation.Method, path);
-        if (operation.HasBody) request.Content = AbuseWorld.Raw(body);
+        if (operation.HasBody || operation.Method == HttpMethod.Put || operation.Method == HttpMethod.Patch) request.Content = AbuseWorld.Raw(body);
         return await api.Http.SendAsync(request);
     }
 
