@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Net.Http.Headers;
+using Marionette.Bench.Stack;
 
 namespace Marionette.Bench.Clients;
 
@@ -40,6 +41,24 @@ internal sealed class SseClient(HttpClient http, string path)
             kept = kept + read - taken;
             buffer.AsSpan(taken, kept).CopyTo(buffer);
         }
+    }
+
+    /// <summary>Submits a task to the session, reads its events until <paramref name="enough"/> says so, and waits until the session is idle.</summary>
+    public async Task ReadTaskAsync(BenchStack stack, string session, long after, CancellationTokenSource enough, CancellationToken cancellationToken)
+    {
+        var reading = ReadToAsync(long.MaxValue, after, enough.Token);
+        await Task.WhenAny(Opened, reading);
+        await stack.Api.SubmitAsync(session, "go");
+        try
+        {
+            await reading.WaitAsync(TimeSpan.FromMinutes(2), cancellationToken);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // All that was waited for is there.
+        }
+
+        await stack.Api.UntilAsync(session, view => !view.TryGetProperty("current_task_id", out _), cancellationToken);
     }
 
     private int Take(ReadOnlySpan<byte> bytes)

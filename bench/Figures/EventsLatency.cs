@@ -59,19 +59,7 @@ internal sealed class EventsLatency : IMeasurement
                 if (latencies.Count == count) enough.CancelAfter(TimeSpan.FromMilliseconds(1));
             },
         };
-        var reading = client.ReadToAsync(long.MaxValue, head, enough.Token);
-        await Task.WhenAny(client.Opened, reading);
-        await stack.Api.SubmitAsync(session, "go");
-        try
-        {
-            await reading.WaitAsync(TimeSpan.FromMinutes(2), cancellationToken);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // All lines are there.
-        }
-
-        await stack.Api.UntilAsync(session, view => !view.TryGetProperty("current_task_id", out _), cancellationToken);
+        await client.ReadTaskAsync(stack, session, head, enough, cancellationToken);
         return latencies;
     }
 

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Marionette.Runners;
 
 namespace Marionette.Sessions;
@@ -17,7 +16,7 @@ internal sealed partial class SessionGrain
         await CommitAsync(SessionMachine.Attach(_state, command.RunnerId, command.Epoch, Context()), cancellationToken);
         if (_connection is { } old && old.Id != command.ConnectionId)
             Forget(old.Observer.OnFencedAsync(command.Epoch, "A newer connection of the same runner took over."), "fence");
-        _connection = new Connection(command.ConnectionId, connection, command.LastCommand);
+        _connection = new Connection(command.ConnectionId, connection, new CommandSender(connection, WithFilesAsync), command.LastCommand);
 
         var commands = PendingCommands.Of(_state, command.LastCommand);
         _connection.SentUpTo = commands.IsEmpty ? command.LastCommand : commands[^1].Number;
@@ -75,15 +74,11 @@ internal sealed partial class SessionGrain
         if (!commands.IsEmpty)
         {
             connection.SentUpTo = commands[^1].Number;
-            Forget(SendAsync(connection, commands), "commands");
+            Forget(connection.Sender.SendAsync(commands), "commands");
         }
 
         Repeat();
     }
-
-    private async Task SendAsync(Connection connection, ImmutableArray<RunnerCommand> commands) =>
-        await connection.Observer.OnCommandsAsync(await WithFilesAsync(commands));
-
 
     /// <summary>While a command shows no effect it goes out again: a lost message delays, and loses nothing. The agent does each number once.</summary>
     private void Repeat()
@@ -97,16 +92,18 @@ internal sealed partial class SessionGrain
     private Task RepeatCommands()
     {
         if (_connection is { } connection && PendingCommands.Of(_state, 0) is { IsEmpty: false } commands)
-            Forget(SendAsync(connection, commands), "commands");
+            Forget(connection.Sender.RepeatAsync(commands), "commands");
         Repeat();
         return Task.CompletedTask;
     }
 
-    private sealed class Connection(string id, IRunnerConnection observer, long lastCommand)
+    private sealed class Connection(string id, IRunnerConnection observer, CommandSender sender, long lastCommand)
     {
         public string Id => id;
 
         public IRunnerConnection Observer => observer;
+
+        public CommandSender Sender => sender;
 
         /// <summary>Highest command number that this connection was given.</summary>
         public long SentUpTo { get; set; } = lastCommand;

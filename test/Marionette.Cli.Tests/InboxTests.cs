@@ -44,10 +44,10 @@ public sealed class InboxTests : IAsyncLifetime
     [InlineData("permission.escalated", """{"permission_id":"perm_1","notify":["ann","bob"]}""", "! perm_1  waits for ann, bob")]
     [InlineData("permission.expired", """{"permission_id":"perm_1","reason":"Nobody answered in time."}""", "  perm_1  expired: Nobody answered in time.")]
     public void Line_SaysWhatHappened(string type, string data, string line) => Assert.Equal(
-        line, PermissionsWatch.LineOf(new InboxEntry(type, JsonDocument.Parse($$"""{"type":"{{type}}","session_id":"sess_1","data":{{data}}}""").RootElement)));
+        line, PermissionsWatch.LineOf(new InboxEntry(type, JsonDocument.Parse($$"""{"type":"{{type}}","session_id":"sess_1","data":{{data}} }""").RootElement)));
 
     private static string Event(string cursor, string type, string id) =>
-        $$"""{"cursor":"{{cursor}}","seq":1,"type":"{{type}}","session_id":"sess_1","data":{"permission_id":"{{id}}"}}""";
+        $$"""{"cursor":"{{cursor}}","seq":1,"type":"{{type}}","session_id":"sess_1","data":{"permission_id":"{{id}}"} }""";
 
     private static async Task StreamAsync(HttpContext context, params string[] events)
     {

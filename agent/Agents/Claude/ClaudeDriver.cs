@@ -19,8 +19,6 @@ internal sealed partial class ClaudeDriver : IAgentDriver, ILineListener
     private const int MaxTries = 3;
 
     private const string NewName = "new";
-    private const string CarryOn =
-        "(Work on this task was cut off before it was finished, so part of it may be done. Look at what is there and carry on.)";
 
     private static readonly TimeSpan InterruptPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(3);
@@ -145,7 +143,7 @@ internal sealed partial class ClaudeDriver : IAgentDriver, ILineListener
         var knowsPart = run.Continuation && (running.Launch.Resumed || running.Turns > 0);
         running.Turns++;
         var files = AttachmentStore.Store(services.Config.WorkspaceDir, run.Run, run.Attachments);
-        return ClaudeMessages.User(current.PromptId, ClaudePrompt.Blocks(run.Prompt, files, knowsPart ? CarryOn : null));
+        return ClaudeMessages.User(current.PromptId, ClaudePrompt.Blocks(run.Prompt, files, knowsPart ? Continuation.Note : null));
     }
 
     // The process of another conversation is of no use: the run starts one of its own.
