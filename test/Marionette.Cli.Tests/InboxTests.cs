@@ -23,7 +23,7 @@ public sealed class InboxTests : IAsyncLifetime
             "GET /api/v1/events",
             context => StreamAsync(context, Event("1.1", "permission.requested", "perm_1"), Event("1.2", "permission.requested", "perm_2")),
             context => StreamAsync(context, Event("1.3", "permission.approved", "perm_2")));
-        using var api = new ApiClient(new Endpoint(new Uri(server.Url), "mk_test", "the test"), new HurriedClock());
+        using var api = new ApiClient(new Api.Endpoint(new Uri(server.Url), "mk_test", "the test"), new HurriedClock());
         var seen = new List<string>();
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         await foreach (var entry in new InboxFeed(api, new HurriedClock(), new FeedNotices()).ReadAsync(patience.Token))

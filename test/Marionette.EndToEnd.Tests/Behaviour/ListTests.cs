@@ -52,7 +52,7 @@ public sealed class ListTests(SharedStack shared)
 
         for (var i = 0; i < 3; i++) await api.PostAsync("/api/v1/keys", new { name = $"key {i}" });
         await AssertListAsync(api, "keys", "", [.. (await api.GetAsync("/api/v1/keys")).Items().Select(key => key.Id()).Reverse()]);
-        Assert.Equal(["claude", "command"], (await api.GetAsync("/api/v1/agents")).Items().Select(agent => agent.Text("name")!).Order());
+        Assert.Equal(["acp", "claude", "codex", "command", "replay"], (await api.GetAsync("/api/v1/agents")).Items().Select(agent => agent.Text("name")!).Order());
     }
 
     /// <summary>The same list at once and page by page: newest first, each once, counted right.</summary>
