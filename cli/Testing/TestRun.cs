@@ -10,7 +10,7 @@ internal sealed record TestRunOptions
     public required string Logs { get; init; }
 
     /// <summary>A program may take this long; then it is told to stop, and a little later it is killed.</summary>
-    public TimeSpan Limit { get; init; } = TimeSpan.FromMinutes(20);
+    public TimeSpan Limit { get; init; } = TimeSpan.FromMinutes(30);
 
     /// <summary>Between being told to stop and being killed.</summary>
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(60);
