@@ -171,7 +171,8 @@ public abstract class ProviderConformance : IAsyncLifetime
     private async Task<RunnerObservedState> StateAsync(RunnerHandle handle, RunnerState wanted) =>
         await UntilAsync(() => Provider.ObserveAsync(handle, Cancel), s => s.State == wanted, $"{handle.RunnerKey} to be {wanted}");
 
-    private static async Task<T> UntilAsync<T>(Func<Task<T>> look, Func<T, bool> holds, string what)
+    /// <summary>Looks until it holds.</summary>
+    protected static async Task<T> UntilAsync<T>(Func<Task<T>> look, Func<T, bool> holds, string what)
     {
         var began = TimeProvider.System.GetTimestamp();
         while (true)

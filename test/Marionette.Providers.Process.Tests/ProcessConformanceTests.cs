@@ -87,9 +87,14 @@ public sealed class ProcessConformanceTests : ProviderConformance
     public async Task Agent_IsInASessionOfItsOwn()
     {
         var pid = PidOf(await Provider.EnsureAsync(NewSpec(), Cancel));
+        // The process is a shell first, then setsid, then the agent.
+        await UntilAsync(() => SessionOfAsync(pid), session => session == pid.ToString(), $"{pid} to lead a session");
+    }
+
+    private static async Task<string> SessionOfAsync(int pid)
+    {
         var stat = await File.ReadAllTextAsync($"/proc/{pid}/stat", Cancel);
-        var session = stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[3];
-        Assert.Equal(pid.ToString(), session);
+        return stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[3];
     }
 
     [Fact]
