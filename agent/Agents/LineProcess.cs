@@ -67,7 +67,6 @@ internal class LineProcess
         try
         {
             await child.Input.WriteAsync(line).ConfigureAwait(false);
-            await child.Input.FlushAsync().ConfigureAwait(false);
         }
         catch (ObjectDisposedException exception)
         {

@@ -40,8 +40,8 @@ internal sealed class CommandProcess(ChildProcess child, CommandOptions options,
         await writing.WaitAsync().ConfigureAwait(false);
         try
         {
+            // A pipe holds nothing back; and a child that has read all of it may be gone by now, which is no failure to tell it.
             await child.Input.WriteAsync(bytes).ConfigureAwait(false);
-            await child.Input.FlushAsync().ConfigureAwait(false);
             return true;
         }
         catch (Exception exception) when (exception is IOException or ObjectDisposedException)
