@@ -7,18 +7,12 @@ using Marionette.Cli.Testing;
 namespace Marionette.Cli.Commands;
 
 /// <summary>
-/// <c>marionette test</c>: builds the test programs, runs them two at a time, tells of every failure in full. The last line is
+/// <c>marionette test</c>: builds the test programs, runs one after another, tells of every failure in full. The last line is
 /// <c>N passed, N failed, N skipped</c>; a program that crashed, or ran no test, counts as one failure.
 /// </summary>
 internal static class TestCommand
 {
     private const string Configuration = "Release";
-
-    /// <summary>Most tests wait for something most of the time: two programs side by side keep two cores busy.</summary>
-    private const int Lanes = 2;
-
-    /// <summary>The longest one begins first, so that it does not run alone at the end.</summary>
-    private const string Longest = "EndToEnd";
 
     public static Command Create(CliContext context)
     {
@@ -50,17 +44,14 @@ internal static class TestCommand
     {
         var summary = new TestSummary(context.Out, context.Terminal is { Color: true, OutputIsTerminal: true });
         var built = await BuildAsync(projects, layout, context, cancellationToken).ConfigureAwait(false);
-        var gate = new Lock();
-        var inOrder = projects.OrderBy(project => project.Name.Contains(Longest, StringComparison.Ordinal) ? 0 : 1);
-        await Parallel.ForEachAsync(inOrder, new ParallelOptions { MaxDegreeOfParallelism = Lanes, CancellationToken = cancellationToken }, async (project, token) =>
+        foreach (var project in projects)
         {
             // Without a whole build the programs are not those of this source; running them would tell nothing.
             var outcome = built
-                ? await new TestRun(options, context.Clock).RunAsync(project.Name, project.Program(Configuration), token).ConfigureAwait(false)
+                ? await new TestRun(options, context.Clock).RunAsync(project.Name, project.Program(Configuration), cancellationToken).ConfigureAwait(false)
                 : new TestOutcome(project.Name, null, "was not run: the build failed", TimeSpan.Zero, BuildLog(layout));
-            lock (gate)
-                summary.Add(outcome);
-        }).ConfigureAwait(false);
+            summary.Add(outcome);
+        }
         return summary.Finish();
     }
 
