@@ -24,7 +24,7 @@ internal sealed class AdapterCost : IMeasurement
         {
             var cost = await RunAsync(stack, body, prompt, options, cancellationToken);
             yield return new Figure(
-                $"{Name}/{kind}-cpu", cost.Micros, "µs", bare.Micros, cost.Micros / bare.Micros, null,
+                $"{Name}/{kind}-cpu", cost.Micros, "µs", bare.Micros > 0 ? bare.Micros : null, bare.Micros > 0 ? cost.Micros / bare.Micros : null, null,
                 $"CPU of marionette-agent an event of a streamed answer ({cost.Events:0} events a run), child apart; floor: the command agent, an event a line");
             yield return new Figure($"{Name}/{kind}-rss", cost.Rss / 1e6, "MB", bare.Rss / 1e6, null, Goal.AtMost(60), "memory of marionette-agent after those runs, child apart");
         }
@@ -33,9 +33,9 @@ internal sealed class AdapterCost : IMeasurement
     private static IEnumerable<(string Kind, object Body)> Sessions(ModelProcess model)
     {
         if (Installed("MARIONETTE_CLAUDE")) yield return ("claude", new { agent = "claude", api_key = "sk-any", base_url = model.Url });
-        if (Installed("MARIONETTE_CODEX")) yield return ("codex", new { agent = "codex", api_key = "sk-any", base_url = model.Url, model = "scripted" });
+        if (Installed("MARIONETTE_CODEX")) yield return ("codex", new { agent = "codex", api_key = "sk-any", base_url = model.Url.TrimEnd('/') + "/v1", model = "scripted" });
         if (Installed("MARIONETTE_OPENCODE"))
-            yield return ("acp-opencode", new { agent = "acp", api_key = "sk-any", base_url = model.Url, model = "scripted", options = new { agent = "opencode" } });
+            yield return ("acp-opencode", new { agent = "acp", api_key = "sk-any", base_url = model.Url.TrimEnd('/') + "/v1", model = "scripted", options = new { agent = "opencode" } });
     }
 
     private static bool Installed(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } path && File.Exists(path);
@@ -49,8 +49,10 @@ internal sealed class AdapterCost : IMeasurement
         for (var round = -1; round < options.Rounds; round++)
         {
             var before = round < 0 ? default : (await SeqAsync(stack, session, cancellationToken), CpuOf(agent));
-            await stack.Api.SubmitAsync(session, prompt);
+            var task = await stack.Api.SubmitAsync(session, prompt);
             var view = await stack.Api.UntilAsync(session, v => v.GetProperty("last_seq").GetInt64() > before.Item1 + 5 && !v.TryGetProperty("current_task_id", out _), cancellationToken);
+            var ended = await stack.Api.GetAsync($"/api/v1/tasks/{task}", cancellationToken);
+            if (ended.GetProperty("status").GetString() != "completed") throw new InvalidOperationException($"The run did not complete: {ended}");
             agent = stack.RunnerPid(view.GetProperty("runner_id").GetString()!) ?? throw new InvalidOperationException("The agent has ended.");
             if (round < 0) continue;
             var count = view.GetProperty("last_seq").GetInt64() - before.Item1;
