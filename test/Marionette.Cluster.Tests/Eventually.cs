@@ -16,6 +16,7 @@ internal static class Eventually
             if (wanted(value)) return value;
             Assert.SkipWhen(cancellationToken.IsCancellationRequested, "The run was cancelled.");
             if (TimeProvider.System.GetElapsedTime(began) > Limit) Assert.Fail($"{what}: still {value} after {Limit}.");
+            // The pause between two looks; the condition decides.
             await Task.Delay(50, cancellationToken);
         }
     }

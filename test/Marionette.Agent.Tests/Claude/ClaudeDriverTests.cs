@@ -250,6 +250,7 @@ public sealed class ClaudeDriverTests
         var started = TimeProvider.System.GetTimestamp();
         var running = harness.Start();
         await harness.WaitForAsync(e => e.Type == "permission.request", "the question");
+        // Three times the stall limit goes by: that nothing ends the run meanwhile is what is tested.
         var first = await Task.WhenAny(running, Task.Delay(TimeSpan.FromSeconds(3)));
         Assert.NotSame(running, first);
         await harness.AnswerAsync(Commands.Allow("p1"));
@@ -350,6 +351,7 @@ public sealed class ClaudeDriverTests
         await using var harness = new DriverHarness(Setup, claude.Binary, stallSeconds: 1, options);
         var running = harness.Start();
         await harness.WaitForAsync(_ => harness.Spool.UnackedBytes >= 100_000, "a full spool");
+        // Three times the stall limit goes by: that nothing ends the run meanwhile is what is tested.
         var first = await Task.WhenAny(running, Task.Delay(TimeSpan.FromSeconds(3)));
         Assert.NotSame(running, first);
         Assert.InRange(harness.Spool.UnackedBytes, 100_000, 250_000);

@@ -15,6 +15,7 @@ internal static class Eventually
         while (!condition())
         {
             Assert.True(clock.Elapsed < Limit, $"not within {Limit.TotalSeconds} s: {what}");
+            // The pause between two looks; the condition decides.
             await Task.Delay(Glance);
         }
     }

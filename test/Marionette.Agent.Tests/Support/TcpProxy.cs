@@ -71,6 +71,7 @@ internal sealed class TcpProxy : IAsyncDisposable
         while (await from.ReadAsync(buffer, stop.Token) is > 0 and var read)
         {
             if (Volatile.Read(ref generation) != born)
+                // A dead line: the bytes go nowhere until the proxy is stopped.
                 await Task.Delay(Timeout.Infinite, stop.Token);
             await to.WriteAsync(buffer.AsMemory(0, read), stop.Token);
         }

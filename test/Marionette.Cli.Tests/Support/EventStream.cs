@@ -27,6 +27,7 @@ internal static class EventStream
         await SendAsync(context, events);
         try
         {
+            // An open stream that says nothing more, until the client leaves.
             await Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted);
         }
         catch (OperationCanceledException)

@@ -79,6 +79,7 @@ internal sealed class EventReader : IAsyncDisposable
             data = null;
             Events.Enqueue(e);
             Last = e.GetProperty("seq").GetInt64();
+            // A slow reader, where a test asks for one.
             if (_pause > TimeSpan.Zero) await Task.Delay(_pause, _stop.Token);
         }
     }

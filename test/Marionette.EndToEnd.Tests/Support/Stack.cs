@@ -107,6 +107,7 @@ internal sealed class Stack : IAsyncDisposable
             }
             catch (IOException) when (attempt < 100)
             {
+                // The pause between two tries; the deletion decides.
                 Thread.Sleep(50);
             }
         }

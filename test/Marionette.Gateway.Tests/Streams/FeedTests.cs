@@ -185,6 +185,7 @@ public sealed class FeedTests
         while (!holds())
         {
             Assert.False(limit.IsCancellationRequested, "The readers did not get there within 60 s.");
+            // The pause between two looks; the condition decides.
             await Task.Delay(1, TestContext.Current.CancellationToken);
         }
     }
