@@ -155,13 +155,12 @@ internal sealed partial class ClaudeDriver
                     services.Journal.Conversation(id);
                 }
 
-                source.Mode = line.Text("permissionMode"u8) ?? source.Mode;
+                if (line.Text("permissionMode"u8) is { } first)
+                    source.Enters(first);
                 translator.Init(RunId, line);
                 break;
             case "status" when line.Text("permissionMode"u8) is { } mode:
-                if (mode != source.Mode)
-                    translator.Mode(RunId, mode);
-                source.Mode = mode;
+                Entered(source, mode);
                 break;
             case "status" when line.Text("status"u8) is "requesting" or "compacting":
                 translator.Phase(RunId, line.Text("status"u8)!);
@@ -174,6 +173,12 @@ internal sealed partial class ClaudeDriver
                     translator.Retry(RunId, line);
                 break;
         }
+    }
+
+    private void Entered(ClaudeProcess source, string mode)
+    {
+        if (source.Enters(mode))
+            translator.Mode(RunId, mode);
     }
 
     private void RefusedKey(ClaudeProcess source, JsonElement line)

@@ -70,7 +70,7 @@ internal sealed partial class ClaudeDriver
     }
 
     // Null when the process works with that model in that mode from now on; otherwise nothing has changed.
-    private static async Task<string?> TellSettingsAsync(ClaudeProcess running, string model, string mode)
+    private async Task<string?> TellSettingsAsync(ClaudeProcess running, string model, string mode)
     {
         var before = running.Mode;
         if (mode != before)
@@ -78,7 +78,7 @@ internal sealed partial class ClaudeDriver
             var answer = await running.Control.AskAsync(running, id => ClaudeMessages.SetMode(id, mode)).ConfigureAwait(false);
             if (answer.Error is not null)
                 return answer.Error;
-            running.Mode = mode;
+            Entered(running, mode);
         }
 
         if (model == running.Model)
@@ -92,7 +92,7 @@ internal sealed partial class ClaudeDriver
 
         if (mode != before
             && (await running.Control.AskAsync(running, id => ClaudeMessages.SetMode(id, before)).ConfigureAwait(false)).Error is null)
-            running.Mode = before;
+            Entered(running, before);
         return told.Error;
     }
 }

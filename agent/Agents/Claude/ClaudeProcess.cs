@@ -15,8 +15,10 @@ internal sealed class ClaudeProcess(ChildProcess child, ClaudeLaunch launch, Tim
     /// <summary>The model that it was last told to use; "" = its default.</summary>
     public string Model { get; set; } = launch.Model;
 
-    /// <summary>The permission mode that it says it is in; a plan that was approved changes it.</summary>
-    public string Mode { get; set; } = launch.Mode;
+    private string mode = launch.Mode;
+
+    /// <summary>The permission mode that it is in; a plan that was approved changes it.</summary>
+    public string Mode => Volatile.Read(ref mode);
 
     /// <summary>
     /// Sum that its last result told, US dollars; null while a resumed conversation's is not known. Claude counts per
@@ -32,4 +34,8 @@ internal sealed class ClaudeProcess(ChildProcess child, ClaudeLaunch launch, Tim
 
     /// <summary>It has begun to work: the first <c>init</c> line was seen.</summary>
     public bool Ready { get; set; }
+
+    /// <summary>It is in a mode now. Claude says so twice, in its answer and in a line of its own, in either order and to two of our threads.</summary>
+    /// <returns>True for the first to say so.</returns>
+    public bool Enters(string next) => Interlocked.Exchange(ref mode, next) != next;
 }
