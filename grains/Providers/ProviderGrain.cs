@@ -97,7 +97,7 @@ internal sealed partial class ProviderGrain(IEnumerable<IRunnerProvider> provide
         RunnerObservation outcome;
         try
         {
-            await provider.EnsureAsync(new RunnerSpec(command.RunnerKey, command.Epoch, command.Token, command.WorkspaceId), CancellationToken.None);
+            await provider.EnsureAsync(new RunnerSpec(command.RunnerKey, command.Epoch, command.Token, command.WorkspaceId), null, CancellationToken.None);
             outcome = new RunnerObservation("running", null, null, (long)clock.GetElapsedTime(began).TotalMilliseconds, null);
         }
         catch (ProviderException e)

@@ -1,38 +1,94 @@
+using System.Runtime.CompilerServices;
+
 namespace Marionette.Providers;
 
 /// <summary>
 /// A backend that makes runners. Facts in <see cref="Capabilities"/>, not types, decide what is asked of it. Implementations add
 /// timeouts, never retries: those live in the grain that calls. Failures are <see cref="ProviderException"/>, never a vendor's own.
+/// How to write one: docs/guides/providers/writing-a-provider.md.
 /// </summary>
 public interface IRunnerProvider
 {
-    /// <summary>Configured name, the key of the provider's grain; "process" for the built-in one.</summary>
+    /// <summary>Configured name, the key of the provider's grain: "process", "docker".</summary>
     string Name { get; }
 
-    /// <summary>What it can do.</summary>
+    /// <summary>What it can do. Constant while the process lives, but for what a backend says of itself at the first call.</summary>
     ProviderCapabilities Capabilities { get; }
 
     /// <summary>
     /// Makes the runner, or finds it: idempotent by runner key and epoch. A runner whose agent died is started again in its
     /// old place, so that what it had not sent yet is not lost. Returns once the backend accepted it, not once its agent called.
+    /// Its network policy stands before the first program of it runs.
     /// </summary>
+    /// <param name="spec">What to make.</param>
+    /// <param name="progress">Told of each phase as it ends, in order, on the caller's behalf; null = nobody asks.</param>
+    /// <param name="cancellationToken">Gives up; what was begun is removed, or found by the sweep.</param>
     /// <exception cref="ProviderException">It could not be made; nothing is left behind, unless the kind is Ambiguous.</exception>
-    Task<RunnerHandle> EnsureAsync(RunnerSpec spec, CancellationToken cancellationToken);
+    Task<RunnerHandle> EnsureAsync(RunnerSpec spec, IProgress<StartStep>? progress, CancellationToken cancellationToken);
 
     /// <summary>How it is. Missing is a state, not an exception.</summary>
     /// <exception cref="ProviderException">The backend cannot be asked now; says nothing about the runner.</exception>
     Task<RunnerObservedState> ObserveAsync(RunnerHandle handle, CancellationToken cancellationToken);
 
+    /// <summary>Ends its agent, with the grace that the backend is configured to; its place stays, so that Ensure starts it again. Absent is a success.</summary>
+    /// <exception cref="ProviderException">It may still live: call again.</exception>
+    Task StopAsync(RunnerHandle handle, CancellationToken cancellationToken);
+
     /// <summary>Ends it and removes what belongs to it alone; the workspace stays. Absent is a success.</summary>
     /// <exception cref="ProviderException">It may still live: call again.</exception>
     Task ReleaseAsync(RunnerHandle handle, CancellationToken cancellationToken);
 
-    /// <summary>Everything that this installation owns on the backend, by marks on the resources themselves: for the orphan sweep.</summary>
+    /// <summary>Stops all its processes where they are, memory kept. Twice is a success. Only where <see cref="ProviderCapabilities.CanPause"/>.</summary>
+    /// <exception cref="ProviderException">Rejected where the backend cannot, or there is no such runner.</exception>
+    Task PauseAsync(RunnerHandle handle, CancellationToken cancellationToken) => throw CannotPause();
+
+    /// <summary>Lets a paused runner go on. One that runs is a success.</summary>
+    /// <exception cref="ProviderException">Rejected where the backend cannot, or there is no such runner.</exception>
+    Task UnpauseAsync(RunnerHandle handle, CancellationToken cancellationToken) => throw CannotPause();
+
+    /// <summary>
+    /// Puts another network policy in force at once, connections that it forbids included. Only where
+    /// <see cref="ProviderCapabilities.ControlsEgress"/>.
+    /// </summary>
+    /// <exception cref="ProviderException">Rejected where the backend cannot; otherwise the old policy may still stand: call again.</exception>
+    Task ApplyEgressAsync(RunnerHandle handle, EgressPolicy policy, CancellationToken cancellationToken) =>
+        throw new ProviderException(ProviderFault.Rejected, $"The provider \"{Name}\" does not control what its runners reach.");
+
+    /// <summary>Everything that this installation owns on the backend, by marks on the resources themselves: for the orphan sweep. Warm slots are not in it.</summary>
     IAsyncEnumerable<RunnerHandle> ListOwnedAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// What happens to runners, as it happens, from now on until cancelled: a hint that makes things quick, since looks find the same later. A
+    /// backend that cannot tell ends the stream at once; one whose stream broke ends it, and is asked again.
+    /// </summary>
+    IAsyncEnumerable<ProviderNotice> WatchAsync(CancellationToken cancellationToken) => Nothing<ProviderNotice>(cancellationToken);
+
+    /// <summary>
+    /// Makes a warm slot: a place that is up but for what makes it somebody's. It has no tenant, no credential and no session. Idempotent by slot
+    /// id. A slot is used by <see cref="RunnerSpec.WarmSlot"/>, once.
+    /// </summary>
+    /// <exception cref="ProviderException">Rejected where the backend has no warm slots.</exception>
+    Task WarmAsync(WarmSpec spec, CancellationToken cancellationToken) =>
+        throw new ProviderException(ProviderFault.Rejected, $"The provider \"{Name}\" keeps no warm runners.");
+
+    /// <summary>Warm slots that nobody has claimed, in order of their making.</summary>
+    IAsyncEnumerable<WarmSlot> ListWarmAsync(CancellationToken cancellationToken) => Nothing<WarmSlot>(cancellationToken);
+
+    /// <summary>Removes a slot that nobody has claimed. Absent or claimed is a success.</summary>
+    Task ReleaseWarmAsync(string slotId, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>Agent programs that its runners find. Quick, and without making a runner; empty also where only a runner could tell.</summary>
     /// <exception cref="ProviderException">The backend cannot be asked now.</exception>
     Task<IReadOnlyList<InstalledAgent>> ListAgentsAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<InstalledAgent>>([]);
+
+    private ProviderException CannotPause() => new(ProviderFault.Rejected, $"The provider \"{Name}\" cannot pause a runner.");
+
+    private static async IAsyncEnumerable<T> Nothing<T>([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        await Task.CompletedTask;
+        yield break;
+    }
 }
 
 /// <summary>An agent program that runners find.</summary>
@@ -42,44 +98,8 @@ public interface IRunnerProvider
 /// <param name="Version">As it says itself; null when it did not.</param>
 public sealed record InstalledAgent(string Kind, string Program, string Path, string? Version = null);
 
-/// <summary>Names a runner on its backend.</summary>
-/// <param name="RunnerKey">"tenant/run_…".</param>
-/// <param name="Epoch">Epoch of its session.</param>
-public sealed record RunnerHandle(string RunnerKey, long Epoch);
-
-/// <summary>What to make.</summary>
-/// <param name="RunnerKey">"tenant/run_…".</param>
-/// <param name="Epoch">Epoch of its session; from 1.</param>
-/// <param name="Token">Single-use runner token. Goes into the agent's configuration, never into argv, labels or logs.</param>
-/// <param name="WorkspaceId">"ws_…": the files that outlive the runner.</param>
-public sealed record RunnerSpec(string RunnerKey, long Epoch, string Token, string WorkspaceId)
-{
-    /// <summary>Never the token.</summary>
-    public override string ToString() => $"RunnerSpec({RunnerKey}, epoch {Epoch})";
-}
-
-/// <summary>What a backend can do.</summary>
-/// <param name="Isolation">What stands between the agent and the host: "none", "container", "gvisor", "vm".</param>
-/// <param name="CanPause">It can stop a runner's processes and go on later.</param>
-/// <param name="OutlivesHost">Its runners survive a restart of the process that asked for them.</param>
-public sealed record ProviderCapabilities(string Isolation, bool CanPause, bool OutlivesHost);
-
-/// <summary>State of a runner on its backend.</summary>
-public enum RunnerState
-{
-    /// <summary>Not known.</summary>
-    Unknown = 0,
-    /// <summary>Its agent runs.</summary>
-    Running = 1,
-    /// <summary>Its agent has ended; its place is still there.</summary>
-    Exited = 2,
-    /// <summary>Nothing of it is there.</summary>
-    Missing = 3,
-}
-
-/// <summary>What the backend says of a runner.</summary>
-/// <param name="State">State.</param>
-/// <param name="ExitCode">Exit code of the agent, where known.</param>
-/// <param name="Cause">"exited", "killed", "out_of_memory", "host_lost": with the evidence in <paramref name="Detail"/>.</param>
-/// <param name="Detail">A sentence for people; no secret.</param>
-public sealed record RunnerObservedState(RunnerState State, int? ExitCode = null, string? Cause = null, string? Detail = null);
+/// <summary>A phase of a start that has ended, or how far a long one is.</summary>
+/// <param name="Phase">"image", "create", "network", "start", "claim"; a backend may add its own.</param>
+/// <param name="Took">Null while the phase goes on.</param>
+/// <param name="Detail">A sentence for people: "pulling node:22, 40 %"; null when there is nothing to say.</param>
+public sealed record StartStep(string Phase, TimeSpan? Took, string? Detail = null);

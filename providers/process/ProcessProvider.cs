@@ -21,7 +21,7 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
     public ProviderCapabilities Capabilities { get; } = new("none", CanPause: false, OutlivesHost: true);
 
     /// <inheritdoc/>
-    public async Task<RunnerHandle> EnsureAsync(RunnerSpec spec, CancellationToken cancellationToken)
+    public async Task<RunnerHandle> EnsureAsync(RunnerSpec spec, IProgress<StartStep>? progress, CancellationToken cancellationToken)
     {
         if (!File.Exists(options.AgentBinary))
             throw new ProviderException(ProviderFault.Rejected, $"The agent binary is not at {options.AgentBinary}; build it with ./marionette build.");
@@ -41,7 +41,9 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
             folder.WriteConfig(new AgentConfig(
                 options.ServerUrl(), options.EndpointsFile, spec.RunnerKey, spec.Epoch, spec.Token,
                 folder.StateFolder, workspace, home, options.ToolsPath));
+            var began = clock.GetTimestamp();
             Start(folder, handle);
+            progress?.Report(new StartStep("start", clock.GetElapsedTime(began)));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.ComponentModel.Win32Exception)
         {
@@ -59,14 +61,21 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
         if (folder.ReadPid() is { IsAlive: true }) return Task.FromResult(new RunnerObservedState(RunnerState.Running));
 
         if (!_children.TryGetValue(handle.RunnerKey, out var child) || !child.HasExited)
-            return Task.FromResult(new RunnerObservedState(RunnerState.Exited, null, "exited", "The agent's process is gone."));
+            return Task.FromResult(new RunnerObservedState(RunnerState.Exited, null, DeathCauses.Exited, "The agent's process is gone."));
 
         // A signal shows as 128 + its number, as in a shell.
         var code = child.ExitCode;
-        var cause = code == 128 + 9 ? "killed" : "exited";
+        var cause = code == 128 + 9 ? DeathCauses.Killed : DeathCauses.Exited;
         var tail = folder.LogTail();
         var detail = $"The agent ended with exit code {code}." + (tail.Length > 0 ? $" Its last words: {tail.Split('\n')[^1]}" : "");
         return Task.FromResult(new RunnerObservedState(RunnerState.Exited, code, cause, detail));
+    }
+
+    /// <inheritdoc/>
+    public async Task StopAsync(RunnerHandle handle, CancellationToken cancellationToken)
+    {
+        using var _ = await EnterAsync(handle.RunnerKey, cancellationToken);
+        await EndAsync(new RunnerFolder(options.DataDirectory, handle), cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -74,15 +83,7 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
     {
         using var _ = await EnterAsync(handle.RunnerKey, cancellationToken);
         var folder = new RunnerFolder(options.DataDirectory, handle);
-        if (folder.ReadPid() is { IsAlive: true } process)
-        {
-            process.Terminate();
-            var deadline = clock.GetTimestamp();
-            while (process.IsAlive && clock.GetElapsedTime(deadline) < options.StopGrace)
-                await Task.Delay(TimeSpan.FromMilliseconds(25), clock, cancellationToken);
-            process.KillGroup();
-        }
-
+        await EndAsync(folder, cancellationToken);
         folder.Delete();
         if (_children.TryRemove(handle.RunnerKey, out var child)) child.Dispose();
         _gates.TryRemove(handle.RunnerKey, out var _);
@@ -120,6 +121,16 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
         {
             throw new ProviderException(ProviderFault.Unavailable, $"The agent binary could not be started: {e.Message}", e);
         }
+    }
+
+    private async Task EndAsync(RunnerFolder folder, CancellationToken cancellationToken)
+    {
+        if (folder.ReadPid() is not { IsAlive: true } process) return;
+        process.Terminate();
+        var began = clock.GetTimestamp();
+        while (process.IsAlive && clock.GetElapsedTime(began) < options.StopGrace)
+            await Task.Delay(TimeSpan.FromMilliseconds(25), clock, cancellationToken);
+        process.KillGroup();
     }
 
     /// <summary>

@@ -40,7 +40,7 @@ public abstract class ProviderConformance : IAsyncLifetime
     [Fact]
     public async Task Ensure_New_Runs()
     {
-        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        var handle = await Provider.EnsureAsync(NewSpec(), null, Cancel);
         Assert.Equal(RunnerState.Running, (await Provider.ObserveAsync(handle, Cancel)).State);
     }
 
@@ -48,8 +48,8 @@ public abstract class ProviderConformance : IAsyncLifetime
     public async Task Ensure_Twice_IsOneRunner()
     {
         var spec = NewSpec();
-        var first = await Provider.EnsureAsync(spec, Cancel);
-        var second = await Provider.EnsureAsync(spec, Cancel);
+        var first = await Provider.EnsureAsync(spec, null, Cancel);
+        var second = await Provider.EnsureAsync(spec, null, Cancel);
         Assert.Equal(first, second);
         Assert.Single(await OwnedAsync(Provider));
     }
@@ -58,7 +58,7 @@ public abstract class ProviderConformance : IAsyncLifetime
     public async Task Ensure_ManyAtOnceForOneRunner_IsOneRunner()
     {
         var spec = NewSpec();
-        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Provider.EnsureAsync(spec, Cancel)));
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Provider.EnsureAsync(spec, null, Cancel)));
         Assert.Single(await OwnedAsync(Provider));
     }
 
@@ -66,7 +66,7 @@ public abstract class ProviderConformance : IAsyncLifetime
     public async Task Ensure_ManyRunnersAtOnce_MakesEach()
     {
         var specs = Enumerable.Range(0, 10).Select(_ => NewSpec()).ToList();
-        var handles = await Task.WhenAll(specs.Select(s => Provider.EnsureAsync(s, Cancel)));
+        var handles = await Task.WhenAll(specs.Select(s => Provider.EnsureAsync(s, null, Cancel)));
         Assert.Equal(specs.Select(s => s.RunnerKey).Order(), (await OwnedAsync(Provider)).Select(h => h.RunnerKey).Order());
         foreach (var handle in handles) Assert.Equal(RunnerState.Running, (await Provider.ObserveAsync(handle, Cancel)).State);
     }
@@ -75,10 +75,10 @@ public abstract class ProviderConformance : IAsyncLifetime
     public async Task Ensure_AfterACrash_RunsAgainInItsPlace()
     {
         var spec = NewSpec();
-        var handle = await Provider.EnsureAsync(spec, Cancel);
+        var handle = await Provider.EnsureAsync(spec, null, Cancel);
         await CrashAsync(handle);
         await StateAsync(handle, RunnerState.Exited);
-        await Provider.EnsureAsync(spec with { Token = "rtok_second" }, Cancel);
+        await Provider.EnsureAsync(spec with { Token = "rtok_second" }, null, Cancel);
         Assert.Equal(RunnerState.Running, (await Provider.ObserveAsync(handle, Cancel)).State);
         Assert.Single(await OwnedAsync(Provider));
     }
@@ -90,7 +90,7 @@ public abstract class ProviderConformance : IAsyncLifetime
     [Fact]
     public async Task Observe_AfterACrash_TellsTheCause()
     {
-        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        var handle = await Provider.EnsureAsync(NewSpec(), null, Cancel);
         await CrashAsync(handle);
         var state = await StateAsync(handle, RunnerState.Exited);
         Assert.NotNull(state.Cause);
@@ -100,7 +100,7 @@ public abstract class ProviderConformance : IAsyncLifetime
     [Fact]
     public async Task Release_Running_LeavesNothing()
     {
-        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        var handle = await Provider.EnsureAsync(NewSpec(), null, Cancel);
         await Provider.ReleaseAsync(handle, Cancel);
         Assert.Equal(RunnerState.Missing, (await Provider.ObserveAsync(handle, Cancel)).State);
         Assert.Empty(await OwnedAsync(Provider));
@@ -109,7 +109,7 @@ public abstract class ProviderConformance : IAsyncLifetime
     [Fact]
     public async Task Release_TwiceOrUnknown_Succeeds()
     {
-        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        var handle = await Provider.EnsureAsync(NewSpec(), null, Cancel);
         await Provider.ReleaseAsync(handle, Cancel);
         await Provider.ReleaseAsync(handle, Cancel);
         await Provider.ReleaseAsync(new RunnerHandle("acme/run_unknown000000", 1), Cancel);
@@ -119,18 +119,18 @@ public abstract class ProviderConformance : IAsyncLifetime
     public async Task Release_KeepsTheWorkspace_ForTheNextRunner()
     {
         var first = NewSpec();
-        await Provider.EnsureAsync(first, Cancel);
+        await Provider.EnsureAsync(first, null, Cancel);
         var text = await UntilAsync(() => WorkspaceTextAsync(first.WorkspaceId), t => t is not null, "the agent's file");
         await Provider.ReleaseAsync(new RunnerHandle(first.RunnerKey, 1), Cancel);
         Assert.Equal(text, await WorkspaceTextAsync(first.WorkspaceId));
-        await Provider.EnsureAsync(NewSpec(first.WorkspaceId), Cancel);
+        await Provider.EnsureAsync(NewSpec(first.WorkspaceId), null, Cancel);
         Assert.Equal(text, await WorkspaceTextAsync(first.WorkspaceId));
     }
 
     [Fact]
     public async Task ListOwned_OfAnotherProcess_FindsTheSame()
     {
-        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        var handle = await Provider.EnsureAsync(NewSpec(), null, Cancel);
         var other = Another();
         Assert.Equal([handle], await OwnedAsync(other));
         Assert.Equal(RunnerState.Running, (await other.ObserveAsync(handle, Cancel)).State);
@@ -139,7 +139,7 @@ public abstract class ProviderConformance : IAsyncLifetime
     [Fact]
     public async Task Release_ByAnotherProcess_EndsIt()
     {
-        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        var handle = await Provider.EnsureAsync(NewSpec(), null, Cancel);
         await Another().ReleaseAsync(handle, Cancel);
         await StateAsync(handle, RunnerState.Missing);
     }
@@ -148,7 +148,7 @@ public abstract class ProviderConformance : IAsyncLifetime
     public async Task Token_IsNotForOthersToSee()
     {
         var spec = NewSpec();
-        var handle = await Provider.EnsureAsync(spec, Cancel);
+        var handle = await Provider.EnsureAsync(spec, null, Cancel);
         Assert.DoesNotContain(spec.Token, await PublicTraceAsync(handle), StringComparison.Ordinal);
         Assert.DoesNotContain(spec.Token, spec.ToString(), StringComparison.Ordinal);
     }

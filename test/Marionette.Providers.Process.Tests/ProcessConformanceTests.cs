@@ -58,7 +58,7 @@ public sealed class ProcessConformanceTests : ProviderConformance
     [Fact]
     public async Task Configuration_IsReadableByItsOwnerAlone()
     {
-        var handle = await Provider.EnsureAsync(NewSpec(), Cancel);
+        var handle = await Provider.EnsureAsync(NewSpec(), null, Cancel);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(FolderOf(handle), "agent.json")));
     }
 
@@ -66,7 +66,7 @@ public sealed class ProcessConformanceTests : ProviderConformance
     public async Task Ensure_WithoutAgentBinary_IsRejectedAndLeavesNothing()
     {
         var provider = new ProcessProvider(Options(Path.Combine(_folder, "nowhere")), TimeProvider.System);
-        var fault = await Assert.ThrowsAsync<ProviderException>(() => provider.EnsureAsync(NewSpec(), Cancel));
+        var fault = await Assert.ThrowsAsync<ProviderException>(() => provider.EnsureAsync(NewSpec(), null, Cancel));
         Assert.Equal(ProviderFault.Rejected, fault.Fault);
         Assert.False(Directory.Exists(Path.Combine(_folder, "runners")));
     }
@@ -86,7 +86,7 @@ public sealed class ProcessConformanceTests : ProviderConformance
     [Fact]
     public async Task Agent_IsInASessionOfItsOwn()
     {
-        var pid = PidOf(await Provider.EnsureAsync(NewSpec(), Cancel));
+        var pid = PidOf(await Provider.EnsureAsync(NewSpec(), null, Cancel));
         // The process is a shell first, then setsid, then the agent.
         await UntilAsync(() => SessionOfAsync(pid), session => session == pid.ToString(), $"{pid} to lead a session");
     }
@@ -101,7 +101,7 @@ public sealed class ProcessConformanceTests : ProviderConformance
     public async Task Agent_DoesNotInheritTheServersEnvironment()
     {
         Environment.SetEnvironmentVariable("MARIONETTE_CANARY", "leaked");
-        var pid = PidOf(await Provider.EnsureAsync(NewSpec(), Cancel));
+        var pid = PidOf(await Provider.EnsureAsync(NewSpec(), null, Cancel));
         Assert.DoesNotContain("MARIONETTE_CANARY", await File.ReadAllTextAsync($"/proc/{pid}/environ", Cancel));
     }
 
