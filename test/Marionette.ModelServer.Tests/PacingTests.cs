@@ -52,6 +52,25 @@ public sealed class PacingTests : ServerTest
     }
 
     [Fact]
+    public async Task Slow_OnceItsGateIsOpen_IsSlowNoMore()
+    {
+        const string prompt = "@scenario slow chunks=3 delay_ms=100 size=64";
+        using var response = await PostAsync(Body(true, User($"{prompt} gate=a")));
+        using var reader = new SseReader(await response.Content.ReadAsStreamAsync(Deadline));
+        var rest = reader.ReadAllAsync(Deadline);
+        await _time.NextTimerAsync(Deadline);
+        Server.Open("another");
+        Assert.False(rest.IsCompleted);
+        Server.Open("a");
+        Server.Open("a");
+        Assert.Equal(192, SseReader.TextOf(await rest).Length);
+
+        using var later = await PostAsync(Body(true, User($"{prompt} gate=a")));
+        using var again = new SseReader(await later.Content.ReadAsStreamAsync(Deadline));
+        Assert.Equal("message_stop", (string?)(await again.ReadAllAsync(Deadline))[^1]["type"]);
+    }
+
+    [Fact]
     public async Task Dispose_WhileAStreamIsSilent_EndsItAtOnce()
     {
         using var response = await PostAsync(Body(true, User("@scenario silence seconds=60")));

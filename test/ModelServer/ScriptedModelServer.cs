@@ -1,5 +1,6 @@
 using System.Net;
 using Marionette.ModelServer.Http;
+using Marionette.ModelServer.Wire;
 
 namespace Marionette.ModelServer;
 
@@ -31,8 +32,9 @@ public static class ScriptedModelServer
         });
 
         var journal = new RequestJournal(options.LogFile);
+        var pace = new Pace(options.TimeProvider);
         var app = builder.Build();
-        var api = new ModelApi(options, journal, app.Lifetime.ApplicationStopping);
+        var api = new ModelApi(options, journal, pace, app.Lifetime.ApplicationStopping);
         app.Run(api.HandleAsync);
         try
         {
@@ -45,7 +47,7 @@ public static class ScriptedModelServer
             throw;
         }
 
-        return new RunningModelServer(app, journal);
+        return new RunningModelServer(app, journal, pace);
     }
 
     private sealed class NoSignals : IHostLifetime

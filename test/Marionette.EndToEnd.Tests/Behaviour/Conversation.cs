@@ -71,8 +71,8 @@ internal static class Conversation
     public static List<JsonElement> Items(this JsonElement page) => [.. page.GetProperty("items").EnumerateArray()];
 
     /// <summary>The files that the session works on, on this host.</summary>
-    public static async Task<string> WorkspaceAsync(this Stack stack, string session) =>
-        Path.Combine(stack.DataDirectory, "workspaces", (await stack.Api.GetAsync($"/api/v1/sessions/{session}")).Text("workspace_id")!, "workspace");
+    public static async Task<string> WorkspaceAsync(this Stack stack, string session, Api? api = null) =>
+        Path.Combine(stack.DataDirectory, "workspaces", (await (api ?? stack.Api).GetAsync($"/api/v1/sessions/{session}")).Text("workspace_id")!, "workspace");
 
     /// <summary>Process id of the marionette-agent that serves the session now.</summary>
     public static async Task<int> AgentPidAsync(this Stack stack, string session)

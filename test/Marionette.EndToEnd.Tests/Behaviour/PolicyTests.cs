@@ -6,35 +6,45 @@ using Marionette.EndToEnd.Tests.Support;
 
 namespace Marionette.EndToEnd.Tests.Behaviour;
 
-/// <summary>Rules, remembered answers, escalation, two people, links and hooks, with the real agent.</summary>
-public sealed class PolicyTests : IAsyncLifetime
+/// <summary>One stack whose approval hooks may lie on loopback.</summary>
+public sealed class HookStack : IAsyncLifetime
 {
-    private const string Touch = "@scenario shell cmd='echo ran >> ran.txt'";
+    internal Stack Stack { get; private set; } = null!;
 
-    private Stack stack = null!;
-
-    private Api Api => stack.Api;
-
-    public async ValueTask InitializeAsync() => stack = await Stack.StartAsync(arguments: ["--allow-private-hooks", "true"]);
+    public async ValueTask InitializeAsync() => Stack = await Stack.StartAsync(arguments: ["--allow-private-hooks", "true"]);
 
     public async ValueTask DisposeAsync()
     {
-        if (stack is not null) await stack.DisposeAsync();
+        if (Stack is not null) await Stack.DisposeAsync();
     }
+}
+
+/// <summary>Rules, remembered answers, escalation, two people, links and hooks, with the real agent. Each test is a tenant: rules hold for a whole one.</summary>
+public sealed class PolicyTests(HookStack shared) : IClassFixture<HookStack>, IAsyncLifetime
+{
+    private const string Touch = "@scenario shell cmd='echo ran >> ran.txt'";
+
+    private readonly Stack stack = shared.Stack;
+
+    private Api Api { get; set; } = null!;
+
+    public async ValueTask InitializeAsync() => Api = await stack.OtherTenantAsync("tenant-" + Guid.NewGuid().ToString("N")[..8]);
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     [Fact]
     public async Task Rules_OfTheTenant_AllowAndDenyWithoutAPerson()
     {
         // "echo ran >> ran.txt" writes: no pattern may vouch for it, a rule for the whole tool may.
         await Api.PostAsync("/api/v1/policies", new { effect = "allow", tools = new[] { "Bash" }, risk_at_most = "high", name = "shell" });
-        var session = await stack.ClaudeAsync();
+        var session = await stack.ClaudeAsync(api: Api);
         Assert.Equal("completed", (await Api.RunAsync(session, Touch)).Text("status"));
-        Assert.Equal("ran\n", await File.ReadAllTextAsync(Path.Combine(await stack.WorkspaceAsync(session), "ran.txt")));
+        Assert.Equal("ran\n", await File.ReadAllTextAsync(Path.Combine(await stack.WorkspaceAsync(session, Api), "ran.txt")));
 
         var deny = await Api.PostAsync("/api/v1/policies", new { effect = "deny", commands = new[] { "echo *" }, reason = "no echoes here", name = "quiet", position = 0 });
-        var other = await stack.ClaudeAsync();
+        var other = await stack.ClaudeAsync(api: Api);
         Assert.Equal("completed", (await Api.RunAsync(other, Touch)).Text("status"));
-        Assert.False(File.Exists(Path.Combine(await stack.WorkspaceAsync(other), "ran.txt")));
+        Assert.False(File.Exists(Path.Combine(await stack.WorkspaceAsync(other, Api), "ran.txt")));
         var events = await Api.EventsAsync(other);
         Assert.Contains("no echoes here", Assert.Single(events.Of("tool_result")).Data().Text("content"));
         Assert.Equal(deny.Id(), Assert.Single(events.Of("permission.denied")).Data().Text("rule_id"));
@@ -52,7 +62,7 @@ public sealed class PolicyTests : IAsyncLifetime
     [Fact]
     public async Task Remember_Session_TheSameQuestionIsNotAskedAgain_AlsoAfterARestart()
     {
-        var session = await stack.ClaudeAsync();
+        var session = await stack.ClaudeAsync(api: Api);
         var task = await Api.SubmitAsync(session, "@scenario shell cmd='touch made.txt'");
         var request = (await Api.PermissionAsync(session)).Id();
         var answer = await Api.PostAsync($"/api/v1/permissions/{request}/approve", new { remember = "session" });
@@ -60,7 +70,7 @@ public sealed class PolicyTests : IAsyncLifetime
         await Api.TaskEndedAsync(task);
 
         await stack.Server.KillAsync();
-        await stack.StartServerAsync();
+        await RestartAsync();
         Assert.Equal("completed", (await Api.RunAsync(session, "@scenario shell cmd='touch made.txt'")).Text("status"));
         var events = await Api.EventsAsync(session);
         Assert.Equal(2, events.Of("permission.approved").Count);
@@ -77,7 +87,7 @@ public sealed class PolicyTests : IAsyncLifetime
             escalation = new[] { new { after_seconds = 1, notify = new[] { "bob" }, remind = true } },
         };
         var ann = await KeyAsync("ann");
-        var session = await stack.ClaudeAsync(new { permission_policy = policy });
+        var session = await stack.ClaudeAsync(new { permission_policy = policy }, Api);
         var task = await Api.SubmitAsync(session, Touch);
         var request = (await Api.PermissionAsync(session)).Id();
         using var refused = await Api.SendAsync(HttpMethod.Post, $"/api/v1/permissions/{request}/approve", new { });
@@ -100,7 +110,7 @@ public sealed class PolicyTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Gone, again.StatusCode);
 
         Assert.Equal("completed", (await Api.TaskEndedAsync(task)).Text("status"));
-        Assert.Equal("ran\n", await File.ReadAllTextAsync(Path.Combine(await stack.WorkspaceAsync(session), "ran.txt")));
+        Assert.Equal("ran\n", await File.ReadAllTextAsync(Path.Combine(await stack.WorkspaceAsync(session, Api), "ran.txt")));
         Assert.Equal(
             ["requested", "escalated", "approval", "delegated", "approved", "delivered"],
             (await Api.GetAsync($"/api/v1/permissions/{request}")).GetProperty("history").EnumerateArray().Select(n => n.Text("what")));
@@ -112,19 +122,19 @@ public sealed class PolicyTests : IAsyncLifetime
     {
         await using var hook = new HookServer();
         var made = await Api.PostAsync("/api/v1/permission-hooks", new { url = hook.Url, name = "gate" });
-        var session = await stack.ClaudeAsync();
+        var session = await stack.ClaudeAsync(api: Api);
         var task = await Api.SubmitAsync(session, Touch);
         await Wait.ForAsync(() => hook.Posts > 0, "the hook's first post");
         await stack.Server.KillAsync();
         hook.Answer = """{"decision":"approve","reason":"the gate is open"}""";
-        await stack.StartServerAsync();
+        await RestartAsync();
         Assert.Equal("completed", (await Api.TaskEndedAsync(task)).Text("status"));
 
         var row = (await Api.GetAsync($"/api/v1/permissions?session_id={session}")).Items()[0];
         Assert.Equal(("approved", "the gate is open"), (row.Text("status"), row.Text("response_reason")));
         Assert.Contains("gate", row.Text("responded_by"));
         Assert.Single((await Api.EventsAsync(session)).Of("permission.approved"));
-        Assert.Equal("ran\n", await File.ReadAllTextAsync(Path.Combine(await stack.WorkspaceAsync(session), "ran.txt")));
+        Assert.Equal("ran\n", await File.ReadAllTextAsync(Path.Combine(await stack.WorkspaceAsync(session, Api), "ran.txt")));
         var (timestamp, signature, body) = hook.Last;
         var mac = HMACSHA256.HashData(Encoding.UTF8.GetBytes(made.Text("secret")!), Encoding.UTF8.GetBytes($"{timestamp}.{body}"));
         Assert.Equal("sha256=" + Convert.ToHexStringLower(mac), signature);
@@ -135,7 +145,7 @@ public sealed class PolicyTests : IAsyncLifetime
     [Fact]
     public async Task Bulk_AnswersWhatAFilterFinds()
     {
-        string[] sessions = [await stack.ClaudeAsync(), await stack.ClaudeAsync()];
+        string[] sessions = [await stack.ClaudeAsync(api: Api), await stack.ClaudeAsync(api: Api)];
         foreach (var session in sessions)
         {
             await Api.SubmitAsync(session, Touch);
@@ -144,7 +154,13 @@ public sealed class PolicyTests : IAsyncLifetime
 
         var answer = await Api.PostAsync("/api/v1/permissions/decide", new { filter = new { tool = new[] { "Bash" } }, decision = "deny", reason = "not now" });
         Assert.Equal(["denied", "denied"], answer.Items().Select(item => item.Text("status")));
-        foreach (var session in sessions) Assert.False(File.Exists(Path.Combine(await stack.WorkspaceAsync(session), "ran.txt")));
+        foreach (var session in sessions) Assert.False(File.Exists(Path.Combine(await stack.WorkspaceAsync(session, Api), "ran.txt")));
+    }
+
+    private async Task RestartAsync()
+    {
+        await stack.StartServerAsync();
+        Api = Api.At(stack.ApiUrl);
     }
 
     private async Task<Api> KeyAsync(string name)

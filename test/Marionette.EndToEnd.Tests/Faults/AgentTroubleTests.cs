@@ -54,7 +54,7 @@ public sealed class AgentTroubleTests(HealthyStack healthy, ITestOutputHelper ou
     {
         var session = await Stack.StartClaudeAsync();
         await using var reader = new EventReader(() => Api, session);
-        var task = await Api.SubmitAsync(session, Talk.Slow(seconds: 15));
+        var task = await Api.SubmitAsync(session, Talk.Slow(gate: session));
         await reader.SeenAsync("text.delta", 10);
         var view = await Api.GetAsync($"/api/v1/sessions/{session}");
         var folder = RunnerProcess.Folder(Stack.DataDirectory, view);
@@ -68,6 +68,7 @@ public sealed class AgentTroubleTests(HealthyStack healthy, ITestOutputHelper ou
         ServerProcess.Signal(agent, SigKill);
         await Wait.ForAsync(() => !RunnerProcess.IsAlive(agent) && !RunnerProcess.IsAlive(claude), "agent and child to end");
         ServerProcess.Signal(Stack.Server.Pid, SigCont);
+        Stack.Model.Open(session);
 
         Assert.Equal("completed", (await Api.TaskEndedAsync(task)).Text("status"));
         var runs = await Api.RunsAsync(task);
@@ -121,10 +122,11 @@ public sealed class AgentTroubleTests(HealthyStack healthy, ITestOutputHelper ou
     {
         var session = await Stack.StartClaudeAsync();
         await using var reader = new EventReader(() => Api, session);
-        var task = await Api.SubmitAsync(session, Talk.Slow(seconds: 8), new { max_retries = retries });
+        var task = await Api.SubmitAsync(session, Talk.Slow(gate: session), new { max_retries = retries });
         await reader.SeenAsync("text.delta", 5);
         var agent = await RunnerProcess.AgentAsync(Stack.DataDirectory, Api, session);
         ServerProcess.Signal(await RunnerProcess.ChildOfAsync(agent), SigKill);
+        Stack.Model.Open(session);
         var ended = await Api.TaskEndedAsync(task);
         Assert.Equal(agent, await RunnerProcess.AgentAsync(Stack.DataDirectory, Api, session));
         return (session, task, ended);

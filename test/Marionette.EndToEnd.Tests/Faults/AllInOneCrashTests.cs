@@ -12,7 +12,7 @@ public sealed class AllInOneCrashTests(ITestOutputHelper output)
         await using var stack = await Stack.StartAsync();
         var session = await stack.StartClaudeAsync();
         await using var reader = new EventReader(() => stack.Api, session);
-        var task = await stack.Api.SubmitAsync(session, Talk.Slow(seconds: 25));
+        var task = await stack.Api.SubmitAsync(session, Talk.Slow(gate: session));
         await reader.SeenAsync("text.delta", 20);
         var agent = await RunnerProcess.AgentAsync(stack.DataDirectory, stack.Api, session);
         var claude = await RunnerProcess.ChildOfAsync(agent);
@@ -23,6 +23,7 @@ public sealed class AllInOneCrashTests(ITestOutputHelper output)
         var ready = watch.Elapsed;
         await Wait.ForAsync(() => reader.Last > at + 1, "events after the restart", () => stack.Server.Output);
         output.WriteLine($"killed at event {at}; ready again after {ready.TotalSeconds:0.0} s, first new events after {watch.Elapsed.TotalSeconds:0.0} s");
+        stack.Model.Open(session);
 
         var ended = await stack.Api.TaskEndedAsync(task);
         Assert.Equal("completed", ended.Text("status"));
@@ -38,7 +39,7 @@ public sealed class AllInOneCrashTests(ITestOutputHelper output)
         await using var stack = await Stack.StartAsync();
         var session = await stack.StartClaudeAsync();
         await using var reader = new EventReader(() => stack.Api, session);
-        var task = await stack.Api.SubmitAsync(session, Talk.Slow(seconds: 60));
+        var task = await stack.Api.SubmitAsync(session, Talk.Slow(gate: session));
         for (var kill = 0; kill < 3; kill++)
         {
             // At another moment each time: right after an event came, whatever the server was doing with the next.
@@ -49,6 +50,7 @@ public sealed class AllInOneCrashTests(ITestOutputHelper output)
             await Wait.ForAsync(() => reader.Last > at + 1, "events after the restart", () => stack.Server.Output);
         }
 
+        stack.Model.Open(session);
         Assert.Equal("completed", (await stack.Api.TaskEndedAsync(task)).Text("status"));
         await stack.Api.AssertOneWholeRunAsync(reader, session, task);
     }

@@ -17,7 +17,7 @@ public sealed class DatabaseOutageTests(ITestOutputHelper output)
         await using var stack = await Stack.StartAsync(arguments: ["--connection-string", postgres.ConnectionString]);
         var session = await stack.StartClaudeAsync();
         await using var reader = new EventReader(() => stack.Api, session);
-        var task = await stack.Api.SubmitAsync(session, Talk.Slow(seconds: 30));
+        var task = await stack.Api.SubmitAsync(session, Talk.Slow(gate: session));
         await reader.SeenAsync("text.delta", 20);
 
         await postgres.StopImmediatelyAsync();
@@ -33,6 +33,7 @@ public sealed class DatabaseOutageTests(ITestOutputHelper output)
         await postgres.StartServerAsync();
         watch.Restart();
         await Wait.ForAsync(() => reader.Last > at + 1, "events after the outage", () => stack.Server.Output);
+        stack.Model.Open(session);
         output.WriteLine($"the first new events came {watch.Elapsed.TotalSeconds:0.0} s after PostgreSQL was back");
 
         Assert.Equal("completed", (await stack.Api.TaskEndedAsync(task)).Text("status"));
@@ -45,7 +46,7 @@ public sealed class DatabaseOutageTests(ITestOutputHelper output)
         await using var stack = await Stack.StartAsync();
         var session = await stack.StartClaudeAsync();
         await using var reader = new EventReader(() => stack.Api, session);
-        var task = await stack.Api.SubmitAsync(session, Talk.Slow(seconds: 20));
+        var task = await stack.Api.SubmitAsync(session, Talk.Slow(gate: session));
         await reader.SeenAsync("text.delta", 20);
 
         var file = Path.Combine(stack.DataDirectory, "postgres", "cluster", "data", "postmaster.pid");
@@ -55,6 +56,7 @@ public sealed class DatabaseOutageTests(ITestOutputHelper output)
         await Wait.ForAsync(() => !RunnerProcess.IsAlive(postmaster), "the postmaster's end");
         var at = reader.Last;
         await Wait.ForAsync(() => reader.Last > at + 1, "events after the crash", () => stack.Server.Output);
+        stack.Model.Open(session);
 
         Assert.Equal("completed", (await stack.Api.TaskEndedAsync(task)).Text("status"));
         await stack.Api.AssertOneWholeRunAsync(reader, session, task);

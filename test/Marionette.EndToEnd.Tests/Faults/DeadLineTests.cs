@@ -17,7 +17,7 @@ public sealed class DeadLineTests(ITestOutputHelper output)
         await using var stack = await Stack.StartAsync(arguments: ["--grpc-port", $"{port}", "--runner-url", $"http://127.0.0.1:{line.Port}"]);
         var session = await stack.StartClaudeAsync();
         await using var reader = new EventReader(() => stack.Api, session);
-        var task = await stack.Api.SubmitAsync(session, Talk.Slow(seconds: 45));
+        var task = await stack.Api.SubmitAsync(session, Talk.Slow(gate: session));
         await reader.SeenAsync("text.delta", 20);
         var folder = RunnerProcess.Folder(stack.DataDirectory, await stack.Api.GetAsync($"/api/v1/sessions/{session}"));
         var agent = RunnerProcess.PidOf(folder);
@@ -28,6 +28,7 @@ public sealed class DeadLineTests(ITestOutputHelper output)
         output.WriteLine($"the agent came back on a new connection {watch.Elapsed.TotalSeconds:0.0} s after the line went dead");
         Assert.Contains("Nothing from the server for", await File.ReadAllTextAsync(Path.Combine(folder, "agent.log")));
         thaw(); // What the old connection still held arrives now, long after the same events came over the new one.
+        stack.Model.Open(session);
 
         Assert.Equal("completed", (await stack.Api.TaskEndedAsync(task)).Text("status"));
         Assert.Equal(2, line.Accepted);
@@ -44,7 +45,7 @@ public sealed class DeadLineTests(ITestOutputHelper output)
         await using var model = new TcpProxy(net.Model, () => stack.Model.Url.Port);
         var session = await stack.Api.StartClaudeAsync($"http://{net.Model}:{model.Port}");
         await using var reader = new EventReader(() => stack.Api, session);
-        var task = await stack.Api.SubmitAsync(session, Talk.Slow(seconds: 45));
+        var task = await stack.Api.SubmitAsync(session, Talk.Slow(gate: session));
         await reader.SeenAsync("text.delta", 20);
         var folder = RunnerProcess.Folder(stack.DataDirectory, await stack.Api.GetAsync($"/api/v1/sessions/{session}"));
 
@@ -56,6 +57,7 @@ public sealed class DeadLineTests(ITestOutputHelper output)
         watch.Restart();
         await reader.SeenAsync("runner.connected", 2);
         output.WriteLine($"and was back {watch.Elapsed.TotalSeconds:0.0} s after packets passed again");
+        stack.Model.Open(session);
 
         Assert.Equal("completed", (await stack.Api.TaskEndedAsync(task)).Text("status"));
         await stack.Api.AssertOneWholeRunAsync(reader, session, task);
@@ -67,7 +69,7 @@ public sealed class DeadLineTests(ITestOutputHelper output)
         await using var stack = await Stack.StartAsync();
         var session = await stack.StartClaudeAsync();
         await using var reader = new EventReader(() => stack.Api, session);
-        var task = await stack.Api.SubmitAsync(session, Talk.Slow(seconds: 10));
+        var task = await stack.Api.SubmitAsync(session, Talk.Slow(gate: session));
         await reader.SeenAsync("text.delta", 20);
         var runner = (await stack.Api.GetAsync($"/api/v1/sessions/{session}")).Text("runner_id");
         var agent = await RunnerProcess.AgentAsync(stack.DataDirectory, stack.Api, session);
@@ -78,6 +80,7 @@ public sealed class DeadLineTests(ITestOutputHelper output)
         output.WriteLine($"the runner was taken for away after {watch.Elapsed.TotalSeconds:0.0} s of silence");
         await Wait.ForAsync(async () => (await stack.Api.GetAsync($"/api/v1/runners/{runner}")).Text("status") == "offline", "the runner to be offline");
         ServerProcess.Signal(agent, SigCont);
+        stack.Model.Open(session);
 
         Assert.Equal("completed", (await stack.Api.TaskEndedAsync(task)).Text("status"));
         Assert.Equal(runner, (await stack.Api.GetAsync($"/api/v1/sessions/{session}")).Text("runner_id"));

@@ -4,6 +4,7 @@ using Marionette.EndToEnd.Tests.Support;
 namespace Marionette.EndToEnd.Tests.Faults;
 
 /// <summary>Gateways and silos die one at a time; sessions go on.</summary>
+[Collection(AloneCollection.Name)]
 public sealed class SeparateProcessTests(ITestOutputHelper output)
 {
     /// <summary>The promise is 10 s; the rest is for a machine that builds something at the same time.</summary>
@@ -13,7 +14,7 @@ public sealed class SeparateProcessTests(ITestOutputHelper output)
     public async Task KillOfTheGateway_InMidStream_NothingIsLost()
     {
         await using var stack = await SplitStack.StartAsync(silos: 1);
-        await InterruptAsync(stack, seconds: 25, null, async _ =>
+        await InterruptAsync(stack, null, async _ =>
         {
             await stack.Gateway.KillAsync();
             await stack.StartGatewayAsync();
@@ -24,7 +25,7 @@ public sealed class SeparateProcessTests(ITestOutputHelper output)
     public async Task KillOfTheOnlySilo_InMidStream_NothingIsLost()
     {
         await using var stack = await SplitStack.StartAsync(silos: 1);
-        await InterruptAsync(stack, seconds: 40, null, async _ =>
+        await InterruptAsync(stack, null, async _ =>
         {
             await stack.Silos[0].KillAsync();
             await stack.StartSiloAsync();
@@ -35,14 +36,14 @@ public sealed class SeparateProcessTests(ITestOutputHelper output)
     public async Task KillOfTheSessionsSilo_InMidStream_AnotherOneGoesOnWithinTenSeconds()
     {
         await using var stack = await SplitStack.StartAsync(silos: 2);
-        await InterruptAsync(stack, seconds: 40, Failover, session => stack.OwnerOf(session).KillAsync());
+        await InterruptAsync(stack, Failover, session => stack.OwnerOf(session).KillAsync());
     }
 
-    private async Task InterruptAsync(SplitStack stack, int seconds, TimeSpan? within, Func<string, Task> fault)
+    private async Task InterruptAsync(SplitStack stack, TimeSpan? within, Func<string, Task> fault)
     {
         var session = await stack.StartClaudeAsync();
         await using var reader = new EventReader(() => stack.Api, session);
-        var task = await stack.Api.SubmitAsync(session, Talk.Slow(seconds));
+        var task = await stack.Api.SubmitAsync(session, Talk.Slow(gate: session));
         await reader.SeenAsync("text.delta", 20);
         var agent = await RunnerProcess.AgentAsync(stack.DataDirectory, stack.Api, session);
         var claude = await RunnerProcess.ChildOfAsync(agent);
@@ -53,6 +54,7 @@ public sealed class SeparateProcessTests(ITestOutputHelper output)
         await Wait.ForAsync(() => reader.Last > at + 1, "events after the fault", () => Story(stack));
         var gap = watch.Elapsed;
         output.WriteLine($"event {at}, fault, {gap.TotalSeconds:0.0} s, next event");
+        stack.Model.Open(session);
 
         Assert.Equal("completed", (await stack.Api.TaskEndedAsync(task)).Text("status"));
         Assert.Equal((agent, claude), (await RunnerProcess.AgentAsync(stack.DataDirectory, stack.Api, session), await RunnerProcess.ChildOfAsync(agent)));

@@ -21,7 +21,7 @@ public sealed class SuspendTests(HealthyStack healthy, ITestOutputHelper output)
         var file = Path.Combine(Stack.DataDirectory, "workspaces", before.Text("workspace_id"), "workspace", "keep.txt");
         Assert.Equal("kept through it all", (await File.ReadAllTextAsync(file)).TrimEnd('\n'));
 
-        var task = await Api.SubmitAsync(session, Talk.Slow(seconds: 10));
+        var task = await Api.SubmitAsync(session, Talk.Slow(gate: session));
         await reader.SeenAsync("text.delta", 20);
         var folder = RunnerProcess.Folder(Stack.DataDirectory, before);
         var agent = RunnerProcess.PidOf(folder)!.Value;
@@ -36,6 +36,7 @@ public sealed class SuspendTests(HealthyStack healthy, ITestOutputHelper output)
         Assert.Equal("queued", (await Api.GetAsync($"/api/v1/tasks/{task}")).Text("status"));
         Assert.True(File.Exists(file), "The workspace's file is gone.");
 
+        Stack.Model.Open(session);
         await Api.PostAsync($"/api/v1/sessions/{session}/resume", new { });
         Assert.Equal("completed", (await Api.TaskEndedAsync(task)).Text("status"));
         var runs = await Api.RunsAsync(task);
@@ -63,7 +64,7 @@ public sealed class SuspendTests(HealthyStack healthy, ITestOutputHelper output)
             await reader.SeenAsync("runner.connected", restart + 1);
         }
 
-        var task = await Api.SubmitAsync(session, Talk.Slow(seconds: 20));
+        var task = await Api.SubmitAsync(session, Talk.Slow(gate: session));
         await reader.SeenAsync("text.delta", 5);
         // The last agent that the provider would start stands still and cannot be found: to the provider it is gone, and its runner lost.
         var zombie = RunnerProcess.PidOf(folder)!.Value;
@@ -78,6 +79,7 @@ public sealed class SuspendTests(HealthyStack healthy, ITestOutputHelper output)
         var story = await new StreamReader(log).ReadToEndAsync();
         output.WriteLine(story.TrimEnd().Split('\n')[^1]);
         Assert.Contains("exit code 75", story);
+        Stack.Model.Open(session);
 
         Assert.Equal("completed", (await Api.TaskEndedAsync(task)).Text("status"));
         var after = await Api.GetAsync($"/api/v1/sessions/{session}");

@@ -17,8 +17,11 @@ internal static class Talk
 
     public static Task<string> StartClaudeAsync(this Stack stack, object? more = null) => stack.Api.StartClaudeAsync(stack.Model.Url.ToString(), more);
 
-    /// <summary>A text that takes <paramref name="seconds"/> seconds to say, in twenty pieces a second.</summary>
-    public static string Slow(int seconds) => $"@scenario slow chunks={seconds * 20} delay_ms=50 size=16";
+    /// <summary>
+    /// A text in twenty pieces a second that goes on until the model's gate of that name is opened: then its rest comes at once.
+    /// It takes a minute and a half where nobody opens it, so that no fault is too slow to happen in its middle.
+    /// </summary>
+    public static string Slow(string gate) => $"@scenario slow chunks=1800 delay_ms=50 size=16 gate={gate}";
 
     /// <summary>The runs of a task, oldest first.</summary>
     public static async Task<List<JsonElement>> RunsAsync(this Api api, string task) =>

@@ -5,6 +5,7 @@ using Marionette.EndToEnd.Tests.Support;
 namespace Marionette.EndToEnd.Tests.Faults;
 
 /// <summary>Far more output than memory should hold.</summary>
+[Collection(AloneCollection.Name)]
 public sealed class VolumeTests(ITestOutputHelper output)
 {
     private const long Mega = 1_000_000;

@@ -13,6 +13,9 @@ internal sealed class Api(string url, string key)
         BaseAddress = new Uri(url), Timeout = Timeout.InfiniteTimeSpan, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) },
     };
 
+    /// <summary>The same key at another address, as after a restart of the server.</summary>
+    public Api At(string otherUrl) => new(otherUrl, key);
+
     public async Task<JsonElement> GetAsync(string path)
     {
         using var response = await Http.GetAsync(path);

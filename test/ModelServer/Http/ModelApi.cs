@@ -7,7 +7,7 @@ using Marionette.ModelServer.Wire;
 namespace Marionette.ModelServer.Http;
 
 /// <summary>The API's routes, and the one place where failures become answers.</summary>
-internal sealed class ModelApi(ModelServerOptions options, RequestJournal journal, CancellationToken stopping)
+internal sealed class ModelApi(ModelServerOptions options, RequestJournal journal, Pace pace, CancellationToken stopping)
 {
     private static readonly string[] Models = ["claude-opus-5-5", "claude-sonnet-5", "claude-haiku-4-5"];
 
@@ -82,7 +82,7 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
         entry.Scenario = script.Scenario;
         entry.Attempt = attempt;
 
-        if (options.Latency > TimeSpan.Zero) await Task.Delay(options.Latency, options.TimeProvider, cancellationToken);
+        if (options.Latency > TimeSpan.Zero) await pace.WaitAsync(options.Latency, gate: null, cancellationToken);
         if (script.Beats.Any(b => Fails(b, attempt))) _attempts.CountFailure(place);
         if (script.Beats.OfType<RefusalBeat>().FirstOrDefault(r => attempt < r.Times) is { } refusal)
         {
@@ -94,7 +94,7 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
         }
 
         var answer = new AnswerWriter(request, attempt);
-        if (request.Stream) await StreamAsync(context, dialect.Stream(context.Response.BodyWriter, answer, options.TimeProvider), script, attempt, cancellationToken);
+        if (request.Stream) await StreamAsync(context, dialect.Stream(context.Response.BodyWriter, answer, pace), script, attempt, cancellationToken);
         else await WholeAsync(context, dialect, answer, script, attempt, cancellationToken);
     }
 
@@ -125,7 +125,7 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
     {
         foreach (var beat in script.Beats)
         {
-            if (beat is SilenceBeat silence) await Task.Delay(silence.Duration, options.TimeProvider, cancellationToken);
+            if (beat is SilenceBeat silence) await pace.WaitAsync(silence.Duration, gate: null, cancellationToken);
             if (beat is not BreakBeat broken || attempt >= broken.Times) continue;
             if (broken.ErrorType is { } type)
                 throw new ApiException(type == ApiException.TypeOf(529) ? 529 : 500, type, "Scripted failure");

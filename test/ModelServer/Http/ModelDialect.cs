@@ -35,7 +35,7 @@ internal sealed record ModelDialect
     /// <exception cref="ApiException">400, with what is wrong.</exception>
     public required Func<ReadOnlyMemory<byte>, ModelRequest> Parse { get; init; }
 
-    public required Func<PipeWriter, AnswerWriter, TimeProvider, AnswerStream> Stream { get; init; }
+    public required Func<PipeWriter, AnswerWriter, Pace, AnswerStream> Stream { get; init; }
 
     public required Action<IBufferWriter<byte>, AnswerWriter, Answer> WriteWhole { get; init; }
 

@@ -10,6 +10,9 @@ internal abstract record Beat;
 /// <param name="Delay">Wait before each piece.</param>
 internal sealed record TextBeat(IEnumerable<string> Pieces, TimeSpan Delay) : Beat
 {
+    /// <summary>The gate that ends the waiting once it is open; null for none.</summary>
+    public string? Gate { get; init; }
+
     /// <summary>Text in pieces of about <paramref name="pieceLength"/> characters; no character is ever torn apart.</summary>
     public static TextBeat Of(string text, int pieceLength = 32) => new(Samples.Split(text, pieceLength), TimeSpan.Zero);
 }

@@ -15,7 +15,7 @@ internal static class ScenarioCatalog
     {
         Define("say", "text stop chunk", SpeechScenarios.Say),
         Define("think", "thought text", SpeechScenarios.Think),
-        Define("slow", "chunks delay_ms size", SpeechScenarios.Slow),
+        Define("slow", "chunks delay_ms size gate", SpeechScenarios.Slow),
         Define("huge", "bytes size", SpeechScenarios.Huge),
         Define("unicode", "chunk", SpeechScenarios.Unicode),
         Define("shell", "cmd description", ToolScenarios.Shell),

@@ -22,7 +22,8 @@ internal static class SpeechScenarios
         var chunks = directive.Int("chunks", 20, 1, 1_000_000);
         var size = directive.Int("size", 16, 1, 1_000_000);
         var delay = TimeSpan.FromMilliseconds(directive.Int("delay_ms", 100, 0, 3_600_000));
-        return [new Act(_ => [new TextBeat(Samples.Lines((long)chunks * size, size), delay)])];
+        var gate = directive.Arguments.GetValueOrDefault("gate");
+        return [new Act(_ => [new TextBeat(Samples.Lines((long)chunks * size, size), delay) { Gate = gate }])];
     }
 
     public static IEnumerable<Act> Huge(Directive directive)

@@ -6,7 +6,7 @@ using Marionette.ModelServer.Scenarios;
 namespace Marionette.ModelServer.Wire;
 
 /// <summary>Plays an answer's beats at their pace. How each looks on the wire is the API's business: one subclass each.</summary>
-internal abstract class AnswerStream(PipeWriter output, TimeProvider time)
+internal abstract class AnswerStream(PipeWriter output, Pace pace)
 {
     private const int FlushAt = 32 * 1024;
 
@@ -46,7 +46,7 @@ internal abstract class AnswerStream(PipeWriter output, TimeProvider time)
                     Tool(tool);
                     break;
                 case SilenceBeat silence:
-                    await Task.Delay(silence.Duration, time, cancellationToken);
+                    await pace.WaitAsync(silence.Duration, gate: null, cancellationToken);
                     break;
                 case BreakBeat broken when attempt < broken.Times:
                     return await BreakAsync(broken, cancellationToken);
@@ -100,7 +100,7 @@ internal abstract class AnswerStream(PipeWriter output, TimeProvider time)
         StartText();
         foreach (var piece in text.Pieces)
         {
-            if (text.Delay > TimeSpan.Zero) await Task.Delay(text.Delay, time, cancellationToken);
+            if (text.Delay > TimeSpan.Zero) await pace.WaitAsync(text.Delay, text.Gate, cancellationToken);
             Bytes += Encoding.UTF8.GetByteCount(piece);
             TextPiece(piece);
             if (text.Delay > TimeSpan.Zero || output.UnflushedBytes >= FlushAt) await output.FlushAsync(cancellationToken);

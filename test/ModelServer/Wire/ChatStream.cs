@@ -5,7 +5,7 @@ using Marionette.ModelServer.Scenarios;
 namespace Marionette.ModelServer.Wire;
 
 /// <summary>The chunks of the OpenAI chat completions API.</summary>
-internal sealed class ChatStream(PipeWriter output, AnswerWriter answer, TimeProvider time) : AnswerStream(output, time)
+internal sealed class ChatStream(PipeWriter output, AnswerWriter answer, Pace pace) : AnswerStream(output, pace)
 {
     private int _calls;
 

@@ -5,7 +5,7 @@ using Marionette.ModelServer.Scenarios;
 namespace Marionette.ModelServer.Wire;
 
 /// <summary>The events of the Anthropic Messages API.</summary>
-internal sealed class MessagesStream(PipeWriter output, AnswerWriter answer, TimeProvider time) : AnswerStream(output, time)
+internal sealed class MessagesStream(PipeWriter output, AnswerWriter answer, Pace pace) : AnswerStream(output, pace)
 {
     private int _index;
     private bool _pinged;

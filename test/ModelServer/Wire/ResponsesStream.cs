@@ -6,7 +6,7 @@ using Marionette.ModelServer.Scenarios;
 namespace Marionette.ModelServer.Wire;
 
 /// <summary>The events of the OpenAI Responses API.</summary>
-internal sealed class ResponsesStream(PipeWriter output, AnswerWriter answer, TimeProvider time) : AnswerStream(output, time)
+internal sealed class ResponsesStream(PipeWriter output, AnswerWriter answer, Pace pace) : AnswerStream(output, pace)
 {
     private readonly StringBuilder _text = new();
     private readonly ResponsesBody _body = new(answer);
