@@ -69,6 +69,8 @@ internal static class TestCommand
         [
             "-c", "exec \"$@\" >\"$LOG\" 2>&1 </dev/null", "sh",
             "dotnet", "build", solution, "-c", Configuration, "--nologo", "-v", "minimal", "-clp:NoSummary",
+            // What the tests refer to is not in the solution and would be built for debugging, once more and other than what is shipped.
+            "-p:ShouldUnsetParentConfigurationAndPlatform=false",
         ]);
         start.Environment["LOG"] = BuildLog(layout);
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
