@@ -1,5 +1,6 @@
 using System.Collections;
 using Marionette.Agent.Agents;
+using Marionette.Agent.Egress;
 using Marionette.Agent.Hosting;
 using Marionette.Agent.Processes;
 using Microsoft.Extensions.Logging;
@@ -13,9 +14,13 @@ internal static class Program
 
         usage: marionette-agent run --config FILE
                marionette-agent agents
+               marionette-agent netd [--stay] [--resolv-conf FILE] | netd --check
                marionette-agent --version | --help
 
         agents prints as JSON which agent programs are in PATH, and their versions.
+
+        netd holds the network policy of the runners on this machine, told by JSON lines on standard input; --stay goes on after their
+        end. --check tells as JSON whether this machine can do it, by doing it. It needs root and nft.
 
         FILE is JSON, readable by its owner alone (it holds the runner's token): server_url, runner, epoch, token, state_dir,
         workspace_dir, home_dir; optional endpoints_file, tools_path, claude_path, agent_paths, stall_seconds, spool_mib.
@@ -39,6 +44,8 @@ internal static class Program
                 var found = await AgentInventory.LookAsync(OwnEnvironment(), TimeSpan.FromSeconds(5), TimeProvider.System).ConfigureAwait(false);
                 Console.Out.WriteLine(AgentInventory.ToJson(found));
                 return 0;
+            case [NetdCommand.Verb, .. var options]:
+                return await NetdCommand.RunAsync(options).ConfigureAwait(false);
             case ["run", "--config", var path]:
                 return await RunAsync(path).ConfigureAwait(false);
             default:

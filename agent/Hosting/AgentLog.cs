@@ -85,4 +85,16 @@ internal static partial class AgentLog
 
     [LoggerMessage(7053, LogLevel.Warning, "{Reason}", EventName = "broker.fault")]
     public static partial void BrokerFault(this ILogger log, string reason);
+
+    [LoggerMessage(7080, LogLevel.Information, "{Key} attached in {Milliseconds} ms, IPv6: {HasV6}", EventName = "netd.attached")]
+    public static partial void EgressAttached(this ILogger log, string key, long milliseconds, bool hasV6);
+
+    [LoggerMessage(7081, LogLevel.Information, "{Key} detached: {Reason}", EventName = "netd.detached")]
+    public static partial void EgressDetached(this ILogger log, string key, string reason);
+
+    [LoggerMessage(7082, LogLevel.Warning, "{Key}: {Reason}", EventName = "netd.fault")]
+    public static partial void EgressFault(this ILogger log, string key, string reason);
+
+    [LoggerMessage(7083, LogLevel.Information, "netd {Version}, pid {Pid}, {Limit} connections a runner", EventName = "netd.started")]
+    public static partial void EgressStarted(this ILogger log, string version, int pid, int limit);
 }

@@ -1,0 +1,89 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using Marionette.Agent.Egress.Names;
+using Marionette.Agent.Egress.Namespaces;
+using Marionette.Agent.Egress.Policy;
+
+namespace Marionette.Agent.Egress;
+
+/// <summary>
+/// Finds out whether this machine can hold a network policy, by doing it: a namespace, a link, a name, a connection that is
+/// allowed and one that is not.
+/// </summary>
+internal static class NetdCheck
+{
+    private const string Name = "check.marionette.internal";
+    private const int Patience = 3000;
+    private static readonly IPEndPoint Elsewhere = new(IPAddress.Parse("198.51.100.1"), 80);
+
+    public static async Task<NetdReport> RunAsync(EgressServices services)
+    {
+        if (Firewall.Program is null)
+            return new NetdReport(false, false, null, ["nft"], "nft is missing (package nftables)");
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        var aliases = new Dictionary<string, string?> { [Name] = listener.LocalEndPoint!.ToString() };
+        try
+        {
+            using var space = NetNamespace.Create(() => { });
+            var policy = EgressPolicy.Parse("deny", [], aliases, out _)!;
+            var began = services.Clock.GetTimestamp();
+            var runner = EgressRunner.Attach("check", space, policy, (_, _) => true, services);
+            await using (runner.ConfigureAwait(false))
+            {
+                var took = (long)services.Clock.GetElapsedTime(began).TotalMilliseconds;
+                var problem = space.Run(() => ProblemOf(AddressFamily.InterNetwork))
+                    ?? (runner.HasV6 ? space.Run(() => ProblemOf(AddressFamily.InterNetworkV6)) : null);
+                return new NetdReport(problem is null, runner.HasV6 && problem is null, took, null, problem);
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return new NetdReport(false, false, null, null, exception.Message);
+        }
+    }
+
+    // Runs where a runner would: plain blocking calls.
+    private static string? ProblemOf(AddressFamily family)
+    {
+        try
+        {
+            var address = Ask(family);
+            using var socket = new Socket(family, SocketType.Stream, ProtocolType.Tcp) { SendTimeout = Patience, ReceiveTimeout = Patience };
+            socket.Connect(new IPEndPoint(address, 80));
+            if (family == AddressFamily.InterNetworkV6)
+                return null;
+            using var other = new Socket(family, SocketType.Stream, ProtocolType.Tcp) { SendTimeout = Patience, ReceiveTimeout = Patience };
+            other.Connect(Elsewhere);
+            return other.Receive(new byte[1]) == 0 ? null : "a connection that is not allowed was answered";
+        }
+        catch (SocketException exception) when (exception.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            return null; // the one that is not allowed
+        }
+        catch (SocketException exception)
+        {
+            return $"{family}: {exception.Message}";
+        }
+    }
+
+    private static IPAddress Ask(AddressFamily family)
+    {
+        var query = new byte[DnsWire.HeaderSize + Name.Length + 2 + 4];
+        query[5] = 1;
+        var at = DnsWire.HeaderSize + DnsQuestion.WriteName(Name, query.AsSpan(DnsWire.HeaderSize));
+        var type = family == AddressFamily.InterNetwork ? DnsWire.TypeA : DnsWire.TypeAaaa;
+        BinaryPrimitives.WriteUInt16BigEndian(query.AsSpan(at), (ushort)type);
+        BinaryPrimitives.WriteUInt16BigEndian(query.AsSpan(at + 2), DnsWire.ClassInternet);
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = Patience };
+        socket.Connect(new IPEndPoint(PeerNamespace.Gateway, 53));
+        socket.Send(query);
+        var answer = new byte[DnsWire.MaxUdp];
+        var read = socket.Receive(answer);
+        return DnsAnswer.Parse(answer.AsSpan(0, read), type, out _) is { Addresses: [var address, ..] }
+            ? address
+            : throw new SocketException((int)SocketError.HostNotFound);
+    }
+}
