@@ -11,6 +11,7 @@ namespace Marionette.ModelServer;
 /// <param name="Stream">Whether the caller asked for server-sent events.</param>
 /// <param name="Session">The agent's session id, or null.</param>
 /// <param name="KeySha256">Lower-case hex SHA-256 of the key that came, or null when none did.</param>
+/// <param name="Images">Pictures in the conversation; null where nothing is answered.</param>
 /// <param name="History">Whether a model answer stood in the conversation already; null where there is none.</param>
 public sealed record RecordedRequest(
     DateTimeOffset Time,
@@ -23,4 +24,5 @@ public sealed record RecordedRequest(
     bool Stream,
     string? Session,
     string? KeySha256,
-    bool? History = null);
+    bool? History = null,
+    int? Images = null);

@@ -35,6 +35,8 @@ internal sealed class JournalEntry
 
     public bool? History { get; set; }
 
+    public int? Images { get; set; }
+
     public string? Session { get; private set; }
 
     /// <summary>The session of the header, or else of the body.</summary>
@@ -58,7 +60,8 @@ internal sealed class JournalEntry
             Stream,
             Session,
             KeySha256,
-            History));
+            History,
+            Images));
     }
 
     private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;

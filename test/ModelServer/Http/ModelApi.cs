@@ -76,6 +76,7 @@ internal sealed class ModelApi(ModelServerOptions options, RequestJournal journa
         entry.Stream = request.Stream;
         entry.Step = request.Conversation.Step;
         entry.History = request.Conversation.HasHistory;
+        entry.Images = request.Images;
         var script = ToolDialect.Translate(Script.At(request.Conversation), request.Conversation.Tools);
         var place = AttemptCounter.KeyOf(session, request.Conversation);
         var attempt = _attempts.Read(place, context.Request.Headers);

@@ -29,7 +29,10 @@ internal static class MessagesRequest
             body.Length,
             Convert.ToHexStringLower(SHA256.HashData(body.Span)),
             SessionIn(root),
-            Conversation.Read(root));
+            Conversation.Read(root))
+        {
+            Images = ModelRequest.ImagesIn(root, "messages"),
+        };
     }
 
     public static JsonDocument ParseJson(ReadOnlyMemory<byte> body)

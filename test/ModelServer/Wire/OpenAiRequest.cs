@@ -32,7 +32,10 @@ internal static class OpenAiRequest
             body.Length,
             Convert.ToHexStringLower(SHA256.HashData(body.Span)),
             Text(root, "prompt_cache_key") is { Length: > 0 } session ? session : null,
-            OpenAiConversation.Read(items, ToolsIn(root)));
+            OpenAiConversation.Read(items, ToolsIn(root)))
+        {
+            Images = ModelRequest.ImagesIn(root, "input") + ModelRequest.ImagesIn(root, "messages"),
+        };
     }
 
     private static JsonElement.ArrayEnumerator List(JsonElement root, string name) =>
@@ -78,8 +81,16 @@ internal static class OpenAiRequest
 
     private static ImmutableHashSet<string> ToolsIn(JsonElement root) =>
         root.TryGetProperty("tools", out var tools) && tools.ValueKind == JsonValueKind.Array
-            ? [.. tools.EnumerateArray().Select(t => t.TryGetProperty("function", out var f) ? Text(f, "name") : Text(t, "name")).Where(n => n.Length > 0)]
+            ? [.. tools.EnumerateArray().SelectMany(NamesIn).Where(n => n.Length > 0)]
             : [];
+
+    // Tools of a namespace are called by both names: NAMESPACE.TOOL.
+    private static IEnumerable<string> NamesIn(JsonElement tool)
+    {
+        if (Text(tool, "type") == "namespace" && tool.TryGetProperty("tools", out var inner) && inner.ValueKind == JsonValueKind.Array)
+            return inner.EnumerateArray().Select(t => $"{Text(tool, "name")}.{Text(t, "name")}");
+        return [tool.TryGetProperty("function", out var function) ? Text(function, "name") : Text(tool, "name")];
+    }
 
     private static string Content(JsonElement item, string name)
     {

@@ -91,7 +91,9 @@ internal sealed class ResponsesBody(AnswerWriter answer)
         json.WriteString("type", "function_call");
         json.WriteString("status", arguments.Length == 0 ? "in_progress" : "completed");
         json.WriteString("call_id", answer.CallId(index));
-        json.WriteString("name", name);
+        var dot = name.IndexOf('.', StringComparison.Ordinal);
+        if (dot > 0) json.WriteString("namespace", name.AsSpan(0, dot));
+        json.WriteString("name", name.AsSpan(dot + 1));
         json.WriteString("arguments", arguments);
         json.WriteEndObject();
     }
