@@ -8,6 +8,8 @@ namespace Marionette.Agent.Agents.Codex;
 /// <content>What Codex tells.</content>
 internal sealed partial class CodexDriver
 {
+    // Threads of sub-agents, and the calls that began them.
+    private readonly Dictionary<string, string> spawned = new(StringComparer.Ordinal);
     private DateTimeOffset? quotaResets;
 
     public override void OnNotification(RpcPeer peer, string method, JsonElement parameters)
@@ -16,9 +18,11 @@ internal sealed partial class CodexDriver
             quotaResets = ResetOf(parameters.Member("rateLimits"u8)) ?? quotaResets;
         if (Turn is not { } current || !ReferenceEquals(current.Process?.Peer, peer))
             return;
+        if (method == "item/completed")
+            NoteSpawned(parameters.Member("item"u8));
         if (parameters.Text("threadId"u8) is { } thread && thread != current.Process.Conversation)
         {
-            OfSubAgent(current, method, parameters);
+            OfSubAgent(current, method, parameters, spawned.GetValueOrDefault(thread));
             return;
         }
 
@@ -66,13 +70,27 @@ internal sealed partial class CodexDriver
     [GeneratedRegex("\u001b\\[[0-9;]*m")]
     private static partial Regex Colours();
 
-    // Its text is between the agents; what it does and costs is the run's.
-    private void OfSubAgent(RpcTurn current, string method, JsonElement parameters)
+    // The thread of a new sub-agent is known when the call is over, which is before it says anything.
+    private void NoteSpawned(JsonElement item)
+    {
+        if (item.Text("type"u8) != "collabAgentToolCall" || item.Text("tool"u8) != "spawnAgent" || item.Text("id"u8) is not { } call)
+            return;
+        foreach (var thread in item.Member("receiverThreadIds"u8).Items())
+        {
+            if (thread.ValueKind == JsonValueKind.String)
+                spawned[thread.GetString()!] = call;
+        }
+    }
+
+    // What it does and costs is the run's. What it says is told whole, below the call that began it; of a thread that no call began
+    // (Codex has some for itself) the text is nobody's business.
+    private void OfSubAgent(RpcTurn current, string method, JsonElement parameters, string? parent)
     {
         if (method == "thread/tokenUsage/updated")
             Used(current, parameters);
-        else if (method is "item/started" or "item/completed" && parameters.Member("item"u8).Text("type"u8) is not ("agentMessage" or "reasoning" or "userMessage" or "plan"))
-            items.Take(current, method, parameters);
+        else if (method is "item/started" or "item/completed"
+            && (parent is not null || parameters.Member("item"u8).Text("type"u8) is not ("agentMessage" or "reasoning" or "userMessage" or "plan")))
+            items.Take(current, method, parameters, parent);
     }
 
     private void Used(RpcTurn current, JsonElement parameters)

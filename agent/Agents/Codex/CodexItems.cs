@@ -24,7 +24,8 @@ internal sealed class CodexItems(AgentEvents events)
             return changes.GetValueOrDefault(item) ?? [];
     }
 
-    public void Take(RpcTurn turn, string method, JsonElement parameters)
+    /// <param name="parent">The call that began the sub-agent whose item it is; null for the thread of the run.</param>
+    public void Take(RpcTurn turn, string method, JsonElement parameters, string? parent = null)
     {
         var item = parameters.Member("item"u8);
         var id = parameters.Text("itemId"u8) ?? "";
@@ -47,10 +48,10 @@ internal sealed class CodexItems(AgentEvents events)
                 Keep(id, parameters.Member("changes"u8));
                 break;
             case "item/started":
-                Began(turn, item, item.Text("id"u8) ?? "");
+                Began(turn, item, item.Text("id"u8) ?? "", parent);
                 break;
             case "item/completed":
-                Ended(turn, item, item.Text("id"u8) ?? "");
+                Ended(turn, item, item.Text("id"u8) ?? "", parent);
                 break;
         }
     }
@@ -58,7 +59,7 @@ internal sealed class CodexItems(AgentEvents events)
     /// <summary>The turn is over: a call that was cut off has no result of its own.</summary>
     public void TurnEnded(RpcTurn turn) => Reset();
 
-    private void Began(RpcTurn turn, JsonElement item, string id)
+    private void Began(RpcTurn turn, JsonElement item, string id, string? parent)
     {
         var type = item.Text("type"u8);
         if (type is "contextCompaction")
@@ -68,35 +69,37 @@ internal sealed class CodexItems(AgentEvents events)
         if (type == "fileChange")
             Keep(id, item.Member("changes"u8));
         var copy = item.Clone();
-        events.ToolUse(turn.Id, id, name, json => CodexTool.WriteInput(json, type, copy), CodexTool.StepOf(type, item));
+        events.ToolUse(turn.Id, id, name, json => CodexTool.WriteInput(json, type, copy), CodexTool.StepOf(type, item), parent);
     }
 
-    private void Ended(RpcTurn turn, JsonElement item, string id)
+    private void Ended(RpcTurn turn, JsonElement item, string id, string? parent)
     {
         switch (item.Text("type"u8))
         {
             case "agentMessage" or "plan":
-                turn.LastText = item.Text("text"u8) ?? "";
-                events.Text(turn.Id, id, 0, turn.LastText, delta: false, thinking: false);
+                var text = item.Text("text"u8) ?? "";
+                if (parent is null)
+                    turn.LastText = text;
+                events.Text(turn.Id, id, 0, text, delta: false, thinking: false, parent);
                 break;
             case "reasoning":
                 var index = 0;
                 foreach (var part in item.Member("summary"u8).Items().Concat(item.Member("content"u8).Items()))
                 {
                     if (part.ValueKind == JsonValueKind.String)
-                        events.Text(turn.Id, id, index++, part.GetString()!, delta: false, thinking: true);
+                        events.Text(turn.Id, id, index++, part.GetString()!, delta: false, thinking: true, parent);
                 }
 
                 break;
             case var type when CodexTool.NameOf(type, item) is not null:
                 if (!turn.Ended(id))
                 {
-                    Began(turn, item, id); // some come whole, without a beginning
+                    Began(turn, item, id, parent); // some come whole, without a beginning
                     turn.Ended(id);
                 }
 
                 var (content, isError) = CodexTool.ResultOf(type, item);
-                events.ToolResult(turn.Id, id, content, isError);
+                events.ToolResult(turn.Id, id, content, isError, parent);
                 break;
         }
     }

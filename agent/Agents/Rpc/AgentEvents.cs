@@ -8,7 +8,8 @@ internal sealed class AgentEvents(EventSink sink)
 {
     private const int MaxStep = 120;
 
-    public void Text(byte[] run, string message, long index, string text, bool delta, bool thinking)
+    /// <param name="parent">The call that began the sub-agent who says it; null for the agent itself.</param>
+    public void Text(byte[] run, string message, long index, string text, bool delta, bool thinking, string? parent = null)
     {
         if (delta && text.Length == 0)
             return;
@@ -19,27 +20,30 @@ internal sealed class AgentEvents(EventSink sink)
             (false, true) => "text.delta"u8,
             _ => "text"u8,
         };
-        sink.Emit(type, run, (message, index, text), static (json, piece) =>
+        sink.Emit(type, run, (message, index, text, parent), static (json, piece) =>
         {
             json.WriteString("message_id"u8, piece.message);
             json.WriteNumber("index"u8, piece.index);
             json.WriteString("text"u8, piece.text);
+            json.Optional("parent_tool_use_id"u8, piece.parent);
         });
     }
 
     /// <param name="input">Writes the members of the input's object.</param>
     /// <param name="step">What the agent does now, in a line.</param>
-    public void ToolUse(byte[] run, string id, string name, Action<Utf8JsonWriter> input, string? step = null)
+    /// <param name="parent">The call that began the sub-agent who makes it; null for the agent itself.</param>
+    public void ToolUse(byte[] run, string id, string name, Action<Utf8JsonWriter> input, string? step = null, string? parent = null)
     {
-        sink.Emit("tool_use"u8, run, (id, name, input), static (json, call) =>
+        sink.Emit("tool_use"u8, run, (id, name, input, parent), static (json, call) =>
         {
             json.WriteString("tool_use_id"u8, call.id);
             json.WriteString("name"u8, call.name);
             json.WriteStartObject("input"u8);
             call.input(json);
             json.WriteEndObject();
+            json.Optional("parent_tool_use_id"u8, call.parent);
         });
-        Progress(run, string.IsNullOrWhiteSpace(step) ? name : $"{name}: {Line(step)}", default, null);
+        Progress(run, string.IsNullOrWhiteSpace(step) ? name : $"{name}: {Line(step)}", default, null, parent);
     }
 
     public void ToolOutput(byte[] run, string id, string text)
@@ -53,20 +57,22 @@ internal sealed class AgentEvents(EventSink sink)
         });
     }
 
-    public void ToolResult(byte[] run, string id, string content, bool isError) =>
-        sink.Emit("tool_result"u8, run, (id, content, isError), static (json, result) =>
+    public void ToolResult(byte[] run, string id, string content, bool isError, string? parent = null) =>
+        sink.Emit("tool_result"u8, run, (id, content, isError, parent), static (json, result) =>
         {
             json.WriteString("tool_use_id"u8, result.id);
             json.WriteString("content"u8, result.content);
             json.WriteBoolean("is_error"u8, result.isError);
+            json.Optional("parent_tool_use_id"u8, result.parent);
         });
 
     /// <param name="todos">Array of the agent's steps; not an array: none.</param>
     /// <param name="content">Member of a step that says what it is.</param>
-    public void Progress(byte[] run, string step, JsonElement todos, string? content) =>
-        sink.Emit("progress"u8, run, (step, todos, content), static (json, now) =>
+    public void Progress(byte[] run, string step, JsonElement todos, string? content, string? parent = null) =>
+        sink.Emit("progress"u8, run, (step, todos, content, parent), static (json, now) =>
         {
             json.WriteString("step"u8, now.step);
+            json.Optional("parent_tool_use_id"u8, now.parent);
             if (now.todos.ValueKind != JsonValueKind.Array)
                 return;
             json.WriteStartArray("todos"u8);
