@@ -10,9 +10,12 @@ namespace Marionette.Agent.Agents.Acp;
 internal sealed class AcpTerminals(AgentServices services)
 {
     private const int MaxOpen = 64;
+    private const int MaxReleased = 8;
 
     private readonly Lock gate = new();
     private readonly Dictionary<string, AcpTerminal> open = new(StringComparer.Ordinal);
+    // Agents let go of a terminal before they say that its call is over; what it printed is the call's result all the same.
+    private readonly Queue<(string Name, string Output)> released = new();
     private int made;
 
     /// <summary>Answers one <c>terminal/…</c> request.</summary>
@@ -54,11 +57,15 @@ internal sealed class AcpTerminals(AgentServices services)
         }
     }
 
-    /// <summary>What a terminal printed so far; null when there is none of this name.</summary>
+    /// <summary>What a terminal printed so far, also of one of the last that were released; null when there is none of this name.</summary>
     public string? OutputOf(string name)
     {
         lock (gate)
-            return open.TryGetValue(name, out var terminal) ? terminal.Read().Output : null;
+        {
+            return open.TryGetValue(name, out var terminal)
+                ? terminal.Read().Output
+                : released.FirstOrDefault(kept => kept.Name == name).Output;
+        }
     }
 
     public void KillAll()
@@ -135,8 +142,12 @@ internal sealed class AcpTerminals(AgentServices services)
         {
             if (!open.TryGetValue(name, out var terminal))
                 throw new KeyNotFoundException($"There is no terminal {name}.");
-            if (remove)
-                open.Remove(name);
+            if (!remove)
+                return terminal;
+            open.Remove(name);
+            released.Enqueue((name, terminal.Read().Output));
+            if (released.Count > MaxReleased)
+                released.Dequeue();
             return terminal;
         }
     }

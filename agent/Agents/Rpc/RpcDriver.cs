@@ -203,8 +203,8 @@ internal abstract partial class RpcDriver : IAgentDriver, ILineListener, IRpcHan
         asks.WithdrawAll("the turn ended");
         if (current.Verdict is { } verdict)
             result = verdict;
-        else if (current.DeniedWithInterrupt && result.Outcome is Outcomes.Interrupted or Outcomes.Failed)
-            result = new RunResult { Outcome = Outcomes.Canceled };
+        else if (current.DeniedWithInterrupt) // also when the agent, told no, ended its turn in order before it was told to stop
+            result = new RunResult { Outcome = Outcomes.Canceled, Cost = result.Cost };
         if (result is { RetryAt: null, ErrorCode: ErrorCodes.RateLimited or ErrorCodes.Overloaded or ErrorCodes.UsageLimit })
             result = result with { RetryAt = broker?.RetryAt };
         Events.Phase(current.Id, "idle");

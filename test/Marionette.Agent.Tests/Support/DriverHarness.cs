@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Marionette.Agent.Agents;
+using Marionette.Agent.Agents.Acp;
 using Marionette.Agent.Agents.Claude;
 using Marionette.Agent.Agents.Command;
 using Marionette.Agent.Agents.Replay;
@@ -49,6 +50,7 @@ internal sealed class DriverHarness : IAsyncDisposable
         {
             "command" => new CommandDriver(Services),
             "replay" => new ReplayDriver(Services),
+            "acp" => new AcpDriver(Services),
             _ => new ClaudeDriver(Services),
         };
     }
