@@ -77,6 +77,8 @@ internal sealed class ReplayDriver : IAgentDriver
     {
         if (permissions.Take(answer.Request) is not { } question)
             return Task.FromResult(false);
+        if (answer.Allow && !answer.UpdatedInput.IsEmpty)
+            services.Sink.System(question.Run, LogSeverity.Warn, "A recording cannot run a tool with changed input: it is played on as it was.");
         permissions.Received(question, answer.Request);
         if (answers.TryGetValue(answer.Request, out var waiter))
             waiter.TrySetResult(answer);

@@ -20,7 +20,7 @@ public sealed class AgentsPageTests
         var head = Array.FindIndex(lines, line => line.StartsWith("| Adapter |", StringComparison.Ordinal));
         Assert.Equal(["Adapter", .. Columns.Select(column => column.Column)], Cells(lines[head]));
         var rows = lines.Skip(head + 2).TakeWhile(line => line.StartsWith('|')).Select(Cells).ToDictionary(cells => cells[0]);
-        Adapter[] adapters = [new ClaudeAdapter(), new CodexAdapter(), new OpenCodeAdapter(), new ClaudeAcpAdapter(), new CommandAdapter()];
+        Adapter[] adapters = [new ClaudeAdapter(), new CodexAdapter(), new OpenCodeAdapter(), new ClaudeAcpAdapter(), new CommandAdapter(), new ReplayAdapter()];
         Assert.Equal(adapters.Select(adapter => adapter.Name).Order(), rows.Keys.Order());
         foreach (var adapter in adapters)
             Assert.Equal([adapter.Name, .. Columns.Select(column => adapter.Has(column.Promise) ? "yes" : "no")], rows[adapter.Name]);

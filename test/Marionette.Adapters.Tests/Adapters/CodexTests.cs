@@ -3,7 +3,7 @@ using Marionette.Agent.Tests.Support;
 
 namespace Marionette.Adapters.Tests.Adapters;
 
-public sealed class CodexTests : Behaviours
+public sealed class CodexTests(SharedWorld shared) : Behaviours(shared)
 {
     private protected override Adapter Adapter { get; } = new CodexAdapter();
 
@@ -14,7 +14,7 @@ public sealed class CodexTests : Behaviours
     [InlineData("code=404 times=always", "model_error")]
     public async Task ModelError_AfterItsOwnRetries_HasItsCode(string status, string code)
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var end = await world.RunAsync("@scenario status " + status);
         Assert.Equal("failed", end.GetProperty("outcome").GetString());
         Assert.Equal(code, end.GetProperty("error").GetProperty("code").GetString());
@@ -45,7 +45,7 @@ public sealed class CodexTests : Behaviours
     [Fact]
     public async Task OutputSchema_GivesStructuredOutput()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var end = await world.RunAsync("@scenario say text='{\"n\":1}'", run => run.OutputSchema = Google.Protobuf.ByteString.CopyFromUtf8(
             """{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"],"additionalProperties":false}"""));
         Assert.Equal(1, end.GetProperty("structured_output").GetProperty("n").GetInt32());

@@ -62,6 +62,12 @@ internal abstract class Adapter
     /// <summary>What its program is called in an error that it is missing.</summary>
     public abstract string InstallHint { get; }
 
+    /// <summary>
+    /// Drives a program: one that can be missing, killed, or talk nonsense, and whose tools act. Otherwise nothing of it is outside of
+    /// the runner's agent.
+    /// </summary>
+    public virtual bool RunsProgram => true;
+
     /// <summary>The placeholder of the key can be read by its tools; the key itself never can.</summary>
     public virtual bool ShowsPlaceholder => false;
 
@@ -70,6 +76,12 @@ internal abstract class Adapter
 
     /// <summary>Tools that it is given in one turn; fewer for one that takes its time with each.</summary>
     public virtual int ManyTools => 200;
+
+    /// <summary>The last word on a run before it is sent.</summary>
+    public virtual void Prepare(StartRun run)
+    {
+        // Most take it as it is.
+    }
 
     public bool Has(Promises promise) => (Promises & promise) == promise;
 

@@ -13,6 +13,8 @@ internal sealed class AdapterWorld : IAsyncDisposable
     private const int Patience = 60;
 
     private readonly List<AgentProcess> agents = [];
+    private string[] ownFiles = [];
+    private bool begins;
     private int runs;
 
     private AdapterWorld(Adapter adapter, RunningModelServer model, ScriptedGateway gateway)
@@ -33,6 +35,9 @@ internal sealed class AdapterWorld : IAsyncDisposable
 
     public string Workspace => Agent.Workspace;
 
+    /// <summary>Id of the run that was started last.</summary>
+    public string LastRun => $"trun_{runs}";
+
     public static async Task<AdapterWorld> StartAsync(Adapter adapter, Action<Setup>? change = null, Action<AdapterWorld>? prepare = null)
     {
         var model = await ScriptedModelServer.StartAsync(new ModelServerOptions { RequiredKey = Key });
@@ -44,8 +49,20 @@ internal sealed class AdapterWorld : IAsyncDisposable
         change?.Invoke(setup);
         var world = new AdapterWorld(adapter, model, await ScriptedGateway.StartAsync(setup));
         prepare?.Invoke(world);
+        if (Directory.Exists(world.Workspace))
+            world.ownFiles = Directory.GetFiles(world.Workspace);
         world.Agent.Start();
         return world;
+    }
+
+    /// <summary>A test of its own in this world: what the one before left in the workspace is gone, and it begins a new conversation.</summary>
+    public void BeginTest()
+    {
+        begins = runs > 0;
+        if (!Directory.Exists(Workspace))
+            return;
+        foreach (var file in Directory.GetFiles(Workspace).Except(ownFiles))
+            File.Delete(file);
     }
 
     /// <summary>Another runner for the same session, as after the loss of the first: its folders move, its spool does not.</summary>
@@ -76,11 +93,21 @@ internal sealed class AdapterWorld : IAsyncDisposable
     /// <returns>Its id.</returns>
     public string Start(string prompt, Action<StartRun>? change = null)
     {
-        var run = $"trun_{++runs}";
-        var command = Commands.Start(run, prompt);
+        var command = NewRun(prompt);
         change?.Invoke(command.StartRun);
         Gateway.Send(command);
-        return run;
+        return command.StartRun.Run;
+    }
+
+    /// <summary>The command for the next run.</summary>
+    public Command NewRun(string prompt)
+    {
+        var command = Commands.Start($"trun_{++runs}", prompt);
+        if (begins)
+            command.StartRun.Conversation = "new";
+        begins = false;
+        Adapter.Prepare(command.StartRun);
+        return command;
     }
 
     /// <summary>Runs a task to its end.</summary>
@@ -121,6 +148,23 @@ internal sealed class AdapterWorld : IAsyncDisposable
     {
         using var journal = JsonDocument.Parse(File.ReadAllText(Path.Combine(Agent.State, "journal.json")));
         return journal.RootElement.GetProperty("pid").GetInt32();
+    }
+
+    /// <summary>The processes that the runner's agent started and that are there now.</summary>
+    public IReadOnlyList<int> ChildrenOfAgent()
+    {
+        var parent = $"PPid:\t{Agent.Pid}\n";
+        return [.. System.Diagnostics.Process.GetProcesses().Select(process => process.Id).Where(pid =>
+        {
+            try
+            {
+                return File.ReadAllText($"/proc/{pid}/status").Contains(parent, StringComparison.Ordinal);
+            }
+            catch (IOException)
+            {
+                return false; // it has ended meanwhile
+            }
+        })];
     }
 
     /// <summary>Kills the coding agent, not the runner's agent.</summary>

@@ -9,7 +9,13 @@ public abstract partial class Behaviours
     [Fact]
     public async Task Killed_WhileItWorks_FailsTheRun_AndTheNextOneHasTheConversation()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        if (!Adapter.RunsProgram)
+        {
+            await AssertRunsNothingAsync();
+            return;
+        }
+
+        var world = await SharedAsync();
         await world.RunAsync("@scenario say text=before");
         var run = world.Start("@scenario slow chunks=2000 delay_ms=50");
         await world.HearAsync(run, "text.delta");
@@ -26,9 +32,9 @@ public abstract partial class Behaviours
     [Fact]
     public async Task Killed_WhileItAsks_WithdrawsTheQuestion()
     {
-        if (!Adapter.Has(Promises.Permissions))
+        if (!Adapter.Has(Promises.Permissions) || !Adapter.RunsProgram)
             return;
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var run = world.Start(Touch);
         var question = await world.QuestionAsync(run);
         await world.KillChildAsync();
@@ -46,7 +52,7 @@ public abstract partial class Behaviours
     {
         if (!Adapter.Has(Promises.Resume))
             return;
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var first = await world.RunAsync("@scenario say text=before");
         await world.KillChildAsync();
         var second = await world.RunAsync("@scenario say text=after");
@@ -84,6 +90,12 @@ public abstract partial class Behaviours
     [Fact]
     public async Task MissingProgram_SaysHowToInstallIt()
     {
+        if (!Adapter.RunsProgram)
+        {
+            await AssertRunsNothingAsync();
+            return;
+        }
+
         await using var world = await AdapterWorld.StartAsync(
             Adapter, prepare: world => Adapter.Install(world.Agent.Config, world.Gateway.Setup, "/nowhere/agent"));
         var end = await world.RunAsync("@scenario say text=never");
@@ -111,7 +123,7 @@ public abstract partial class Behaviours
     {
         if (!Adapter.Has(Promises.Retries))
             return;
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var end = await world.RunAsync("@scenario status code=429 times=1 retry_after=1");
         Assert.Equal("completed", Outcome(end));
         Assert.Contains("answers again after 1 refusals", Result(end), StringComparison.Ordinal);
@@ -120,6 +132,12 @@ public abstract partial class Behaviours
     [Fact]
     public async Task MalformedLine_IsKept_AndHurtsNobody()
     {
+        if (!Adapter.RunsProgram)
+        {
+            await AssertRunsNothingAsync();
+            return;
+        }
+
         await using var world = await AdapterWorld.StartAsync(Adapter, prepare: world =>
         {
             var wrapper = Path.Combine(world.Agent.Root, "wrapped");
@@ -137,7 +155,7 @@ public abstract partial class Behaviours
     {
         if (!Adapter.Has(Promises.Model))
             return;
-        await using var world = await AdapterWorld.StartAsync(Adapter, setup => setup.PermissionMode = "bypassPermissions");
+        var world = await SharedAsync("bypassPermissions");
         var run = world.Start(
             """@scenario shell cmd='env; cat /proc/$PPID/environ /proc/$PPID/cmdline | tr "\\0" "\\n"; grep -rlE "canary|mnb_" $HOME . ; echo end of list'""");
         await world.EndAsync(run);
@@ -155,12 +173,23 @@ public abstract partial class Behaviours
     {
         if (!Adapter.Has(Promises.Model))
             return;
-        await using var world = await AdapterWorld.StartAsync(Adapter, setup => setup.PermissionMode = "bypassPermissions");
+        var world = await SharedAsync("bypassPermissions");
         var run = world.Start($"@scenario multi n={Adapter.ManyTools} cmd=\"echo step {{i}}\"");
         Assert.Equal("completed", Outcome(await world.EndAsync(run)));
         var calls = world.Of(run, "tool_use").Select(call => call.GetProperty("tool_use_id").GetString()).ToList();
         Assert.Equal(Adapter.ManyTools, calls.Distinct().Count());
         Assert.Equal(calls, world.Of(run, "tool_result").Select(result => result.GetProperty("tool_use_id").GetString()));
         Assert.Contains($"step {Adapter.ManyTools}", world.Of(run, "tool_result").Last().GetProperty("content").GetString(), StringComparison.Ordinal);
+    }
+
+    // Nothing to be missing, killed or misunderstood: no process stands behind the run.
+    private async Task AssertRunsNothingAsync()
+    {
+        var world = await SharedAsync();
+        var run = world.Start("@scenario slow chunks=60 delay_ms=50");
+        await world.HearAsync(run, "text.delta");
+        Assert.Equal(0, world.ChildPid());
+        Assert.Empty(world.ChildrenOfAgent());
+        Assert.Equal("completed", Outcome(await world.EndAsync(run)));
     }
 }

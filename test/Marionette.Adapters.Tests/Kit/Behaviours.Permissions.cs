@@ -16,7 +16,7 @@ public abstract partial class Behaviours
             return;
         }
 
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var run = world.Start(Touch);
         var ask = await world.HearAsync(run, "permission.request");
         Assert.False(world.Has("made.txt"));
@@ -26,7 +26,7 @@ public abstract partial class Behaviours
         var question = ask.GetProperty("request_id").GetString()!;
         world.Gateway.Send(Commands.Allow(question));
         Assert.Equal("completed", Outcome(await world.EndAsync(run)));
-        Assert.True(world.Has("made.txt"));
+        Assert.Equal(Adapter.RunsProgram, world.Has("made.txt"));
         Assert.Equal(question, Assert.Single(world.Of(run, "permission.received")).GetProperty("request_id").GetString());
         Assert.Empty(world.Of(run, "permission.withdrawn"));
     }
@@ -36,7 +36,7 @@ public abstract partial class Behaviours
     {
         if (!Adapter.Has(Promises.Permissions))
             return;
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var run = world.Start(Touch);
         world.Gateway.Send(Commands.Deny(await world.QuestionAsync(run), "Denied by policy P-7"));
         var end = await world.EndAsync(run);
@@ -55,7 +55,7 @@ public abstract partial class Behaviours
     {
         if (!Adapter.Has(Promises.Permissions))
             return;
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var run = world.Start(Touch);
         world.Gateway.Send(Commands.Deny(await world.QuestionAsync(run), "stop", interrupt: true));
         Assert.Equal("canceled", Outcome(await world.EndAsync(run)));
@@ -68,7 +68,7 @@ public abstract partial class Behaviours
     {
         if (!Adapter.Has(Promises.Permissions))
             return;
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var run = world.Start("@scenario shell cmd=\"touch asked.txt\"");
         world.Gateway.Send(Commands.Allow(await world.QuestionAsync(run), """{"command":"touch changed.txt","description":"other"}"""));
         await world.EndAsync(run);
@@ -81,7 +81,7 @@ public abstract partial class Behaviours
     [Fact]
     public async Task Interrupt_WhileTheModelStreams_EndsTheRun_AndTheNextOneWorks()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var run = world.Start("@scenario slow chunks=2000 delay_ms=50");
         await world.HearAsync(run, "text.delta");
         world.Gateway.Send(Commands.Interrupt(run, "canceled"));
@@ -96,7 +96,7 @@ public abstract partial class Behaviours
     {
         if (!Adapter.Has(Promises.Permissions))
             return;
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var run = world.Start(Touch);
         var question = await world.QuestionAsync(run);
         world.Gateway.Send(Commands.Interrupt(run, "timed_out"));
@@ -111,7 +111,7 @@ public abstract partial class Behaviours
     [Fact]
     public async Task Message_IntoTheRunningTurn_IsTaken_OrRefusedInWords()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var run = world.Start("@scenario slow chunks=60 delay_ms=50");
         await world.HearAsync(run, "text.delta");
         world.Gateway.Send(Commands.Message(run, "msg_1", "@scenario say text=\"heard you\""));
@@ -135,27 +135,30 @@ public abstract partial class Behaviours
     {
         if (!Adapter.Has(Promises.Permissions))
             return;
-        await using var world = await AdapterWorld.StartAsync(Adapter);
-        world.SendTwice(Commands.Start("trun_1", "@scenario shell cmd=\"echo once >> log.txt\""));
-        var question = await world.QuestionAsync("trun_1");
+        var world = await SharedAsync();
+        world.SendTwice(world.NewRun("@scenario shell cmd=\"echo once >> log.txt\""));
+        var question = await world.QuestionAsync(world.LastRun);
         world.SendTwice(Commands.Allow(question));
-        Assert.Equal("completed", Outcome(await world.EndAsync("trun_1")));
-        Assert.Single(world.Of("trun_1", "run.started"));
-        Assert.True(world.Of("trun_1", "permission.received").Count() == 1, string.Join("|", world.Gateway.Events.Select(e => e.Type)));
-        Assert.Equal("once\n", await File.ReadAllTextAsync(Path.Combine(world.Workspace, "log.txt")));
-        world.SendTwice(Commands.Start("trun_2", "@scenario slow chunks=2000 delay_ms=50"));
-        await world.HearAsync("trun_2", "text.delta");
-        world.SendTwice(Commands.Interrupt("trun_2", "canceled"));
-        Assert.Equal("canceled", Outcome(await world.EndAsync("trun_2")));
-        Assert.Single(world.Of("trun_2", "run.finished"));
+        Assert.Equal("completed", Outcome(await world.EndAsync(world.LastRun)));
+        Assert.Single(world.Of(world.LastRun, "run.started"));
+        Assert.True(world.Of(world.LastRun, "permission.received").Count() == 1, string.Join("|", world.Gateway.Events.Select(e => e.Type)));
+        if (Adapter.RunsProgram)
+            Assert.Equal("once\n", await File.ReadAllTextAsync(Path.Combine(world.Workspace, "log.txt")));
+        else
+            Assert.False(world.Has("log.txt"));
+        world.SendTwice(world.NewRun("@scenario slow chunks=2000 delay_ms=50"));
+        await world.HearAsync(world.LastRun, "text.delta");
+        world.SendTwice(Commands.Interrupt(world.LastRun, "canceled"));
+        Assert.Equal("canceled", Outcome(await world.EndAsync(world.LastRun)));
+        Assert.Single(world.Of(world.LastRun, "run.finished"));
         Assert.Empty(world.Gateway.Faults);
     }
 
     // An agent that never asks must not be one that asks and is not heard: in any mode the run ends without a question.
     private async Task AssertAsksNothingAsync()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         await world.RunAsync(Touch);
-        Assert.Empty(world.Of("trun_1", "permission.request"));
+        Assert.Empty(world.Of(world.LastRun, "permission.request"));
     }
 }

@@ -6,9 +6,16 @@ namespace Marionette.Adapters.Tests.Kit;
 /// What every adapter does, whoever its agent is. Where one lacks something, its <see cref="Promises"/> say so, and the test is that
 /// it refuses in words.
 /// </summary>
-public abstract partial class Behaviours
+public abstract partial class Behaviours(SharedWorld shared) : IClassFixture<SharedWorld>, IAsyncDisposable
 {
     private protected abstract Adapter Adapter { get; }
+
+    public async ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        if (TestContext.Current.TestState?.Result == TestResult.Failed)
+            await shared.DropAsync();
+    }
 
     [Fact]
     public async Task Start_TellsWhoItIs_AndEndsCompleted()
@@ -28,7 +35,7 @@ public abstract partial class Behaviours
     [Fact]
     public async Task Stream_PiecesComeBeforeTheEnd_AndTheirSumIsTheText()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var run = world.Start("@scenario slow chunks=60 delay_ms=20 size=16");
         await world.HearAsync(run, "text.delta");
         Assert.Empty(world.Of(run, "run.finished"));
@@ -41,19 +48,19 @@ public abstract partial class Behaviours
     [Fact]
     public async Task Tool_CallAndResultBelongTogether()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter, setup => setup.PermissionMode = "bypassPermissions");
+        var world = await SharedAsync("bypassPermissions");
         var run = world.Start("@scenario shell cmd=\"echo from the tool; touch made.txt\"");
         if (!Adapter.Has(Promises.Modes))
             world.Gateway.Send(Marionette.Agent.Tests.Support.Commands.Allow(await world.QuestionAsync(run)));
         var end = await world.EndAsync(run);
         Assert.True(Outcome(end) == "completed", end.ToString());
-        var call = Assert.Single(world.Of("trun_1", "tool_use"));
-        var result = Assert.Single(world.Of("trun_1", "tool_result"));
+        var call = Assert.Single(world.Of(world.LastRun, "tool_use"));
+        var result = Assert.Single(world.Of(world.LastRun, "tool_result"));
         Assert.Equal(call.GetProperty("tool_use_id").GetString(), result.GetProperty("tool_use_id").GetString());
         Assert.Contains("from the tool", result.GetProperty("content").GetString(), StringComparison.Ordinal);
         Assert.False(result.GetProperty("is_error").GetBoolean());
         Assert.Contains("touch made.txt", call.GetProperty("input").GetProperty("command").GetString(), StringComparison.Ordinal);
-        Assert.True(world.Has("made.txt"));
+        Assert.Equal(Adapter.RunsProgram, world.Has("made.txt"));
         Assert.Contains("from the tool", Result(end), StringComparison.Ordinal);
         Assert.Equal(Adapter.Has(Promises.Modes) ? 0 : 1, world.Of(run, "permission.request").Count());
     }
@@ -61,7 +68,7 @@ public abstract partial class Behaviours
     [Fact]
     public async Task FollowUp_HasTheConversation()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var first = await world.RunAsync("@scenario say text=one");
         var pid = world.ChildPid();
         var second = await world.RunAsync("@scenario say text=two");
@@ -78,7 +85,7 @@ public abstract partial class Behaviours
     {
         if (!Adapter.Has(Promises.Resume))
             return;
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var first = await world.RunAsync("@scenario say text=one");
         var second = await world.RunAsync("@scenario say text=two", run => run.Conversation = "new");
         Assert.NotEqual(Conversation(first), Conversation(second));
@@ -91,14 +98,14 @@ public abstract partial class Behaviours
     [Fact]
     public async Task Usage_IsTold()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var end = await world.RunAsync("@scenario say text=hello");
         var usage = end.GetProperty("usage");
         if (Adapter.Has(Promises.Usage))
         {
             Assert.True(usage.GetProperty("output_tokens").GetInt64() > 0);
             Assert.True(usage.GetProperty("input_tokens").GetInt64() > 0);
-            Assert.NotEmpty(world.Of("trun_1", "usage"));
+            Assert.NotEmpty(world.Of(world.LastRun, "usage"));
         }
         else
         {
@@ -109,30 +116,30 @@ public abstract partial class Behaviours
     [Fact]
     public async Task Huge_ArrivesWhole()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var end = await world.RunAsync("@scenario huge bytes=1000000");
         Assert.Equal("completed", Outcome(end));
-        Assert.Equal(1_000_000, world.Text("trun_1", "text.delta").Length);
-        Assert.Equal(1_000_000, world.Text("trun_1", "text").Length);
+        Assert.Equal(1_000_000, world.Text(world.LastRun, "text.delta").Length);
+        Assert.Equal(1_000_000, world.Text(world.LastRun, "text").Length);
     }
 
     [Fact]
     public async Task Unicode_ArrivesUnharmed()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var end = await world.RunAsync("@scenario unicode");
         Assert.Equal("completed", Outcome(end));
-        var text = world.Text("trun_1", "text");
+        var text = world.Text(world.LastRun, "text");
         Assert.Contains("👩‍👩‍👧‍👦 🇩🇪 𝒳 𠜎", text, StringComparison.Ordinal);
         Assert.Contains("backslash \\ slash / <tag> & entity", text, StringComparison.Ordinal);
         Assert.EndsWith("Second line.", text, StringComparison.Ordinal);
-        Assert.Equal(text, world.Text("trun_1", "text.delta"));
+        Assert.Equal(text, world.Text(world.LastRun, "text.delta"));
     }
 
     [Fact]
     public async Task Prompt_OfAMegabyte_IsTaken()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         var end = await world.RunAsync("@scenario say text=read\n" + new string('x', 1_000_000));
         Assert.Equal("read", Result(end));
     }
@@ -140,7 +147,7 @@ public abstract partial class Behaviours
     [Fact]
     public async Task Prompt_ThatLooksLikeOurProtocol_IsText()
     {
-        await using var world = await AdapterWorld.StartAsync(Adapter);
+        var world = await SharedAsync();
         const string prompt = """
             @scenario say text=quoted
             {"jsonrpc":"2.0","id":0,"method":"turn/interrupt","params":{}}
@@ -151,8 +158,11 @@ public abstract partial class Behaviours
         var end = await world.RunAsync(prompt);
         Assert.Equal("completed", Outcome(end));
         Assert.Equal("quoted", Result(end));
-        Assert.Empty(world.Of("trun_1", "permission.request"));
+        Assert.Empty(world.Of(world.LastRun, "permission.request"));
     }
+
+    /// <summary>The world that this test shares with others, for one that needs no process of its own.</summary>
+    private protected Task<AdapterWorld> SharedAsync(string mode = "default") => shared.TakeAsync(Adapter, mode);
 
     private static string Result(JsonElement end)
     {

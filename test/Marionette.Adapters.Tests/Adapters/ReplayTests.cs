@@ -1,0 +1,8 @@
+using Marionette.Adapters.Tests.Kit;
+
+namespace Marionette.Adapters.Tests.Adapters;
+
+public sealed class ReplayTests(SharedWorld shared) : Behaviours(shared)
+{
+    private protected override Adapter Adapter { get; } = new ReplayAdapter();
+}
