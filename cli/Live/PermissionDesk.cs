@@ -56,7 +56,11 @@ internal sealed class PermissionDesk : IAsyncDisposable
             return;
         if (entry.Type == "permission.requested")
         {
-            var question = new Question(id, entry.Data.Member("input"), new CancellationTokenSource());
+            // Money is nothing that --yes allows, and a no would cancel the task: what waits for a budget waits for a person.
+            var budget = entry.Data.Text("budget") is not null;
+            if (budget && mode != AnswerMode.Ask)
+                return;
+            var question = new Question(id, entry.Data.Member("input"), budget, new CancellationTokenSource());
             lock (open)
                 open[id] = question;
             questions.Writer.TryWrite(question);
@@ -133,7 +137,7 @@ internal sealed class PermissionDesk : IAsyncDisposable
         IsAsking = true;
         while (true)
         {
-            screen.Text("  [a]llow  [d]eny  [e]dit the input › ", Style.Ask);
+            screen.Text(question.Budget ? "  [a]s much again  [d]eny and cancel the task › " : "  [a]llow  [d]eny  [e]dit the input › ", Style.Ask);
             var key = await keyboard!.ReadKeyAsync(cancellationToken).ConfigureAwait(false);
             screen.Text(char.IsControl(key.KeyChar) ? "\n" : $"{key.KeyChar}\n");
             switch (char.ToLowerInvariant(key.KeyChar))
@@ -147,7 +151,7 @@ internal sealed class PermissionDesk : IAsyncDisposable
                         continue;
                     await SendAsync(question, "deny", reason.Length == 0 ? [] : new JsonObject { ["reason"] = reason }, cancellationToken).ConfigureAwait(false);
                     return;
-                case 'e':
+                case 'e' when !question.Budget:
                     var edited = await editor.EditAsync(question.Input ?? JsonRead.Parse("{}"), keyboard, screen, cancellationToken).ConfigureAwait(false);
                     if (edited is null)
                         continue;
@@ -169,5 +173,5 @@ internal sealed class PermissionDesk : IAsyncDisposable
         }
     }
 
-    private sealed record Question(string Id, JsonElement? Input, CancellationTokenSource Closed);
+    private sealed record Question(string Id, JsonElement? Input, bool Budget, CancellationTokenSource Closed);
 }

@@ -140,6 +140,12 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
     private void Permission(SessionEvent entry)
     {
         var data = entry.Data;
+        if (data.Text("budget") is not null)
+        {
+            Line($"? {Name(data.Text("title"))} (risk: {Name(data.Text("risk_level"))}): {Name(data.Text("description"))}", Style.Ask);
+            return;
+        }
+
         Line($"? {Name(data.Text("tool"))} needs permission (risk: {Name(data.Text("risk_level") ?? "unknown")})", Style.Ask);
         if (data.Text("description") is { Length: > 0 } description && !IsInInput(data, description))
             Line($"  {Format.Fit(description, Width)}");

@@ -17,14 +17,14 @@ internal static class LinkPages
     public static IResult Question(HttpContext http, PermissionView view, PermissionLink link)
     {
         var page = new StringBuilder();
-        page.Append($"<p>An agent asks whether it may use <strong>{Encode(view.Tool)}</strong>. You answer as <strong>{Encode(link.Actor)}</strong>.<dl>");
+        page.Append(view.Budget is null ? $"<p>An agent asks whether it may use <strong>{Encode(view.Tool)}</strong>." : $"<p>{Encode(view.Description ?? "")}").Append($" You answer as <strong>{Encode(link.Actor)}</strong>.<dl>");
         Row(page, "Risk", view.RiskLevel + (view.RiskReasons.IsEmpty ? "" : ": " + string.Join(", ", view.RiskReasons)));
         Row(page, "What it is for", view.Title ?? view.Description);
         Row(page, "Why it asks", view.Why);
         Row(page, "Paths", string.Join(", ", view.Paths));
         Row(page, "Hosts", string.Join(", ", view.Hosts));
         Row(page, "Session, task", $"{view.SessionId}, {view.TaskId}");
-        Row(page, "Denied by itself at", view.ExpiresAt.UtcDateTime.ToString("u"));
+        if (view.ExpiresAt != PermissionView.Never) Row(page, "Denied by itself at", view.ExpiresAt.UtcDateTime.ToString("u"));
         page.Append("</dl>");
         Block(page, view.Command ?? view.Diff ?? view.Action);
         page.Append("<form method=\"post\"><p><label>Reason (the agent reads it with a no)<br><textarea name=\"reason\" rows=\"2\" maxlength=\"1000\"></textarea></label><p>");

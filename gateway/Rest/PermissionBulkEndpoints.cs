@@ -57,7 +57,9 @@ internal static class PermissionBulkEndpoints
                 ],
             },
             StateJsonContext.Default.PermissionView, cancellationToken);
-        return found.Items.ConvertAll(view => view.Id);
+        // A budget is answered by its id or by its name: "all of this session" means what its agent asks.
+        var budgets = filter.Category?.Contains("budget") == true || filter.Tool?.Contains("budget") == true;
+        return [.. found.Items.Where(view => budgets || view.Budget is null).Select(view => view.Id)];
     }
 
     private static string[]? Some(List<string?>? items) => items is null ? null : [.. items.OfType<string>().Where(item => !item.Contains('\0'))];

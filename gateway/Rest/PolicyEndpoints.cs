@@ -117,7 +117,8 @@ internal static class PolicyEndpoints
         var subject = model.Request is null ? null : Subject(errors, model.Request);
         errors.ThrowIfAny();
         List<PermissionView> past = subject is not null ? [] :
-            (await rows.ListAsync(new StateFilter("permission", caller.Tenant, limit, null), StateJsonContext.Default.PermissionView, http.RequestAborted)).Items;
+            (await rows.ListAsync(new StateFilter("permission", caller.Tenant, limit, null), StateJsonContext.Default.PermissionView, http.RequestAborted)).Items
+                .FindAll(view => view.Budget is null); // Rules have no say in budgets.
         ImmutableArray<PermissionSubject> subjects = subject is not null ? [subject] : [.. past.Select(view => Subject(view))];
         var grain = Grain(api, caller);
         var verdicts = await api.CallAsync(token => grain.TestAsync(subjects, rules, token).AsTask(), http.RequestAborted);

@@ -19,7 +19,7 @@ public enum PermissionStatus
     Canceled = 5,
 }
 
-/// <summary>A question of an agent, and the JSON of its state row.</summary>
+/// <summary>A question of an agent, or of the session about a budget, and the JSON of its state row.</summary>
 [GenerateSerializer, Immutable, Alias("mn.permission.view.v1")]
 public sealed record PermissionView
 {
@@ -55,7 +55,7 @@ public sealed record PermissionView
     [Id(14)] public string? UpdatedInput { get; init; }
     /// <summary>When the agent had the answer.</summary>
     [Id(15)] public DateTimeOffset? DeliveredAt { get; init; }
-    /// <summary>Denied by itself at this time.</summary>
+    /// <summary>Denied by itself at this time; <see cref="Never"/> = it waits for as long as it takes.</summary>
     [Id(16)] public DateTimeOffset ExpiresAt { get; init; }
     /// <summary>When it was asked.</summary>
     [Id(17)] public DateTimeOffset CreatedAt { get; init; }
@@ -112,6 +112,14 @@ public sealed record PermissionView
         ImmutableDictionary<string, string>.Empty;
     /// <summary>Id of the command that last handed it on.</summary>
     [Id(42)] public string? DelegatedByCommand { get; init; }
+    /// <summary>
+    /// Whose budget is used up: "task", "session", "tenant". Then the session itself asks, the run is empty, a yes lets the task go on and a no
+    /// cancels it. Null = an agent asks.
+    /// </summary>
+    [Id(45)] public string? Budget { get; init; }
+
+    /// <summary>The deadline of a request that has none.</summary>
+    public static DateTimeOffset Never { get; } = new(9999, 12, 31, 0, 0, 0, TimeSpan.Zero);
 }
 
 /// <summary>One person's yes, where more than one is needed.</summary>

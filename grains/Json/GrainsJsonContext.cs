@@ -20,6 +20,7 @@ namespace Marionette.Json;
     ])]
 [JsonSerializable(typeof(SessionCreated))]
 [JsonSerializable(typeof(SessionActivated))]
+[JsonSerializable(typeof(BudgetQuestion))]
 [JsonSerializable(typeof(SessionSuspending))]
 [JsonSerializable(typeof(SessionSuspended))]
 [JsonSerializable(typeof(SessionResuming))]

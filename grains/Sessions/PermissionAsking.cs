@@ -9,6 +9,8 @@ internal static class PermissionAsking
 {
     private const int MaxCommand = ShellParser.MaxLength, MaxDiff = 64 * 1024, MaxItems = 100, MaxText = 4096;
 
+    private const string BudgetCategory = "budget";
+
     private static readonly JsonElement EmptyObject = JsonDocument.Parse("{}").RootElement.Clone();
 
     /// <summary>What the rules say. Rules that cannot be read or cannot be understood allow nothing: then people are asked.</summary>
@@ -42,11 +44,27 @@ internal static class PermissionAsking
             scribe.NewId(EntityId.Permission), report.RequestId!, report.Tool!, input, input.GetRawText(), Cut(report.Description, MaxText),
             verdict.RiskLevel, TextOf(report.Context), scribe.Now + TimeSpan.FromSeconds(timeout))
         {
-            Category = report.Category ?? "other", Title = Cut(report.Title, 200), Command = Cut(report.Command, MaxCommand), Paths = Some(report.Paths),
+            Category = CategoryOf(report), Title = Cut(report.Title, 200), Command = Cut(report.Command, MaxCommand), Paths = Some(report.Paths),
             Hosts = Some(report.Hosts), Diff = Cut(report.Diff, MaxDiff), Why = Cut(report.Reason, MaxText), TakesInput = report.TakesInput ?? false,
             RiskReasons = verdict.RiskReasons.IsEmpty ? null : verdict.RiskReasons, RuleId = verdict.Rule?.Id, RuleReason = verdict.Why,
             Approvers = First(rule?.Approvers, own?.Approvers), RequiredApprovals = Approvals(rule, own, verdict.RiskLevel),
             Escalation = First(rule?.Escalation, own?.Escalation), Hooks = HooksFor(scribe.Context.Policy, session, report, verdict),
+        };
+    }
+
+    /// <summary>
+    /// A budget's question, by the session itself. No rule answers it (money is no tool), and silence is no answer: the task waits anyway, so it
+    /// has no deadline. The session's terms say who may answer and whom to remind.
+    /// </summary>
+    /// <param name="scope">"task", "session", "tenant".</param>
+    public static PermissionRequested AboutBudget(Scribe scribe, string scope, JsonElement input, string title, string description)
+    {
+        var own = scribe.State.View.PermissionPolicy;
+        return new PermissionRequested(
+            scribe.NewId(EntityId.Permission), BudgetCategory, BudgetCategory, input, input.GetRawText(), description, Risk.Medium, null, ExpiresAt: null)
+        {
+            Budget = scope, Category = BudgetCategory, Title = title, TakesInput = false, Approvers = First(own?.Approvers, null),
+            RequiredApprovals = Approvals(null, own, Risk.Medium), Escalation = First(own?.Escalation, null),
         };
     }
 
@@ -58,9 +76,12 @@ internal static class PermissionAsking
 
     private static PermissionSubject SubjectOf(SessionView session, string taskId, PermissionReport report) => new()
     {
-        Tool = report.Tool!, Category = report.Category ?? "other", Command = report.Command, Paths = [.. report.Paths?.OfType<string>() ?? []],
+        Tool = report.Tool!, Category = CategoryOf(report), Command = report.Command, Paths = [.. report.Paths?.OfType<string>() ?? []],
         Hosts = [.. report.Hosts?.OfType<string>() ?? []], Agent = session.Agent, Labels = session.Labels, WorkspaceId = session.WorkspaceId, TaskId = taskId,
     };
+
+    /// <summary>Budgets are the session's own to ask about: an agent that says so is asking about something else.</summary>
+    private static string CategoryOf(PermissionReport report) => report.Category is null or BudgetCategory ? "other" : report.Category;
 
     private static ImmutableArray<string>? HooksFor(TenantPolicy? policy, SessionView session, PermissionReport report, PolicyVerdict verdict)
     {
@@ -68,7 +89,7 @@ internal static class PermissionAsking
         ImmutableArray<string> hooks =
         [
             .. policy.Hooks.Where(hook => (hook.RiskAtLeast is not { } least || Risk.IsAtLeast(verdict.RiskLevel, least))
-                && (hook.Categories.IsEmpty || hook.Categories.Contains(report.Category ?? "other"))
+                && (hook.Categories.IsEmpty || hook.Categories.Contains(CategoryOf(report)))
                 && hook.Labels.All(label => session.Labels.GetValueOrDefault(label.Key) == label.Value)).Select(hook => hook.Id),
         ];
         return hooks.IsEmpty ? null : hooks;

@@ -9,8 +9,11 @@ namespace Marionette.Sessions;
 
 internal sealed record PermissionRequested(
     string PermissionId, string RequestId, string Tool, JsonElement Input, string Action, string? Description, string RiskLevel,
-    string? Context, DateTimeOffset ExpiresAt) : Fact
+    string? Context, DateTimeOffset? ExpiresAt) : Fact
 {
+    /// <summary>Whose budget it is about, when the session itself asks: "task", "session", "tenant".</summary>
+    public string? Budget { get; init; }
+
     public string? Category { get; init; }
 
     public string? Title { get; init; }

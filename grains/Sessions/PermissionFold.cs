@@ -22,6 +22,8 @@ internal static class PermissionFold
 
         var live = state.Permissions[at];
         var decides = e.Fact is PermissionDecided or PermissionExpired;
+        // No agent waits for the answer to a budget's request, so nothing will say that it arrived.
+        if (decides && live.View.Budget is not null) return state with { Permissions = state.Permissions.RemoveAt(at) };
         var changed = live with { View = After(live.View, e), DecisionSeq = decides ? e.Seq : live.DecisionSeq };
         state = state with { Permissions = state.Permissions.SetItem(at, changed) };
         if (e.Fact is PermissionDecided { Remembered: { Scope: not "tenant" } rule }) state = WithRule(state, rule);
@@ -65,7 +67,7 @@ internal static class PermissionFold
     {
         Id = f.PermissionId, OriginalRequestId = f.RequestId, SessionId = state.View.Id, TaskId = e.TaskId ?? "", RunId = e.RunId ?? "", Tool = f.Tool,
         Action = f.Action, Description = f.Description, Context = f.Context, RiskLevel = f.RiskLevel, Status = PermissionStatus.Pending,
-        ExpiresAt = f.ExpiresAt, CreatedAt = e.At, UpdatedAt = e.At, Category = f.Category, Title = f.Title, Command = f.Command, Paths = f.Paths ?? [],
+        ExpiresAt = f.ExpiresAt ?? PermissionView.Never, Budget = f.Budget, CreatedAt = e.At, UpdatedAt = e.At, Category = f.Category, Title = f.Title, Command = f.Command, Paths = f.Paths ?? [],
         Hosts = f.Hosts ?? [], Diff = f.Diff, Why = f.Why, TakesInput = f.TakesInput, RiskReasons = f.RiskReasons ?? [], RuleId = f.RuleId,
         RuleReason = f.RuleReason, Approvers = f.Approvers ?? [], RequiredApprovals = f.RequiredApprovals ?? 1, Escalation = f.Escalation ?? [],
         Hooks = f.Hooks ?? [], Agent = state.View.Agent, WorkspaceId = state.View.WorkspaceId,

@@ -12,6 +12,7 @@ internal sealed partial class SessionGrain
     public async Task<PermissionView> DecidePermissionAsync(DecidePermission command, CancellationToken cancellationToken)
     {
         var row = await RowOfAsync(command.PermissionId, cancellationToken);
+        if (_state.Permissions.Any(p => p.View.Id == command.PermissionId && p.View.Budget is not null)) await RefreshTenantAsync(TimeSpan.Zero);
         var decision = SessionMachine.Decide(_state, row, command, Context());
         await CommitAsync(decision, cancellationToken);
         return ViewAfter(decision, command.PermissionId, row);

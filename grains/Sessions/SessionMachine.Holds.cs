@@ -43,6 +43,7 @@ internal static partial class SessionMachine
 
     private static void Go(Scribe scribe, LiveTask task, string? by, string reason)
     {
+        CloseBudgetRequest(scribe, task.View.Id, by is null ? reason : $"The task was continued by {by}.");
         scribe.Write(new TaskReleased(by, reason), task.View.Id);
         Wake(scribe);
     }
@@ -87,6 +88,7 @@ internal static partial class SessionMachine
         var level = Exceeded(scribe.State, task, scribe.Context);
         var reason = level is { } met ? ReasonOf(met) : task.View.Reason is { Length: > 0 } asked ? asked : "A budget is used up.";
         scribe.Write(new TaskHeld("budget", reason, level?.Scope ?? "task", null, false, run), task.View.Id, task.RunId, source);
+        AskForBudget(scribe, scribe.State.Find(task.View.Id)!);
     }
 
     /// <summary>
@@ -108,10 +110,15 @@ internal static partial class SessionMachine
     /// <summary>What waits by the clock, or for a budget that was raised meanwhile, goes on.</summary>
     private static void TickHolds(Scribe scribe)
     {
-        if (scribe.State.Tasks is not [{ Hold: { } hold } task, ..]) return;
-        if (hold is { Auto: true, Until: { } until } && until <= scribe.Now)
-            Go(scribe, task, null, "The time to wait is over.");
-        else if (hold.Kind == "budget" && (hold.Scope != "tenant" || scribe.Context.Tenant is not null) && Exceeded(scribe.State, task, scribe.Context) is null)
-            Go(scribe, task, null, "The budget allows it.");
+        if (scribe.State.Tasks is [{ Hold: { } hold } task, ..])
+        {
+            if (hold is { Auto: true, Until: { } until } && until <= scribe.Now)
+                Go(scribe, task, null, "The time to wait is over.");
+            else if (hold.Kind == "budget" && (hold.Scope != "tenant" || scribe.Context.Tenant is not null) && Exceeded(scribe.State, task, scribe.Context) is null)
+                Go(scribe, task, null, "The budget allows it.");
+        }
+
+        // Tasks that an older version held have asked nobody yet.
+        foreach (var held in scribe.State.Tasks) AskForBudget(scribe, held);
     }
 }

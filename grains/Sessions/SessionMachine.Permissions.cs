@@ -24,8 +24,9 @@ internal static partial class SessionMachine
         Approvers.MustBeOne(view, actor, c.ActorName);
 
         var scribe = new Scribe(state, context);
-        if (c.Allow) Allow(scribe, view, c, actor);
-        else scribe.Write(new PermissionDecided(false, view.Id, c.By, c.Reason, null, c.Interrupt, c.CommandId), view.TaskId, view.RunId);
+        if (view.Budget is { } scope) AnswerBudget(scribe, view, scope, c, actor);
+        else if (c.Allow) Allow(scribe, view, c, actor);
+        else scribe.Write(new PermissionDecided(false, view.Id, c.By, c.Reason, null, c.Interrupt, c.CommandId), view.TaskId, RunOf(view));
         return scribe.Decide();
     }
 
@@ -40,7 +41,7 @@ internal static partial class SessionMachine
         Approvers.MustBeOne(view, c.Actor, c.ActorName);
         var scribe = new Scribe(state, context);
         var approvers = Approvers.HandOn(view, c.Actor, c.ActorName, c.To);
-        scribe.Write(new PermissionDelegated(view.Id, c.By, c.To, c.Reason, approvers, c.CommandId), view.TaskId, view.RunId);
+        scribe.Write(new PermissionDelegated(view.Id, c.By, c.To, c.Reason, approvers, c.CommandId), view.TaskId, RunOf(view));
         return scribe.Decide();
     }
 
@@ -65,7 +66,7 @@ internal static partial class SessionMachine
         Fact fact = have < view.RequiredApprovals
             ? new PermissionApprovalAdded(view.Id, c.By, actor, c.ActorName, c.Reason, c.CommandId, have, view.RequiredApprovals)
             : new PermissionDecided(true, view.Id, c.By, c.Reason, ParseInput(c.UpdatedInput), false, c.CommandId, null, remembered);
-        scribe.Write(fact, view.TaskId, view.RunId);
+        scribe.Write(fact, view.TaskId, RunOf(view));
     }
 
     private static PolicyRule Remember(Scribe scribe, PermissionView view, string scope, string by)
@@ -94,7 +95,7 @@ internal static partial class SessionMachine
         // What was not answered cannot have been received.
         var received = e.Type == "permission.received";
         var live = scribe.State.Permissions.FirstOrDefault(
-            p => p.View.OriginalRequestId == notice.RequestId && p.View.RunId == e.RunId && (!received || p.DecisionSeq > 0));
+            p => p.View.Budget is null && p.View.OriginalRequestId == notice.RequestId && p.View.RunId == e.RunId && (!received || p.DecisionSeq > 0));
         if (live is null) return;
         Fact fact = received
             ? new PermissionDelivered(live.View.Id)
@@ -111,8 +112,8 @@ internal static partial class SessionMachine
             var view = permission.View;
             if (view.ExpiresAt <= scribe.Now)
             {
-                scribe.Write(new PermissionExpired(view.Id, "Nobody answered in time."), view.TaskId, view.RunId);
-                        continue;
+                scribe.Write(new PermissionExpired(view.Id, "Nobody answered in time."), view.TaskId, RunOf(view));
+                continue;
             }
 
             for (var i = view.EscalationStep; i < view.Escalation.Length && StepTime(view, i) <= scribe.Now; i++) Escalate(scribe, view.Id, i);
@@ -127,7 +128,7 @@ internal static partial class SessionMachine
         var before = view.Approvers.IsEmpty ? view.Escalation.Take(index).SelectMany(s => s.Notify) : view.Approvers;
         ImmutableArray<string> notify = [.. step.Remind ? before.Concat(step.Notify).Distinct() : step.Notify];
         ImmutableArray<string>? approvers = view.Approvers.IsEmpty ? null : [.. view.Approvers.Concat(step.Notify).Distinct()];
-        scribe.Write(new PermissionEscalated(view.Id, index + 1, notify, step.Remind, approvers), view.TaskId, view.RunId);
+        scribe.Write(new PermissionEscalated(view.Id, index + 1, notify, step.Remind, approvers), view.TaskId, RunOf(view));
     }
 
     private static DateTimeOffset StepTime(PermissionView view, int index) => view.CreatedAt + TimeSpan.FromSeconds(view.Escalation[index].AfterSeconds);
@@ -140,7 +141,7 @@ internal static partial class SessionMachine
             if (permission.DecisionSeq != 0) continue;
             var view = permission.View;
             var due = view.EscalationStep < view.Escalation.Length && StepTime(view, view.EscalationStep) is var step && step < view.ExpiresAt ? step : view.ExpiresAt;
-            if (!(due >= next)) next = due;
+            if (due != PermissionView.Never && !(due >= next)) next = due;
         }
 
         return next;
@@ -150,8 +151,10 @@ internal static partial class SessionMachine
     {
         foreach (var permission in scribe.State.Permissions)
             if (runId is null || permission.View.RunId == runId)
-                scribe.Write(new PermissionCanceled(permission.View.Id, reason), permission.View.TaskId, permission.View.RunId);
+                scribe.Write(new PermissionCanceled(permission.View.Id, reason), permission.View.TaskId, RunOf(permission.View));
     }
+
+    private static string? RunOf(PermissionView view) => view.RunId.Length == 0 ? null : view.RunId;
 
     private static string AnswerOf(PermissionView view) => view.Status switch
     {

@@ -28,7 +28,7 @@ internal static partial class SessionMachine
         var scribe = new Scribe(state, context);
         scribe.Write(new TaskCancelRequested(c.By, c.Reason, "canceled"), task.View.Id, task.RunId);
         if (task.RunId is null) EndCanceled(scribe, scribe.State.Find(c.TaskId)!);
-        Dispatch(scribe);
+        AfterEnd(scribe, task);
         return scribe.Decide();
     }
 
@@ -69,6 +69,13 @@ internal static partial class SessionMachine
         Dispatch(scribe);
     }
 
+    /// <summary>What waited behind a task that was held may have no runner any more; else whoever suspended the session knows why.</summary>
+    private static void AfterEnd(Scribe scribe, LiveTask ended)
+    {
+        if (ended.Hold is null) Dispatch(scribe);
+        else Wake(scribe);
+    }
+
     /// <summary>Hands the next task to the runner.</summary>
     private static void Dispatch(Scribe scribe)
     {
@@ -95,7 +102,8 @@ internal static partial class SessionMachine
 
     private static void EndCanceled(Scribe scribe, LiveTask task)
     {
-        CloseRequests(scribe, task.RunId, "The task ended.");
+        if (task.RunId is { } run) CloseRequests(scribe, run, "The task ended.");
+        CloseBudgetRequest(scribe, task.View.Id, "The task ended.");
         if (task.CancelOutcome == Paused)
         {
             HoldForBudget(scribe, task, null);

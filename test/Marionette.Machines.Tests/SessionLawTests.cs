@@ -23,6 +23,7 @@ public sealed class SessionLawTests
         OneAnswerPerRequest(walk);
         EveryMessageHasAPlace(walk);
         OneRuns(walk);
+        WhatABudgetHolds_HasAsked(walk);
         Assert.Equal(Text(walk.State), Text(walk.Refolded()));
     }
 
@@ -59,9 +60,10 @@ public sealed class SessionLawTests
     {
         try
         {
-            switch (random.Next(25))
+            switch (random.Next(26))
             {
-                case 0 or 1: walk.Submit(random.Next(3), random.Next(2) == 0 ? 60 : 3600); break;
+                case 0 or 1: walk.Submit(random.Next(3), random.Next(2) == 0 ? 60 : 3600, random.Next(3) == 0 ? new Budget(null, 300, null) : null); break;
+                case 25: BudgetStep(walk, random); break;
                 case 2 or 3 when walk.State.View.RunnerId is not null: walk.Attach(); break;
                 case 4: walk.Say("run.started", new { conversation_id = "c1" }); break;
                 case 5: walk.Finish(new[] { "completed", "failed", "canceled", "interrupted", "nonsense" }[random.Next(5)]); break;
@@ -106,6 +108,27 @@ public sealed class SessionLawTests
         {
             // A refusal is an answer; what must not happen is another exception or a half-done change.
         }
+    }
+
+    /// <summary>Around holds: the pause that a budget asked for comes about, people answer, and the tenant's spending becomes known or unknown.</summary>
+    private static void BudgetStep(Walk walk, Random random)
+    {
+        if (random.Next(4) == 0) walk.Tenant = random.Next(2) == 0 ? null : new TenantSpending(new Budget(null, 1000, null), new Usage(random.Next(2000), 0, 0, 0, 0));
+        if (walk.State.Current is { CancelOutcome: "paused" }) walk.Say("run.finished", new { outcome = "interrupted", duration_ms = 5, usage = new { input_tokens = 150 } });
+        if (walk.State.Permissions.FirstOrDefault(p => p.View.Budget is not null) is not { } asked) walk.Use(random.Next(400));
+        else if (random.Next(3) == 0) walk.Take(SessionMachine.Continue(walk.State, new ContinueTask(asked.View.TaskId, "ann", null), walk.Context));
+        else walk.Answer(asked.View.Id, "ann", random.Next(3) > 0);
+    }
+
+    /// <summary>A budget's question is open as long as its task waits for the budget, and no agent is told its answer.</summary>
+    private static void WhatABudgetHolds_HasAsked(Walk walk)
+    {
+        var open = walk.State.Permissions.Where(p => p.View.Budget is not null).ToList();
+        Assert.All(open, p => Assert.Equal((0L, "budget"), (p.DecisionSeq, walk.State.Find(p.View.TaskId)?.Hold?.Kind)));
+        Assert.Equal(open.DistinctBy(p => p.View.TaskId), open);
+        walk.Tick();
+        foreach (var task in walk.State.Tasks.Where(t => t.Hold?.Kind == "budget" && BudgetRules.Levels(walk.State, t, walk.Context).Any(level => level.IsExceeded)))
+            Assert.Single(walk.State.Permissions, p => p.View.Budget is not null && p.View.TaskId == task.View.Id);
     }
 
     private static void Adjust(Walk walk, Random random)

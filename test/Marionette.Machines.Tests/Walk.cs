@@ -61,9 +61,9 @@ internal sealed class Walk
         foreach (var row in SessionRows.Of("t", decision)) Rows[$"{row.Type}:{row.Key}"] = row.Json;
     }
 
-    public Walk Created(int? idle = null)
+    public Walk Created(int? idle = null, PermissionTerms? terms = null)
     {
-        Take(SessionMachine.Create(State, "sess_0000000000000001", "ws_0000000000000001", Command(idle), Context));
+        Take(SessionMachine.Create(State, "sess_0000000000000001", "ws_0000000000000001", Command(idle) with { PermissionPolicy = terms }, Context));
         return this;
     }
 

@@ -123,7 +123,7 @@ internal sealed class ReplayDriver : IAgentDriver
             var id = played.Data.Text("permission_id"u8) ?? "";
             switch (played.Type)
             {
-                case "permission.requested":
+                case "permission.requested" when played.Data.Text("budget"u8) is null:
                     await PauseAsync(played.Time - before, interrupted).ConfigureAwait(false);
                     requests[id] = Ask(run, played.Data);
                     break;

@@ -2,7 +2,7 @@ using Marionette.Permissions;
 
 namespace Marionette.Gateway.Rest.Models;
 
-/// <summary>A question of an agent as clients see it.</summary>
+/// <summary>A question of an agent, or of a session about a budget, as clients see it.</summary>
 internal sealed class PermissionRequestModel
 {
     public required string Id { get; init; }
@@ -18,13 +18,16 @@ internal sealed class PermissionRequestModel
     public required string RiskLevel { get; init; }
     [OneOf("pending", "approved", "denied", "expired", "canceled")]
     public required string Status { get; init; }
-    public required long SuspendAfterSeconds { get; init; }
+    public long? SuspendAfterSeconds { get; init; }
     public string? RespondedBy { get; init; }
     public string? ResponseReason { get; init; }
     public DateTime? RespondedAt { get; init; }
     public string? UpdatedInput { get; init; }
     public DateTime? DeliveredAt { get; init; }
-    public required DateTime ExpiresAt { get; init; }
+    /// <summary>Denied by itself at this time; absent = it waits for as long as it takes.</summary>
+    public DateTime? ExpiresAt { get; init; }
+    /// <summary>Whose budget is used up: task, session, tenant. Approved, its task goes on; denied, it is canceled. Absent = an agent asks.</summary>
+    public string? Budget { get; init; }
     public required DateTime CreatedAt { get; init; }
     public required DateTime UpdatedAt { get; init; }
     public string? Category { get; init; }
@@ -67,13 +70,14 @@ internal sealed class PermissionRequestModel
         RiskLevel = view.RiskLevel,
         Status = EnumText<PermissionStatus>.Of(view.Status),
         // The original's name for how long it waits; ours denies then, and suspends nothing.
-        SuspendAfterSeconds = Math.Max(0, (long)Math.Round((view.ExpiresAt - view.CreatedAt).TotalSeconds)),
+        SuspendAfterSeconds = view.ExpiresAt == PermissionView.Never ? null : Math.Max(0, (long)Math.Round((view.ExpiresAt - view.CreatedAt).TotalSeconds)),
         RespondedBy = view.RespondedBy,
         ResponseReason = view.ResponseReason,
         RespondedAt = view.RespondedAt?.UtcDateTime,
         UpdatedInput = view.UpdatedInput,
         DeliveredAt = view.DeliveredAt?.UtcDateTime,
-        ExpiresAt = view.ExpiresAt.UtcDateTime,
+        ExpiresAt = view.ExpiresAt == PermissionView.Never ? null : view.ExpiresAt.UtcDateTime,
+        Budget = view.Budget,
         CreatedAt = view.CreatedAt.UtcDateTime,
         UpdatedAt = view.UpdatedAt.UtcDateTime,
         Category = view.Category,
