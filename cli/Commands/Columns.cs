@@ -48,12 +48,14 @@ internal static class Columns
     public static Column[] Permissions(TimeProvider clock) =>
     [
         Column.Of("ID", "id"), Column.Of("STATUS", "status"), Column.Of("TOOL", "tool"), Column.Of("RISK", "risk_level"),
-        new("ACTION", item => Format.Fit(item.Text("action") ?? "", 60)), Column.Of("SESSION", "session_id"), Age("AGE", "created_at", clock),
+        new("ACTION", item => Format.Fit(item.Text(item.Text("budget") is null ? "action" : "description") ?? "", 60)), Column.Of("SESSION", "session_id"),
+        Age("AGE", "created_at", clock),
     ];
 
     public static Column[] Permission(TimeProvider clock) =>
     [
         Column.Of("ID", "id"), Column.Of("Status", "status"), Column.Of("Tool", "tool"), Column.Of("Category", "category"), Column.Of("Title", "title"),
+        Column.Of("Description", "description"),
         Column.Of("Command", "command"), new("Action", item => item.Text("command") is null ? item.Text("action") : null), new("Paths", item => Words(item, "paths")),
         new("Hosts", item => Words(item, "hosts")), Column.Of("Diff", "diff"), Column.Of("Risk", "risk_level"), new("Because", item => Words(item, "risk_reasons", ", ")),
         Column.Of("Rules say", "rule_reason"), Column.Of("Agent says", "why"), new("Who may answer", item => Words(item, "approvers", ", ")),

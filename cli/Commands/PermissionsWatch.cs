@@ -39,7 +39,7 @@ internal static class PermissionsWatch
         var data = entry.Data;
         return entry.Type switch
         {
-            "permission.requested" => $"? {entry.Id}  {data.Text("risk_level")}  {data.Text("tool")}  {Format.Fit(data.Text("command") ?? data.Text("title") ?? data.Text("action") ?? "", 80)}  ({entry.Session})",
+            "permission.requested" => $"? {entry.Id}  {data.Text("risk_level")}  {data.Text("tool")}  {Format.Fit(WhatOf(data), 80)}  ({entry.Session})",
             "permission.approval" => $"  {entry.Id}  approved by {data.Text("by")}, {data.Text("have")} of {data.Text("need")}",
             "permission.escalated" => $"! {entry.Id}  waits for {string.Join(", ", data.Items("notify").Select(n => n.GetString()))}",
             "permission.delegated" => $"  {entry.Id}  handed on by {data.Text("by")} to {data.Text("to")}",
@@ -47,6 +47,9 @@ internal static class PermissionsWatch
             _ => $"  {entry.Id}  {entry.Type[(entry.Type.IndexOf('.') + 1)..]}{Because(data)}",
         };
     }
+
+    private static string WhatOf(JsonElement data) =>
+        (data.Text("budget") is null ? data.Text("command") ?? data.Text("title") ?? data.Text("action") : data.Text("description")) ?? "";
 
     private static string Because(JsonElement data) => data.Text("reason") is { Length: > 0 } reason ? $": {reason}" : "";
 

@@ -17,7 +17,28 @@ public sealed class SessionLawTests
         var random = new Random(seed);
         var walk = new Walk().Created(idle: random.Next(3) == 0 ? 600 : null);
         for (var i = 0; i < 60; i++) Step(walk, random);
+        AssertLaws(walk);
+    }
 
+    /// <summary>The same where it is about money all the time: holds, their questions and their answers, with everything else in between.</summary>
+    [Property(MaxTest = 300)]
+    public void AnyWalk_WithABudgetThatRunsOut_KeepsTheLaws(int seed)
+    {
+        var random = new Random(seed);
+        var walk = new Walk().Created();
+        walk.Running(new Budget(null, 300, null));
+        walk.Submit(budget: new Budget(null, 300, null));
+        for (var i = 0; i < 40; i++)
+        {
+            if (random.Next(3) == 0) Step(walk, random);
+            else Try(() => BudgetStep(walk, random));
+        }
+
+        AssertLaws(walk);
+    }
+
+    private static void AssertLaws(Walk walk)
+    {
         Gapless(walk);
         OneEndPerTask(walk);
         OneAnswerPerRequest(walk);
@@ -56,53 +77,11 @@ public sealed class SessionLawTests
         Assert.Equal(Enumerable.Range(1, 40).Select(n => (long)n), walk.Log.Where(e => e.Source > 0).Select(e => e.Source));
     }
 
-    private static void Step(Walk walk, Random random)
+    private static void Try(Action step)
     {
         try
         {
-            switch (random.Next(26))
-            {
-                case 0 or 1: walk.Submit(random.Next(3), random.Next(2) == 0 ? 60 : 3600, random.Next(3) == 0 ? new Budget(null, 300, null) : null); break;
-                case 25: BudgetStep(walk, random); break;
-                case 2 or 3 when walk.State.View.RunnerId is not null: walk.Attach(); break;
-                case 4: walk.Say("run.started", new { conversation_id = "c1" }); break;
-                case 5: walk.Finish(new[] { "completed", "failed", "canceled", "interrupted", "nonsense" }[random.Next(5)]); break;
-                case 6: walk.Ask($"req-{random.Next(4)}"); break;
-                case 7: walk.Say("permission.received", new { request_id = $"req-{random.Next(4)}" }); break;
-                case 8: walk.Say("text", new { text = "hello" }); break;
-                case 9: walk.SayRaw("run.finished", "{\"outcome\":7}"u8.ToArray()); break;
-                case 10 when walk.State.Permissions.Length > 0:
-                    walk.Decide(walk.State.Permissions[random.Next(walk.State.Permissions.Length)].View.Id, random.Next(2) == 0, $"cmd-{random.Next(100)}");
-                    break;
-                case 23: PermissionStep(walk, random); break;
-                case 24 when walk.State.Permissions.Length > 0:
-                    walk.Answer(
-                        walk.State.Permissions[random.Next(walk.State.Permissions.Length)].View.Id, new[] { "ann", "bob", "eve" }[random.Next(3)], random.Next(4) > 0,
-                        remember: new[] { null, "task", "session" }[random.Next(3)]);
-                    break;
-                case 11: walk.Take(SessionMachine.Suspend(walk.State, "asked", walk.Context)); break;
-                case 12: walk.Say("runner.stopped", new { reason = "suspend" }); break;
-                case 13: walk.Take(SessionMachine.Lost(walk.State, walk.State.View.Epoch - random.Next(2), "killed", null, walk.Context)); break;
-                case 14 when walk.State.Tasks.Length > 0:
-                    walk.Take(SessionMachine.Cancel(walk.State, new CancelTask(walk.State.Tasks[^1].View.Id, "ann", null), walk.Context));
-                    break;
-                case 15 when walk.EndedTasks.Count > 0:
-                    var ended = walk.EndedTasks[random.Next(walk.EndedTasks.Count)];
-                    walk.Take(SessionMachine.Retry(walk.State, ended, new RetryTask(ended.Id, $"retry-{random.Next(1000)}"), walk.Context));
-                    break;
-                case 16 when random.Next(10) == 0: walk.Take(SessionMachine.Terminate(walk.State, "asked", walk.Context)); break;
-                case 17 when walk.State.Tasks.Length > 0: walk.Send(walk.State.Tasks[random.Next(walk.State.Tasks.Length)].View.Id); break;
-                case 18 when walk.State.Messages.Length > 0:
-                    walk.Say(random.Next(2) == 0 ? "message.received" : "message.refused", new { message_id = walk.State.Messages[0].Id, reason = "no" });
-                    break;
-                case 19 when walk.State.Tasks.Length > 1:
-                    walk.Take(SessionMachine.Move(walk.State, new MoveTask(walk.State.Tasks[^1].View.Id, walk.State.Tasks[random.Next(walk.State.Tasks.Length)].View.Id), walk.Context));
-                    break;
-                case 20: walk.Fail(new[] { "rate_limited", "overloaded", "usage_limit" }[random.Next(3)]); break;
-                case 21: walk.Use(random.Next(400)); break;
-                case 22: Adjust(walk, random); break;
-                default: walk.Pass(TimeSpan.FromSeconds(random.Next(90))); walk.Tick(); break;
-            }
+            step();
         }
         catch (MarionetteException)
         {
@@ -110,10 +89,60 @@ public sealed class SessionLawTests
         }
     }
 
+    private static void Step(Walk walk, Random random) => Try(() => Take(walk, random));
+
+    private static void Take(Walk walk, Random random)
+    {
+        switch (random.Next(26))
+        {
+            case 0 or 1: walk.Submit(random.Next(3), random.Next(2) == 0 ? 60 : 3600, random.Next(3) == 0 ? new Budget(null, 300, null) : null); break;
+            case 25: BudgetStep(walk, random); break;
+            case 2 or 3 when walk.State.View.RunnerId is not null: walk.Attach(); break;
+            case 4: walk.Say("run.started", new { conversation_id = "c1" }); break;
+            case 5: walk.Finish(new[] { "completed", "failed", "canceled", "interrupted", "nonsense" }[random.Next(5)]); break;
+            case 6: walk.Ask($"req-{random.Next(4)}"); break;
+            case 7: walk.Say("permission.received", new { request_id = $"req-{random.Next(4)}" }); break;
+            case 8: walk.Say("text", new { text = "hello" }); break;
+            case 9: walk.SayRaw("run.finished", "{\"outcome\":7}"u8.ToArray()); break;
+            case 10 when walk.State.Permissions.Length > 0:
+                walk.Decide(walk.State.Permissions[random.Next(walk.State.Permissions.Length)].View.Id, random.Next(2) == 0, $"cmd-{random.Next(100)}");
+                break;
+            case 23: PermissionStep(walk, random); break;
+            case 24 when walk.State.Permissions.Length > 0:
+                walk.Answer(
+                    walk.State.Permissions[random.Next(walk.State.Permissions.Length)].View.Id, new[] { "ann", "bob", "eve" }[random.Next(3)], random.Next(4) > 0,
+                    remember: new[] { null, "task", "session" }[random.Next(3)]);
+                break;
+            case 11: walk.Take(SessionMachine.Suspend(walk.State, "asked", walk.Context)); break;
+            case 12: walk.Say("runner.stopped", new { reason = "suspend" }); break;
+            case 13: walk.Take(SessionMachine.Lost(walk.State, walk.State.View.Epoch - random.Next(2), "killed", null, walk.Context)); break;
+            case 14 when walk.State.Tasks.Length > 0:
+                walk.Take(SessionMachine.Cancel(walk.State, new CancelTask(walk.State.Tasks[^1].View.Id, "ann", null), walk.Context));
+                break;
+            case 15 when walk.EndedTasks.Count > 0:
+                var ended = walk.EndedTasks[random.Next(walk.EndedTasks.Count)];
+                walk.Take(SessionMachine.Retry(walk.State, ended, new RetryTask(ended.Id, $"retry-{random.Next(1000)}"), walk.Context));
+                break;
+            case 16 when random.Next(10) == 0: walk.Take(SessionMachine.Terminate(walk.State, "asked", walk.Context)); break;
+            case 17 when walk.State.Tasks.Length > 0: walk.Send(walk.State.Tasks[random.Next(walk.State.Tasks.Length)].View.Id); break;
+            case 18 when walk.State.Messages.Length > 0:
+                walk.Say(random.Next(2) == 0 ? "message.received" : "message.refused", new { message_id = walk.State.Messages[0].Id, reason = "no" });
+                break;
+            case 19 when walk.State.Tasks.Length > 1:
+                walk.Take(SessionMachine.Move(walk.State, new MoveTask(walk.State.Tasks[^1].View.Id, walk.State.Tasks[random.Next(walk.State.Tasks.Length)].View.Id), walk.Context));
+                break;
+            case 20: walk.Fail(new[] { "rate_limited", "overloaded", "usage_limit" }[random.Next(3)]); break;
+            case 21: walk.Use(random.Next(400)); break;
+            case 22: Adjust(walk, random); break;
+            default: walk.Pass(TimeSpan.FromSeconds(random.Next(90))); walk.Tick(); break;
+        }
+    }
+
     /// <summary>Around holds: the pause that a budget asked for comes about, people answer, and the tenant's spending becomes known or unknown.</summary>
     private static void BudgetStep(Walk walk, Random random)
     {
         if (random.Next(4) == 0) walk.Tenant = random.Next(2) == 0 ? null : new TenantSpending(new Budget(null, 1000, null), new Usage(random.Next(2000), 0, 0, 0, 0));
+        if (walk.State.View.RunnerId is not null && walk.State.View.Status != SessionStatus.Active) walk.Attach();
         if (walk.State.Current is { CancelOutcome: "paused" }) walk.Say("run.finished", new { outcome = "interrupted", duration_ms = 5, usage = new { input_tokens = 150 } });
         if (walk.State.Permissions.FirstOrDefault(p => p.View.Budget is not null) is not { } asked) walk.Use(random.Next(400));
         else if (random.Next(3) == 0) walk.Take(SessionMachine.Continue(walk.State, new ContinueTask(asked.View.TaskId, "ann", null), walk.Context));
