@@ -2,7 +2,10 @@ using System.Collections.Immutable;
 
 namespace Marionette.Gateway.Rest;
 
-/// <summary>The agent kinds that a session can ask for: the one list behind validation and GET /api/v1/agents.</summary>
+/// <summary>
+/// The agent kinds that a session can ask for: the one list behind validation and GET /api/v1/agents. test/Marionette.Adapters.Tests compiles this file
+/// too and holds the real agents to it.
+/// </summary>
 internal static class AgentCatalog
 {
     public const string Claude = "claude", Codex = "codex", Acp = "acp", Command = "command", Replay = "replay";
@@ -10,16 +13,16 @@ internal static class AgentCatalog
     public static readonly ImmutableArray<AgentKind> All =
     [
         new(Claude, "Claude Code over its stream-json protocol.",
-            ["streaming", "permissions", "updated_input", "plan", "questions", "messages", "configure", "images", "mcp", "structured_output", "sub_agents",
-                "interrupt", "resume", "usage", "cost"]),
+            ["streaming", "model", "permissions", "denial_reason", "updated_input", "deny_interrupts", "modes", "plan", "questions", "messages", "configure", "images",
+                "mcp", "structured_output", "sub_agents", "interrupt", "resume", "usage", "cost", "retries"]),
         new(Codex, "Codex over its app-server protocol.",
-            ["streaming", "permissions", "plan", "messages", "interrupt", "resume", "usage"]),
+            ["streaming", "model", "permissions", "deny_interrupts", "modes", "plan", "messages", "interrupt", "resume", "usage", "retries"]),
         new(Acp, "Any agent that speaks the Agent Client Protocol over standard input and output: OpenCode, Gemini CLI, Copilot and others.",
-            ["streaming", "permissions", "plan", "interrupt", "resume", "usage"]),
+            ["streaming", "model", "permissions", "deny_interrupts", "modes", "plan", "interrupt", "resume", "usage", "retries"]),
         new(Command, "Any program: prompt by standard input, argument or file, its output as log events, or as any event by the line protocol.",
-            ["streaming", "permissions", "updated_input", "messages", "structured_output", "interrupt", "usage", "cost", "exit_code"]),
+            ["streaming", "permissions", "denial_reason", "updated_input", "deny_interrupts", "messages", "structured_output", "interrupt", "usage", "cost", "exit_code"]),
         new(Replay, "A recorded session, played again with its timing or at speed: no model, no tokens.",
-            ["streaming", "permissions", "structured_output", "interrupt", "resume", "usage", "cost"]),
+            ["streaming", "permissions", "deny_interrupts", "structured_output", "interrupt", "usage", "cost"]),
     ];
 
     public static readonly ImmutableArray<string> Names = [.. All.Select(agent => agent.Name)];

@@ -9,9 +9,6 @@ internal sealed class OpenCodeAdapter : Adapter
 {
     public override string Name => "acp: opencode";
 
-    public override Promises Promises => Promises.Permissions | Promises.Resume | Promises.Usage | Promises.Model | Promises.Retries
-        | Promises.DenyInterrupts | Promises.Modes;
-
     public override bool ShowsPlaceholder => true;
 
     public override int ManyTools => 50;
@@ -38,9 +35,6 @@ internal sealed class OpenCodeAdapter : Adapter
 internal sealed class ClaudeAcpAdapter : Adapter
 {
     public override string Name => "acp: claude-agent-acp";
-
-    public override Promises Promises => Promises.Permissions | Promises.Resume | Promises.Usage | Promises.Model | Promises.Retries
-        | Promises.DenyInterrupts | Promises.Modes;
 
     public override bool ShowsPlaceholder => true;
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Marionette.Adapters.Tests.Kit;
+using Marionette.Gateway.Rest;
 
 namespace Marionette.Adapters.Tests.Adapters;
 
@@ -24,6 +25,13 @@ public sealed class AgentsPageTests
         Assert.Equal(adapters.Select(adapter => adapter.Name).Order(), rows.Keys.Order());
         foreach (var adapter in adapters)
             Assert.Equal([adapter.Name, .. Columns.Select(column => adapter.Has(column.Promise) ? "yes" : "no")], rows[adapter.Name]);
+    }
+
+    [Fact]
+    public void EveryPromise_IsAFeatureOfTheCatalogue()
+    {
+        Assert.Equal(Enum.GetValues<Promises>().Where(promise => promise != Promises.None).Order(), Catalogue.Features.Values.Order());
+        Assert.All(Catalogue.Features.Keys, feature => Assert.Contains(AgentCatalog.All, agent => agent.Features.Contains(feature)));
     }
 
     private static string[] Cells(string line) => [.. line.Trim('|').Split('|', StringSplitOptions.TrimEntries)];

@@ -8,9 +8,6 @@ internal sealed class ClaudeAdapter : Adapter
 {
     public override string Name => "claude";
 
-    public override Promises Promises => Promises.Permissions | Promises.DenialReason | Promises.ChangedInput | Promises.Resume
-        | Promises.Usage | Promises.Messages | Promises.Modes | Promises.Model | Promises.Retries | Promises.DenyInterrupts;
-
     public override string Program => Find("MARIONETTE_CLAUDE", "claude");
 
     public override string InstallHint => "npm install -g @anthropic-ai/claude-code";

@@ -8,10 +8,6 @@ internal sealed class CodexAdapter : Adapter
 {
     public override string Name => "codex";
 
-    public override Promises Promises =>
-        Promises.Permissions | Promises.Messages | Promises.Resume | Promises.Usage | Promises.Model | Promises.Retries | Promises.DenyInterrupts
-        | Promises.Modes;
-
     public override string Program => Find("MARIONETTE_CODEX", "codex");
 
     public override string InstallHint => "npm install -g @openai/codex";

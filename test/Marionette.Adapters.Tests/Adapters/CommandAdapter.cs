@@ -10,9 +10,6 @@ internal sealed class CommandAdapter : Adapter
 {
     public override string Name => "command: lines";
 
-    public override Promises Promises => Promises.Permissions | Promises.DenialReason | Promises.ChangedInput | Promises.DenyInterrupts
-        | Promises.Messages | Promises.Usage;
-
     public override string Program => Path.Combine(AppContext.BaseDirectory, "Kit", "scripted_agent.py");
 
     public override string InstallHint => "is not there";

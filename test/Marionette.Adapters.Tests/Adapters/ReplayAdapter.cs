@@ -23,8 +23,6 @@ internal sealed class ReplayAdapter : Adapter
 
     public override string Name => "replay";
 
-    public override Promises Promises => Promises.Permissions | Promises.DenyInterrupts | Promises.Usage;
-
     public override bool RunsProgram => false;
 
     public override string Program => throw new InvalidOperationException("A recording has no program.");

@@ -47,7 +47,8 @@ internal abstract class Adapter
     /// <summary>Its row in docs/reference/agents.md.</summary>
     public abstract string Name { get; }
 
-    public abstract Promises Promises { get; }
+    /// <summary>What the API says of its kind: the name up to the colon.</summary>
+    public Promises Promises => Catalogue.PromisesOf(Name.Split(':')[0]);
 
     /// <summary>The setup of a session with it; address and key of the model are filled in already.</summary>
     public abstract void Configure(Setup setup, Uri model);
