@@ -8,16 +8,15 @@ namespace Marionette.Gateway.Rest;
 /// <summary>The agent kinds, with what the providers' runners have of them.</summary>
 internal static class AgentEndpoint
 {
-    // The providers that an installation can have. One that is not configured is left out.
-    private static readonly string[] Providers = ["process"];
-
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(6), Pause = TimeSpan.FromMilliseconds(100);
 
     public static async Task<IResult> ListAsync(HttpContext http, Api api, IGrainFactory grains, TimeProvider clock)
     {
-        var found = new List<(string Provider, ProviderAgentView Agent)>();
-        foreach (var provider in Providers)
-            found.AddRange((await AgentsAsync(provider, api, grains, clock, http.RequestAborted)).Select(agent => (provider, agent)));
+        var providers = await api.CallAsync(
+            token => grains.GetGrain<IProviderCatalogGrain>(IProviderCatalogGrain.Id).GetNamesAsync(token).AsTask(), http.RequestAborted);
+        // At once: a provider that is slow to look must not take the others' time.
+        var agents = await Task.WhenAll(providers.Select(provider => AgentsAsync(provider, api, grains, clock, http.RequestAborted)));
+        var found = providers.Zip(agents).SelectMany(pair => pair.Second.Select(agent => (Provider: pair.First, Agent: agent))).ToList();
         return Api.Ok(
             new AgentListModel([.. AgentCatalog.All.Select(kind => new AgentModel(
                 kind.Name, kind.Description, kind.Features,
