@@ -36,16 +36,19 @@ internal static class ScheduledTasksCommand
         var config = new Option<string?>("--agent-config") { Description = "Agent configuration of such a session; default: the tenant's", HelpName = "ID" };
         var workspace = new Option<string?>("--workspace") { Description = "Workspace of such a session; default: a new one each time", HelpName = "ID" };
         var permissionMode = new Option<string?>("--permission-mode") { Description = "What its agent asks about" };
+        var autoContinue = new Option<bool>("--auto-continue") { Description = "Tasks of such a session that wait for quota go on by themselves" };
+        var budget = new BudgetOptions();
         var key = Arguments.IdempotencyKey();
         var words = new Argument<string[]>("COMMAND") { Description = "With --agent command: the program and its arguments, after --", Arity = ArgumentArity.ZeroOrMore };
-        var command = new Command("create", "Create a scheduled task") { agent, model, baseUrl, config, workspace, permissionMode, key, words };
+        var command = new Command("create", "Create a scheduled task") { agent, model, baseUrl, config, workspace, permissionMode, autoContinue, key, words };
         options.AddTo(command);
+        budget.AddTo(command);
         command.Validators.Add(result =>
         {
             if (result.GetValue(options.Session) is null)
                 return;
-            Option[] own = [agent, model, baseUrl, config, workspace, permissionMode];
-            foreach (var option in own.Where(option => result.GetResult(option) is not null))
+            Option[] own = [agent, model, baseUrl, config, workspace, permissionMode, autoContinue, budget.Cost, budget.Tokens, budget.Minutes, budget.Warn];
+            foreach (var option in own.Where(option => result.GetResult(option) is { Implicit: false }))
                 result.AddError($"{option.Name} is for sessions of its own; it does not go with --session");
         });
         command.SetAction(async (result, cancellationToken) =>
@@ -60,6 +63,8 @@ internal static class ScheduledTasksCommand
                     .Put("agent_config_id", result.GetValue(config))
                     .Put("workspace_id", result.GetValue(workspace))
                     .Put("permission_mode", result.GetValue(permissionMode))
+                    .Put("budget", budget.Body(result))
+                    .Put("auto_continue", result.GetValue(autoContinue) ? true : null)
                     .Put("command", Arguments.Array(result.GetValue(words)));
             }
 

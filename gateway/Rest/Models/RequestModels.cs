@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
+using Marionette.Tasks;
 
 namespace Marionette.Gateway.Rest.Models;
 
@@ -59,6 +60,11 @@ internal sealed class BudgetModel
     public double? MaxMinutes { get; init; }
     /// <summary>Share of a limit at which a warning is written; 1 to 100, default 80.</summary>
     public int? WarnPercent { get; init; }
+
+    public static BudgetModel? Of(Budget? budget) => budget is null ? null : new()
+    {
+        MaxCostUsd = budget.MaxCostUsd, MaxTokens = budget.MaxTokens, MaxMinutes = budget.MaxMinutes, WarnPercent = budget.WarnPercent,
+    };
 }
 
 /// <summary>Body of PUT /api/v1/budget.</summary>

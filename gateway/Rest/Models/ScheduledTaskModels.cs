@@ -27,12 +27,17 @@ internal sealed class SessionTemplateModel
     public int? PermissionTimeoutSeconds { get; init; }
     public bool? IncludeRaw { get; init; }
     public List<string?>? Command { get; init; }
+    /// <summary>How much each occurrence's session may use before it pauses and asks.</summary>
+    public BudgetModel? Budget { get; init; }
+    /// <summary>Goes on by itself once the model's usage limit is over.</summary>
+    public bool? AutoContinue { get; init; }
 
     public CreateSessionModel ToSession() => new()
     {
         Agent = Agent, Name = Name, Model = Model, BaseUrl = BaseUrl, Labels = Labels, AgentConfigId = AgentConfigId, WorkspaceId = WorkspaceId,
         LifecycleMode = LifecycleMode, IdleTimeoutSeconds = IdleTimeoutSeconds, NetworkPolicy = NetworkPolicy, AllowedHosts = AllowedHosts,
         PermissionMode = PermissionMode, PermissionTimeoutSeconds = PermissionTimeoutSeconds, IncludeRaw = IncludeRaw, Command = Command,
+        Budget = Budget, AutoContinue = AutoContinue,
     };
 
     public static SessionTemplateModel? Of(CreateSession? session) => session is null ? null : new()
@@ -52,6 +57,8 @@ internal sealed class SessionTemplateModel
         PermissionTimeoutSeconds = session.PermissionTimeoutSeconds,
         IncludeRaw = session.IncludeRaw ? true : null,
         Command = session.Command.IsDefaultOrEmpty ? null : [.. session.Command],
+        Budget = BudgetModel.Of(session.Budget),
+        AutoContinue = session.AutoContinue ? true : null,
     };
 }
 

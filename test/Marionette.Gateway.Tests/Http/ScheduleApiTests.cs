@@ -2,8 +2,10 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Marionette.AgentConfigs;
+using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Secrets;
 using Marionette.Gateway.Tests.Support;
+using Marionette.Tasks;
 using Marionette.TestSupport;
 
 namespace Marionette.Gateway.Tests.Http;
@@ -56,6 +58,22 @@ public sealed class ScheduleApiTests(PostgresFixture postgres) : IAsyncLifetime
         var task = (await GatewayHost.JsonAsync(one)).GetProperty("id").GetString();
         Assert.StartsWith("task_", task, StringComparison.Ordinal);
         Assert.Equal(task, (await GatewayHost.JsonAsync(two)).GetProperty("id").GetString());
+    }
+
+    [Fact]
+    public async Task Create_SessionTemplate_KeepsItsBudgetAndGoesOnByItself()
+    {
+        using var answer = await GatewayHost.PostAsync(
+            host.Operator, Schedules, """{"name":"n","cron_expression":"0 9 * * *","prompt_template":"p","session":{"agent":"claude","budget":{"max_cost_usd":2.5,"warn_percent":50},"auto_continue":true}}""");
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        var stored = Assert.Single(host.Cluster.Schedules).Value.Session!;
+        Assert.Equal((new Budget(2.5m, null, null, 50), true), (stored.Budget, stored.AutoContinue));
+        var shown = SessionTemplateModel.Of(stored)!;
+        Assert.Equal((2.5m, 50, true), (shown.Budget!.MaxCostUsd, shown.Budget.WarnPercent, shown.AutoContinue));
+        using var wrong = await GatewayHost.PostAsync(
+            host.Operator, Schedules, """{"name":"n","cron_expression":"0 9 * * *","prompt_template":"p","session":{"agent":"claude","budget":{"max_tokens":0}}}""");
+        Assert.Equal(HttpStatusCode.BadRequest, wrong.StatusCode);
+        Assert.Contains("session.budget.max_tokens", await wrong.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Fact]
