@@ -86,6 +86,8 @@ internal static class OpenApiServices
         }
         if (operation.Responses is { } responses && responses.TryGetValue("200", out var ok) && ok.Content is { } content && content.ContainsKey(Sse))
             content[Sse] = new OpenApiMediaType { Schema = new OpenApiSchemaReference("Event", context.Document) };
+        if (RequestExamples.Of(operation.OperationId) is { } example && operation.RequestBody?.Content is { } body && body.TryGetValue("application/json", out var json))
+            json.Example = example;
         if (operation.Parameters.Count == 0) operation.Parameters = null;
         return Task.CompletedTask;
     }
