@@ -68,6 +68,7 @@ internal static class CommandLine
             TasksCommand.Create(globals, context),
             PermissionsCommand.Create(globals, context),
             PoliciesCommand.Create(globals, context),
+            HooksCommand.Create(globals, context),
             AgentsCommand.Create(globals, context),
             UsageCommands.Usage(globals, context),
             UsageCommands.Budget(globals, context),

@@ -21,6 +21,9 @@ internal static class PermissionHookEndpoints
             .Accepts<CreateHookModel>("application/json").Produces<CreatedHookModel>(201);
         routes.MapGet("/api/v1/permission-hooks", ListAsync).Api(Read, "ListPermissionHooks", "Hooks, oldest first").Produces<ListModel<HookModel>>();
         routes.MapGet("/api/v1/permission-hooks/{id}", GetAsync).Api(Read, "GetPermissionHook", "A hook without its secret", 404).Produces<HookModel>();
+        routes.MapPut("/api/v1/permission-hooks/{id}", ReplaceAsync)
+            .Api(Write, "ReplacePermissionHook", "Write a hook anew in its place; without `secret` it keeps the one it has", 404, 409, 413)
+            .Accepts<CreateHookModel>("application/json").Produces<HookModel>();
         routes.MapDelete("/api/v1/permission-hooks/{id}", RemoveAsync).Api(Write, "DeletePermissionHook", "Ask it no more", 404).Produces(204);
     }
 
@@ -59,6 +62,23 @@ internal static class PermissionHookEndpoints
         return Api.Ok(HookModel.Of(hook), GatewayJsonContext.Plain.HookModel);
     }
 
+    private static async Task<IResult> ReplaceAsync(string id, HttpContext http, Api api, SecretSealer sealer)
+    {
+        Api.Known(EntityId.PermissionHook, id);
+        var caller = AuthMiddleware.CallerOf(http);
+        var model = RequestBody.Parse(await api.ReadBodyAsync(http), GatewayJsonContext.Plain.CreateHookModel);
+        var wanted = Check(model);
+        var known = (await HooksAsync(http, api)).FirstOrDefault(h => h.Id == id) ?? throw Api.NotFound(EntityId.PermissionHook);
+        var hook = wanted with
+        {
+            Id = id, CreatedBy = known.CreatedBy, CreatedAt = known.CreatedAt,
+            Secret = model.Secret is { } secret ? sealer.Seal(caller.Tenant, id, new SessionSecrets(secret, null), SecretPurpose) : known.Secret,
+        };
+        var grain = api.Singleton<ITenantPolicyGrain>(caller, ITenantPolicyGrain.Id);
+        await api.CallAsync(token => grain.PutHookAsync(hook, token), http.RequestAborted);
+        return Api.Ok(HookModel.Of(hook), GatewayJsonContext.Plain.HookModel);
+    }
+
     private static async Task<IResult> RemoveAsync(string id, HttpContext http, Api api)
     {
         Api.Known(EntityId.PermissionHook, id);
@@ -84,7 +104,7 @@ internal static class PermissionHookEndpoints
         {
             Id = "", Url = model.Url ?? "", Name = errors.Text("name", model.Name, 200), RiskAtLeast = PolicyRules.Risk(errors, "risk_at_least", model.RiskAtLeast),
             Categories = PolicyRules.CheckCategories(errors, "categories", model.Categories), Labels = errors.Labels("labels", model.Labels),
-            TimeoutSeconds = errors.Number("timeout_seconds", model.TimeoutSeconds, 1, 60, 10),
+            TimeoutSeconds = errors.Number("timeout_seconds", model.TimeoutSeconds, 1, 60, 10), Paused = model.Paused ?? false,
         };
         errors.ThrowIfAny();
         return hook;

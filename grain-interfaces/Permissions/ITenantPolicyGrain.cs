@@ -85,6 +85,8 @@ public sealed record ApprovalHook
     [Id(8)] public string? CreatedBy { get; init; }
     /// <summary>When.</summary>
     [Id(9)] public DateTimeOffset CreatedAt { get; init; }
+    /// <summary>It is not asked for now.</summary>
+    [Id(10)] public bool Paused { get; init; }
 
     /// <summary>Never the secret.</summary>
     public override string ToString() => $"ApprovalHook({Id})";

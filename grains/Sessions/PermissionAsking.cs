@@ -88,7 +88,7 @@ internal static class PermissionAsking
         if (policy is null || verdict.Effect is PolicyEffect.Allow or PolicyEffect.Deny) return null;
         ImmutableArray<string> hooks =
         [
-            .. policy.Hooks.Where(hook => (hook.RiskAtLeast is not { } least || Risk.IsAtLeast(verdict.RiskLevel, least))
+            .. policy.Hooks.Where(hook => !hook.Paused && (hook.RiskAtLeast is not { } least || Risk.IsAtLeast(verdict.RiskLevel, least))
                 && (hook.Categories.IsEmpty || hook.Categories.Contains(CategoryOf(report)))
                 && hook.Labels.All(label => session.Labels.GetValueOrDefault(label.Key) == label.Value)).Select(hook => hook.Id),
         ];

@@ -48,9 +48,13 @@ internal sealed partial class SessionGrain
             try
             {
                 if (await ReadPolicyAsync(stop) is not { } policy || policy.Hooks.FirstOrDefault(h => h.Id == hookId) is not { } hook) return;
-                var answer = await hookCaller.AskAsync(_tenant, hook, request, stop);
-                if (answer.Allow is { } allow) await AnswerAsync(request.Id, hook, answer, allow);
-                return;
+                // One that was paused meanwhile is looked at again later, as one that does not answer is.
+                if (!hook.Paused)
+                {
+                    var answer = await hookCaller.AskAsync(_tenant, hook, request, stop);
+                    if (answer.Allow is { } allow) await AnswerAsync(request.Id, hook, answer, allow);
+                    return;
+                }
             }
             catch (MarionetteException e) when (e.Code is not (FaultCode.Unavailable or FaultCode.OutcomeUnknown))
             {

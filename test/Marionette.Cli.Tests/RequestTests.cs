@@ -154,6 +154,7 @@ public sealed class RequestTests : IAsyncLifetime
     [InlineData("permissions approve perm_1 --reason fine", "POST", "/api/v1/permissions/perm_1/approve", """{"reason":"fine"}""")]
     [InlineData("permissions approve perm_1 --input {\"a\":1}", "POST", "/api/v1/permissions/perm_1/approve", """{"updated_input":{"a":1}}""")]
     [InlineData("permissions deny perm_1 --interrupt", "POST", "/api/v1/permissions/perm_1/deny", """{"interrupt":true}""")]
+    [InlineData("permission-hooks delete phk_1", "DELETE", "/api/v1/permission-hooks/phk_1", "")]
     [InlineData("keys revoke key_1", "DELETE", "/api/v1/keys/key_1", "")]
     [InlineData("sessions suspend ../keys", "POST", "/api/v1/sessions/..%2Fkeys/suspend", "")]
     public async Task Changes_OneRequest_ToTheRightPlace(string line, string method, string target, string body)
@@ -162,6 +163,32 @@ public sealed class RequestTests : IAsyncLifetime
         Assert.Equal(0, (await Support.Cli.For(server).RunAsync(line.Split(' '))).Code);
         var request = Assert.Single(server.Requests);
         Assert.Equal((method, target, body), (request.Method, request.Target, request.Body));
+    }
+
+    [Theory]
+    [InlineData("permission-hooks pause phk_1", """{"name":"pager","url":"https://x.example","categories":["command"],"timeout_seconds":10,"paused":true}""")]
+    [InlineData("permission-hooks resume phk_1", """{"name":"pager","url":"https://x.example","categories":["command"],"timeout_seconds":10,"paused":false}""")]
+    [InlineData(
+        "permission-hooks update phk_1 --url https://y.example --risk-at-least high --secret-stdin",
+        """{"name":"pager","url":"https://y.example","risk_at_least":"high","categories":["command"],"timeout_seconds":10,"paused":false,"secret":"a-secret-of-a-hook"}""")]
+    public async Task Hook_IsWrittenWhole_WithWhatTheCommandChanges(string line, string body)
+    {
+        const string Hook = """{"id":"phk_1","name":"pager","url":"https://x.example","categories":["command"],"timeout_seconds":10,"paused":false,"created_at":"2026-01-01T00:00:00Z"}""";
+        server.On("GET /api/v1/permission-hooks/phk_1", Hook).On("PUT /api/v1/permission-hooks/phk_1", Hook);
+        var ran = await Support.Cli.For(server, input: "a-secret-of-a-hook\n").RunAsync(line.Split(' '));
+        Assert.True(ran.Code == 0, ran.Error);
+        Same(body, server.Requests[1].Body);
+    }
+
+    [Fact]
+    public async Task HooksCreate_SecretIsShownOnce()
+    {
+        server.On("POST /api/v1/permission-hooks", """{"hook":{"id":"phk_1","url":"https://x.example"},"secret":"whsec_1"}""", 201);
+        var ran = await Support.Cli.For(server).RunAsync("permission-hooks", "create", "--url", "https://x.example", "--category", "command,edit", "--labels", "team=web");
+        Same("""{"url":"https://x.example","categories":["command","edit"],"labels":{"team":"web"}}""", server.Requests[0].Body);
+        Assert.Equal("ID:      phk_1\nAddress: https://x.example\nSecret:  whsec_1\n", ran.Out);
+        Assert.Contains("cannot be shown again", ran.Error);
+        Assert.Equal(2, (await Support.Cli.For(server).RunAsync("permission-hooks", "create")).Code);
     }
 
     [Fact]

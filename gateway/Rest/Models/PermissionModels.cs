@@ -56,7 +56,7 @@ internal sealed class CreateLinkModel
 /// <summary>A link that answers one request once. Shown this once.</summary>
 internal sealed record LinkModel(string Id, string PermissionId, string Url, string Actor, IReadOnlyList<string> Actions, DateTime ExpiresAt);
 
-/// <summary>Body of POST /api/v1/permission-hooks.</summary>
+/// <summary>Body of POST /api/v1/permission-hooks and of PUT /api/v1/permission-hooks/{id}.</summary>
 internal sealed class CreateHookModel
 {
     public string? Name { get; init; }
@@ -69,6 +69,8 @@ internal sealed class CreateHookModel
     public List<string?>? Categories { get; init; }
     public Dictionary<string, string?>? Labels { get; init; }
     public int? TimeoutSeconds { get; init; }
+    /// <summary>It is not asked for now.</summary>
+    public bool? Paused { get; init; }
 }
 
 /// <summary>A hook without its secret.</summary>
@@ -81,13 +83,14 @@ internal sealed class HookModel
     public IReadOnlyList<string?>? Categories { get; init; }
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
     public required int TimeoutSeconds { get; init; }
+    public required bool Paused { get; init; }
     public string? CreatedBy { get; init; }
     public required DateTime CreatedAt { get; init; }
 
     public static HookModel Of(ApprovalHook hook) => new()
     {
         Id = hook.Id, Name = hook.Name, Url = hook.Url, RiskAtLeast = hook.RiskAtLeast, Categories = PolicyModel.Some(hook.Categories),
-        Labels = hook.Labels.IsEmpty ? null : hook.Labels, TimeoutSeconds = hook.TimeoutSeconds, CreatedBy = hook.CreatedBy, CreatedAt = hook.CreatedAt.UtcDateTime,
+        Labels = hook.Labels.IsEmpty ? null : hook.Labels, TimeoutSeconds = hook.TimeoutSeconds, Paused = hook.Paused, CreatedBy = hook.CreatedBy, CreatedAt = hook.CreatedAt.UtcDateTime,
     };
 }
 

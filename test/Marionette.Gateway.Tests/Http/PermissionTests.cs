@@ -209,6 +209,47 @@ public sealed class PermissionTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.DoesNotContain("canary", await host.Operator.GetStringAsync("/api/v1/permission-hooks"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Hook_WrittenAnew_KeepsItsSecretUnlessThereIsAnother()
+    {
+        using var made = await GatewayHost.PostAsync(host.Operator, "/api/v1/permission-hooks", new { url = "https://x.example/y", name = "first" });
+        var id = (await GatewayHost.JsonAsync(made)).GetProperty("hook").GetProperty("id").GetString()!;
+        var before = Assert.Single(host.Cluster.Policies["default/policies"].Hooks);
+
+        var written = await PutHookAsync(id, """{"url":"https://z.example","risk_at_least":"high","paused":true}""");
+        Assert.Equal(HttpStatusCode.OK, written.Status);
+        Assert.True(written.Body.GetProperty("paused").GetBoolean());
+        var after = Assert.Single(host.Cluster.Policies["default/policies"].Hooks);
+        Assert.Equal((id, "https://z.example", null, "high", true), (after.Id, after.Url, after.Name, after.RiskAtLeast, after.Paused));
+        Assert.Equal((before.Secret, before.CreatedAt, before.CreatedBy), (after.Secret, after.CreatedAt, after.CreatedBy));
+
+        Assert.Equal(HttpStatusCode.OK, (await PutHookAsync(id, """{"url":"https://z.example","secret":"canary-canary-canary"}""")).Status);
+        Assert.NotEqual(before.Secret, host.Cluster.Policies["default/policies"].Hooks[0].Secret);
+        Assert.False(host.Cluster.Policies["default/policies"].Hooks[0].Paused);
+        Assert.Equal(HttpStatusCode.BadRequest, (await PutHookAsync(id, """{"paused":true}""")).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await PutHookAsync(EntityId.New(EntityId.PermissionHook, Made), """{"url":"https://z.example"}""")).Status);
+    }
+
+    [Fact]
+    public async Task Bulk_AnswersABudgetOnlyWhenItNamesIt()
+    {
+        var request = await RequestAsync(budget: "task");
+        using var all = await GatewayHost.PostAsync(host.Operator, "/api/v1/permissions/decide", new { decision = "deny", filter = new { session_id = session } });
+        Assert.Equal(0, (await GatewayHost.JsonAsync(all)).GetProperty("items").GetArrayLength());
+        using var named = await GatewayHost.PostAsync(
+            host.Operator, "/api/v1/permissions/decide", new { decision = "deny", filter = new { session_id = session, category = new[] { "budget" } } });
+        Assert.Equal(request, Assert.Single((await GatewayHost.JsonAsync(named)).GetProperty("items").EnumerateArray()).GetProperty("id").GetString());
+        using var view = await host.Operator.GetAsync($"/api/v1/permissions/{request}");
+        Assert.False((await GatewayHost.JsonAsync(view)).TryGetProperty("expires_at", out _));
+    }
+
+    private async Task<(HttpStatusCode Status, JsonElement Body)> PutHookAsync(string id, string body)
+    {
+        using var content = new StringContent(body, null, "application/json");
+        using var answer = await host.Operator.PutAsync($"/api/v1/permission-hooks/{id}", content);
+        return (answer.StatusCode, await GatewayHost.JsonAsync(answer));
+    }
+
     private static FormUrlEncodedContent Form(string action, string reason = "") => new(new Dictionary<string, string> { ["action"] = action, ["reason"] = reason });
 
     private static PermissionView View(string id) =>
@@ -228,13 +269,14 @@ public sealed class PermissionTests(PostgresFixture postgres) : IAsyncLifetime
         return (await GatewayHost.JsonAsync(answer)).GetProperty("url").GetString()!;
     }
 
-    private async Task<string> RequestAsync(string status = "pending", string tenant = "default")
+    private async Task<string> RequestAsync(string status = "pending", string tenant = "default", string? budget = null)
     {
         var id = EntityId.New(EntityId.Permission, Made);
         var state = JsonSerializer.Serialize(new
         {
             id, original_request_id = "r", session_id = session, task_id = "task", run_id = "trun", tool = "Bash", action = "{}", command = "echo '<script>'", status,
-            risk_level = "high", created_at = Made, updated_at = Made, expires_at = DateTimeOffset.UtcNow.AddHours(1),
+            risk_level = "high", created_at = Made, updated_at = Made, expires_at = budget is null ? DateTimeOffset.UtcNow.AddHours(1) : PermissionView.Never,
+            category = budget is null ? "command" : "budget", budget,
         });
         await host.ExecuteAsync(
             "insert into marionette.grain_state (grain_type, grain_key, version, state) values ('permission', $1, 1, $2::jsonb)", GrainKeys.Of(tenant, id), state);

@@ -90,6 +90,13 @@ internal sealed class FakeCluster
             case nameof(ISessionGrain.DecidePermissionAsync):
                 Decisions.Enqueue((DecidePermission)arguments[0]!);
                 return Task.FromResult(OnDecide?.Invoke((DecidePermission)arguments[0]!)!);
+            case nameof(ISessionGrain.DelegatePermissionAsync):
+                var delegated = (DelegatePermission)arguments[0]!;
+                return Task.FromResult(new PermissionView
+                {
+                    Id = delegated.PermissionId, OriginalRequestId = "r", SessionId = id, TaskId = "task", RunId = "trun", Tool = "Bash", Action = "{}", Status = PermissionStatus.Pending,
+                    Approvers = [delegated.To], CreatedAt = Now, UpdatedAt = Now, ExpiresAt = Now.AddHours(1),
+                });
             default:
                 return Task.FromResult(View(id, created));
         }
@@ -172,8 +179,11 @@ internal sealed class FakeCluster
                 return Task.FromResult(Policies[key] = policy with { Version = policy.Version + 1, Rules = rules.Insert(Math.Min((int?)arguments[1] ?? rules.Length, rules.Length), (PolicyRule)arguments[0]!) });
             case nameof(ITenantPolicyGrain.RemoveRuleAsync):
                 return Task.FromResult(Policies[key] = policy with { Version = policy.Version + 1, Rules = policy.Rules.RemoveAll(rule => rule.Id == (string)arguments[0]!) });
+            case nameof(ITenantPolicyGrain.TestAsync):
+                return new ValueTask<ImmutableArray<PolicyVerdict>>(
+                    [.. ((ImmutableArray<PermissionSubject>)arguments[0]!).Select(_ => new PolicyVerdict(PolicyEffect.Ask, null, "No rule matches.", "low", [], [], null))]);
             case nameof(ITenantPolicyGrain.PutHookAsync):
-                return Task.FromResult(Policies[key] = policy with { Hooks = policy.Hooks.Add((ApprovalHook)arguments[0]!) });
+                return Task.FromResult(Policies[key] = policy with { Hooks = policy.Hooks.RemoveAll(hook => hook.Id == ((ApprovalHook)arguments[0]!).Id).Add((ApprovalHook)arguments[0]!) });
             default:
                 throw new NotSupportedException(method.Name);
         }
