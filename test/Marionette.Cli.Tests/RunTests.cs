@@ -175,6 +175,22 @@ public sealed class RunTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("--yes", "approve")]
+    [InlineData(null, "deny")]
+    public async Task Run_BudgetWithoutATerminal_IsLeftToPeople(string? option, string verb)
+    {
+        // Answers are given in order: this one would be the first.
+        Asks(budget: "perm_0");
+        server.On("POST /api/v1/permissions/perm_0/approve", "", 204).On("POST /api/v1/permissions/perm_0/deny", "", 204);
+        string[] args = ["tasks", "run", "x", .. option is null ? Array.Empty<string>() : [option]];
+        var ran = await Support.Cli.For(server).RunAsync(args);
+        Assert.Equal(ExitCode.Ok, ran.Code);
+        Assert.Contains("The task's budget is used up", ran.Out, StringComparison.Ordinal);
+        var answer = Assert.Single(server.Requests, request => request.Method == "POST" && request.Target.Contains("/permissions/"));
+        Assert.Equal($"/api/v1/permissions/perm_1/{verb}", answer.Target);
+    }
+
+    [Theory]
     [InlineData("a", "approve", "{}")]
     [InlineData("xya", "approve", "{}")]
     [InlineData("d\n", "deny", "{}")]
@@ -261,11 +277,15 @@ public sealed class RunTests : IAsyncLifetime
         Assert.DoesNotContain('\e', ran.Out);
     }
 
-    private static string Asked => EventStream.Event(3, "permission.requested", new { permission_id = "perm_1", tool = "Bash", risk_level = "high", input = new { command = "rm -rf x" } });
+    private static string Asked => AskedAt(3);
 
-    private void Asks()
+    private static string AskedAt(long seq) => EventStream.Event(seq, "permission.requested", new { permission_id = "perm_1", tool = "Bash", risk_level = "high", input = new { command = "rm -rf x" } });
+
+    /// <param name="budget">A request about a budget that comes before the agent's.</param>
+    private void Asks(string? budget = null)
     {
         var answered = new TaskCompletionSource<string>();
+        var seq = budget is null ? 3 : 4;
         foreach (var verb in new[] { "approve", "deny" })
         {
             server.On($"POST /api/v1/permissions/perm_1/{verb}", async context =>
@@ -277,9 +297,10 @@ public sealed class RunTests : IAsyncLifetime
         server.On("GET /api/v1/tasks/task_1", """{"id":"task_1","status":"completed"}""");
         server.On(Events, async context =>
         {
-            await EventStream.SendAsync(context, Asked);
+            var question = new { permission_id = budget, budget = "task", tool = "budget", title = "The task's budget is used up", risk_level = "medium" };
+            await EventStream.SendAsync(context, [.. budget is null ? Array.Empty<string>() : [EventStream.Event(3, "permission.requested", question)], AskedAt(seq)]);
             var type = await answered.Task == "approve" ? "permission.approved" : "permission.denied";
-            await EventStream.SendMoreAsync(context, EventStream.Event(4, type, new { permission_id = "perm_1", by = "key_1" }), EventStream.Event(5, "task.completed"));
+            await EventStream.SendMoreAsync(context, EventStream.Event(seq + 1, type, new { permission_id = "perm_1", by = "key_1" }), EventStream.Event(seq + 2, "task.completed"));
         });
     }
 

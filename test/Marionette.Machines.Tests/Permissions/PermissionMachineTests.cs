@@ -229,7 +229,7 @@ public sealed class PermissionMachineTests
     public void Hooks_AreAskedWhereTheyWant_AndWherePeopleAre()
     {
         var walk = Running(out _, AllowLs);
-        walk.Policy = walk.Policy! with { Hooks = [new() { Id = "phk_1", Url = "https://x", RiskAtLeast = "high" }, new() { Id = "phk_2", Url = "https://x", Categories = ["edit"] }] };
+        walk.Policy = walk.Policy! with { Hooks = [new() { Id = "phk_1", Url = "https://x", RiskAtLeast = "high" }, new() { Id = "phk_2", Url = "https://x", Categories = ["edit"] }, new() { Id = "phk_3", Url = "https://x", Paused = true }] };
         Assert.Equal(["phk_1"], walk.Row(walk.AskCommand("x y", "r1"))!.Hooks);
         Assert.Empty(walk.Row(walk.AskCommand("cat x", "r2"))!.Hooks);
         Assert.Empty(walk.Row(walk.AskCommand("ls x", "r3"))!.Hooks);
