@@ -14,8 +14,8 @@ public static class EntityId
     public const string Session = "sess", Task = "task", Run = "trun", Runner = "run", Permission = "perm", Workspace = "ws", ApiKey = "key", Message = "msg",
         Policy = "pol", PermissionHook = "phk", PermissionLink = "plnk";
 
-    /// <summary>Prefixes of schedules and of agent configurations.</summary>
-    public const string ScheduledTask = "stsk", AgentConfig = "acfg";
+    /// <summary>Prefixes of schedules, of agent configurations and of profiles.</summary>
+    public const string ScheduledTask = "stsk", AgentConfig = "acfg", Profile = "prof";
 
     private const string Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     private const int TimeLength = 8, RandomLength = 8;

@@ -21,6 +21,15 @@ public interface IRunnerGrain : IGrainWithStringKey
     /// <summary>What the provider found. Called by the provider's grain.</summary>
     [Alias("observed")] Task ObservedAsync(RunnerObservation observation, CancellationToken cancellationToken = default);
 
+    /// <summary>How far its start is. Called by the provider's grain.</summary>
+    [Alias("progress")] Task ProgressAsync(RunnerStep step, CancellationToken cancellationToken = default);
+
+    /// <summary>What its network policy held back. Called by the provider's grain.</summary>
+    [Alias("blocked")] Task BlockedAsync(BlockedTarget target, CancellationToken cancellationToken = default);
+
+    /// <summary>Puts other network rules in force. Idempotent.</summary>
+    [Alias("network")] Task ApplyNetworkAsync(NetworkRules rules, CancellationToken cancellationToken = default);
+
     /// <summary>Gives it back. Idempotent; an agent that still lives is fenced.</summary>
     [Alias("release")] Task ReleaseAsync(string reason, CancellationToken cancellationToken = default);
 }
@@ -36,4 +45,8 @@ public sealed record RunnerObservation(
     [property: Id(1)] string? Cause,
     [property: Id(2)] string? Detail,
     [property: Id(3)] long? ProvisionMs,
-    [property: Id(4)] int? ExitCode);
+    [property: Id(4)] int? ExitCode)
+{
+    /// <summary>What isolates it: the provider's word; null on later looks.</summary>
+    [Id(5)] public string? Isolation { get; init; }
+}

@@ -27,7 +27,14 @@ public sealed record RunnerRequest(
     [property: Id(0)] string SessionId,
     [property: Id(1)] long Epoch,
     [property: Id(2)] string Provider,
-    [property: Id(3)] string WorkspaceId);
+    [property: Id(3)] string WorkspaceId)
+{
+    /// <summary>Size and make.</summary>
+    [Id(4)] public RunnerShape Shape { get => field ?? new(); init; } = new();
+
+    /// <summary>What it may reach.</summary>
+    [Id(5)] public NetworkRules Network { get => field ?? NetworkRules.Open; init; } = NetworkRules.Open;
+}
 
 /// <summary>A runner for lists, and the JSON of its state row.</summary>
 [GenerateSerializer, Immutable, Alias("mn.runner.view.v1")]
@@ -61,6 +68,10 @@ public record RunnerView
     [Id(12)] public DateTimeOffset UpdatedAt { get; init; }
     /// <summary>How long each phase of its start took, in milliseconds ("provision", "connect").</summary>
     [Id(13)] public ImmutableDictionary<string, long> StartPhasesMs { get; init; } = ImmutableDictionary<string, long>.Empty;
+    /// <summary>Size and make.</summary>
+    [Id(14)] public RunnerShape Shape { get => field ?? new(); init; } = new();
+    /// <summary>What it may reach.</summary>
+    [Id(15)] public NetworkRules Network { get => field ?? NetworkRules.Open; init; } = NetworkRules.Open;
 }
 
 /// <summary>What an agent proves when it calls.</summary>

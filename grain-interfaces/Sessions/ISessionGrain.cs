@@ -82,6 +82,12 @@ public interface ISessionGrain : IGrainWithStringKey
     /// <summary>The runner of this epoch is gone for good.</summary>
     [Alias("runner-lost")] Task RunnerLostAsync(long epoch, string cause, string? detail, CancellationToken cancellationToken = default);
 
+    /// <summary>How far the start of the epoch's runner is. Told by the runner's grain; another epoch's is dropped.</summary>
+    [Alias("runner-progress")] Task RunnerProgressAsync(long epoch, RunnerStep step, CancellationToken cancellationToken = default);
+
+    /// <summary>What the network policy of the epoch's runner held back. Another epoch's is dropped.</summary>
+    [Alias("network-blocked")] Task NetworkBlockedAsync(long epoch, BlockedTarget target, CancellationToken cancellationToken = default);
+
     /// <summary>
     /// Registers or renews a gateway's ear for <see cref="SessionFeedLease.Seconds"/>; returns the seq of the newest durable event.
     /// </summary>

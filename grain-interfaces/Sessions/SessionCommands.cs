@@ -20,6 +20,7 @@ namespace Marionette.Sessions;
 /// <param name="OptionNames">Names of the sealed options of the agent kind, for views.</param>
 /// <param name="Budget">For all of its tasks together; null = none.</param>
 /// <param name="AutoContinue">Tasks that wait for quota go on by themselves when it is there again.</param>
+/// <param name="Provider">Backend that makes its runners; null = the installation's default.</param>
 /// <param name="PermissionPolicy">How its requests are asked, where no rule says otherwise.</param>
 /// <param name="PermissionRules">Rules of its own; they go before the tenant's, see PolicyEvaluator.</param>
 [GenerateSerializer, Immutable, Alias("mn.session.create.v1")]
@@ -45,6 +46,7 @@ public sealed record CreateSession(
     [property: Id(18)] ImmutableArray<string> OptionNames = default,
     [property: Id(19)] Budget? Budget = null,
     [property: Id(20)] bool AutoContinue = false,
+    [property: Id(21)] string? Provider = null,
     [property: Id(60)] PermissionTerms? PermissionPolicy = null,
     [property: Id(61)] ImmutableArray<PolicyRule> PermissionRules = default);
 
@@ -114,7 +116,18 @@ public sealed record ChangeSession(
     [property: Id(3)] string? Model = null,
     [property: Id(4)] string? PermissionMode = null,
     [property: Id(5)] Budget? Budget = null,
-    [property: Id(6)] bool? AutoContinue = null);
+    [property: Id(6)] bool? AutoContinue = null,
+    [property: Id(7)] NetworkChange? Network = null);
+
+/// <summary>A change of what the session's runner may reach; in force at once where its provider controls it.</summary>
+/// <param name="Policy">"open", "allow_list", "deny"; null = as it was.</param>
+/// <param name="AllowedHosts">The whole list; default = as it was.</param>
+/// <param name="Allow">Added to the list; a session with "deny" gets "allow_list" by it.</param>
+[GenerateSerializer, Immutable, Alias("mn.session.network.v1")]
+public sealed record NetworkChange(
+    [property: Id(0)] string? Policy = null,
+    [property: Id(1)] ImmutableArray<string> AllowedHosts = default,
+    [property: Id(2)] string? Allow = null);
 
 /// <summary>Asks for an end of the task; a queued one ends at once, a running one when its agent has stopped.</summary>
 [GenerateSerializer, Immutable, Alias("mn.session.cancel-task.v1")]

@@ -87,6 +87,8 @@ public sealed record SessionView
     [Id(36)] public bool AutoContinue { get; init; }
     /// <summary>Model, permission mode: a change that the agent has not confirmed yet.</summary>
     [Id(37)] public bool IsChanging { get; init; }
+    /// <summary>Backend that makes its runners; null = the installation's default.</summary>
+    [Id(38)] public string? Provider { get; init; }
     /// <summary>How its permission requests are asked, where no rule says otherwise.</summary>
     [Id(60)] public PermissionTerms? PermissionPolicy { get; init; }
     /// <summary>Rules of its own: given at its creation, and "always allow this" with the scope session or task.</summary>

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Marionette.AgentConfigs;
 using Marionette.Permissions;
+using Marionette.Profiles;
 using Marionette.Runners;
 using Marionette.Sessions;
 using Marionette.Tasks;
@@ -31,6 +32,10 @@ namespace Marionette.Json;
 [JsonSerializable(typeof(RunnerDisconnected))]
 [JsonSerializable(typeof(RunnerReleased))]
 [JsonSerializable(typeof(RunnerLost))]
+[JsonSerializable(typeof(ProfileView))]
+[JsonSerializable(typeof(RunnerProgress))]
+[JsonSerializable(typeof(NetworkBlocked))]
+[JsonSerializable(typeof(NetworkChanged))]
 [JsonSerializable(typeof(TaskCreated))]
 [JsonSerializable(typeof(TaskDispatched))]
 [JsonSerializable(typeof(TaskStarted))]

@@ -1,171 +1,103 @@
 using System.Collections.Immutable;
 using Marionette.Runners;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Marionette.Providers;
 
 /// <summary>
-/// Drives one backend. Its calls run beside the turns, never in them; outcomes go to the runner's grain. Every second it looks at the runners it
-/// watches, every minute it compares the backend's own inventory with the records, so that no orphan lives on.
+/// Drives one backend. Its calls run beside the turns, never in them; outcomes go to the runners' grains. Starts wait in a queue for room and for
+/// the backend to be well; looks and the backend's own notices find deaths; every minute the backend's inventory is compared with the
+/// records, so that no orphan lives on.
 /// </summary>
 [GrainType("provider")]
-internal sealed partial class ProviderGrain(IEnumerable<IRunnerProvider> providers, TimeProvider clock, ILogger<ProviderGrain> logger)
-    : Grain, IProviderGrain
+internal sealed partial class ProviderGrain(
+    IEnumerable<IRunnerProvider> providers, IOptionsMonitor<ProviderOptions> settings, TimeProvider clock, ILogger<ProviderGrain> logger) : Grain, IProviderGrain, IDisposable
 {
-    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan PumpEvery = TimeSpan.FromSeconds(1);
 
-    private static readonly TimeSpan AgentsFor = TimeSpan.FromMinutes(1);
-
-    private readonly Dictionary<string, Watched> _watched = [];
+    /// <summary>What runs, starts or waits, by runner key.</summary>
+    private readonly Dictionary<string, Held> _held = new(StringComparer.Ordinal);
+    private readonly CancellationTokenSource _gone = new();
     private IRunnerProvider? _provider;
-    private ImmutableArray<ProviderAgentView>? _agents;
-    private long _lookedAt;
-    private bool _looking;
+    private ProviderOptions _options = new();
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         var name = this.GetPrimaryKeyString();
         _provider = providers.FirstOrDefault(p => p.Name == name);
-        if (_provider is null) return Task.CompletedTask;
-        this.RegisterGrainTimer(LookAsync, new GrainTimerCreationOptions(LookEvery, LookEvery) { KeepAlive = true });
-        this.RegisterGrainTimer(SweepAsync, SweepEvery, SweepEvery);
+        if (_provider is not { } provider) return Task.CompletedTask;
+        _options = settings.Get(name);
+        _health = new BackendHealth(clock);
+        var look = provider.Capabilities.Watches ? LookEveryWatched : LookEvery;
+        this.RegisterGrainTimer(LookAsync, new GrainTimerCreationOptions(look, look) { KeepAlive = true });
+        this.RegisterGrainTimer(PumpAsync, PumpEvery, PumpEvery);
+        this.RegisterGrainTimer(ReconcileAsync, TimeSpan.Zero, ReconcileEvery);
+        if (provider.Capabilities.Watches) RunBeside(ListenAsync(provider), "notices");
         return Task.CompletedTask;
     }
 
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        _gone.Cancel();
+        return Task.CompletedTask;
+    }
+
+    public void Dispose() => _gone.Dispose();
+
     public Task ProvisionAsync(ProvisionRunner command, CancellationToken cancellationToken)
     {
-        var provider = Provider();
-        var watched = Watch(command.RunnerKey, command.Epoch);
-        if (!watched.Busy) RunBeside(ProvisionAsync(provider, command, watched), command.RunnerKey);
+        Provider();
+        Order(command);
         return Task.CompletedTask;
     }
 
     public Task ReleaseAsync(string runnerKey, long epoch, CancellationToken cancellationToken)
     {
         var provider = Provider();
-        _watched.Remove(runnerKey);
-        RunBeside(provider.ReleaseAsync(new RunnerHandle(runnerKey, epoch), CancellationToken.None), runnerKey);
+        _queue.Remove(runnerKey);
+        if (_held.Remove(runnerKey, out var held) && held.Place == StartPlace.Starting)
+            held.IsReleased = true; // Removed when the start has come to its end: never two calls of one runner at once.
+        else
+            RunBeside(provider.ReleaseAsync(new RunnerHandle(runnerKey, epoch), CancellationToken.None), runnerKey);
+        Pump();
         return Task.CompletedTask;
     }
 
     public Task WatchAsync(string runnerKey, long epoch, CancellationToken cancellationToken)
     {
         Provider();
-        Watch(runnerKey, epoch);
+        if (!_held.ContainsKey(runnerKey)) _held[runnerKey] = new Held(epoch) { Place = StartPlace.Watched };
         return Task.CompletedTask;
+    }
+
+    public ValueTask<StartPlace> PlaceAsync(string runnerKey, CancellationToken cancellationToken)
+    {
+        Provider();
+        return ValueTask.FromResult(_held.TryGetValue(runnerKey, out var held) ? held.Place : StartPlace.Unknown);
     }
 
     public ValueTask<ProviderView> GetAsync(CancellationToken cancellationToken)
     {
         var provider = Provider();
-        return ValueTask.FromResult(new ProviderView(provider.Name, provider.Capabilities.Isolation, provider.Capabilities.CanPause, _watched.Count));
+        var can = provider.Capabilities;
+        return ValueTask.FromResult(new ProviderView(provider.Name, can.Isolation, can.CanPause, _held.Values.Count(held => held.Place == StartPlace.Watched))
+        {
+            Capabilities = NamesOf(can),
+            Limits = [.. Enum.GetValues<RunnerLimits>().Where(limit => limit != 0 && can.Limits.HasFlag(limit)).Select(limit => limit.ToString().ToLowerInvariant())],
+            Queued = _queue.Count, Starting = _starting, Warm = _warm.Count, MaxRunners = _options.MaxRunners,
+            Trouble = _health.Trouble, RetryAt = _health.RetryAt, Reconcile = _reconciled,
+        });
     }
 
-    public ValueTask<ProviderAgentsView> GetAgentsAsync(CancellationToken cancellationToken)
+    private static ImmutableArray<string> NamesOf(ProviderCapabilities can)
     {
-        var provider = Provider();
-        if (!_looking && (_agents is null || clock.GetElapsedTime(_lookedAt) > AgentsFor))
-        {
-            _looking = true;
-            RunBeside(LookForAgentsAsync(provider), "agents");
-        }
-
-        return ValueTask.FromResult(new ProviderAgentsView(_agents is not null, _agents ?? []));
-    }
-
-    /// <summary>What a failed look does not tell stays as it was known.</summary>
-    private async Task LookForAgentsAsync(IRunnerProvider provider)
-    {
-        try
-        {
-            var found = await provider.ListAgentsAsync(CancellationToken.None);
-            _agents = [.. found.Select(agent => new ProviderAgentView(agent.Kind, agent.Program, agent.Path, agent.Version))];
-        }
-        finally
-        {
-            _agents ??= [];
-            _lookedAt = clock.GetTimestamp();
-            _looking = false;
-        }
-    }
-
-    private async Task ProvisionAsync(IRunnerProvider provider, ProvisionRunner command, Watched watched)
-    {
-        watched.Busy = true;
-        var began = clock.GetTimestamp();
-        RunnerObservation outcome;
-        try
-        {
-            await provider.EnsureAsync(new RunnerSpec(command.RunnerKey, command.Epoch, command.Token, command.WorkspaceId), null, CancellationToken.None);
-            outcome = new RunnerObservation("running", null, null, (long)clock.GetElapsedTime(began).TotalMilliseconds, null);
-        }
-        catch (ProviderException e)
-        {
-            outcome = new RunnerObservation("failed", "provision_failed", e.Message, null, null);
-            _watched.Remove(command.RunnerKey);
-        }
-        finally
-        {
-            watched.Busy = false;
-        }
-
-        await Runner(command.RunnerKey).ObservedAsync(outcome, CancellationToken.None);
-    }
-
-    /// <summary>A look costs a local read or one call of the backend; what it finds goes out beside the turn.</summary>
-    private async Task LookAsync(CancellationToken cancellationToken)
-    {
-        foreach (var (key, watched) in _watched.ToArray())
-        {
-            if (watched.Busy) continue;
-            RunnerObservedState state;
-            try
-            {
-                state = await Provider().ObserveAsync(new RunnerHandle(key, watched.Epoch), cancellationToken);
-            }
-            catch (ProviderException)
-            {
-                continue; // The backend is away, which says nothing about the runner.
-            }
-
-            if (state.State is not (RunnerState.Exited or RunnerState.Missing) || !_watched.TryGetValue(key, out var same) || same != watched || watched.Busy) continue;
-            _watched.Remove(key);
-            var name = state.State == RunnerState.Exited ? "exited" : "missing";
-            RunBeside(
-                Runner(key).ObservedAsync(new RunnerObservation(name, state.Cause ?? "host_lost", state.Detail, null, state.ExitCode), CancellationToken.None), key);
-        }
-    }
-
-    /// <summary>Ours on the backend, and ended or unknown in the records: removed. A live record keeps its runner, whatever else is said.</summary>
-    private async Task SweepAsync(CancellationToken cancellationToken)
-    {
-        await foreach (var owned in Provider().ListOwnedAsync(cancellationToken))
-        {
-            if (_watched.ContainsKey(owned.RunnerKey)) continue;
-            RunBeside(SweepOneAsync(owned), owned.RunnerKey);
-        }
-    }
-
-    private async Task SweepOneAsync(RunnerHandle owned)
-    {
-        try
-        {
-            var view = await Runner(owned.RunnerKey).GetAsync();
-            if (view.Status is not (RunnerStatus.Released or RunnerStatus.Lost)) return;
-        }
-        catch (MarionetteException e) when (e.Code == FaultCode.NotFound)
-        {
-        }
-
-        Log.OrphanRemoved(logger, owned.RunnerKey, this.GetPrimaryKeyString());
-        await Provider().ReleaseAsync(owned, CancellationToken.None);
-    }
-
-    private Watched Watch(string runnerKey, long epoch)
-    {
-        if (!_watched.TryGetValue(runnerKey, out var watched)) _watched[runnerKey] = watched = new Watched(epoch);
-        return watched;
+        (string Name, bool Has)[] all =
+        [
+            ("pause", can.CanPause), ("memory_snapshot", can.CanSnapshotMemory), ("nested_containers", can.NestedContainers), ("gpu", can.Gpu),
+            ("egress", can.ControlsEgress), ("desktop", can.Desktop), ("warm", can.CanWarm),
+        ];
+        return [.. all.Where(one => one.Has).Select(one => one.Name)];
     }
 
     private IRunnerGrain Runner(string key) => GrainFactory.GetGrain<IRunnerGrain>(key);
@@ -173,24 +105,42 @@ internal sealed partial class ProviderGrain(IEnumerable<IRunnerProvider> provide
     private IRunnerProvider Provider() =>
         _provider ?? throw new MarionetteException(FaultCode.NotFound, $"No provider \"{this.GetPrimaryKeyString()}\" is configured.");
 
+    /// <summary>Lets work go on beside the turns, on this grain's scheduler.</summary>
     private async void RunBeside(Task work, string runnerKey)
     {
         try
         {
             await work;
         }
+        catch (OperationCanceledException) when (_gone.IsCancellationRequested)
+        {
+        }
         catch (Exception e)
         {
-            Log.WorkFailed(logger, e, runnerKey, this.GetPrimaryKeyString());
+            Failed(e, runnerKey);
         }
     }
 
-    private sealed class Watched(long epoch)
+    private void Failed(Exception e, string runnerKey) => Log.WorkFailed(logger, e, runnerKey, this.GetPrimaryKeyString());
+
+    /// <summary>A runner as this activation knows it.</summary>
+    private sealed class Held(long epoch)
     {
         public long Epoch => epoch;
 
-        /// <summary>The backend is at work on it: looks in between would mislead.</summary>
-        public bool Busy { get; set; }
+        public StartPlace Place { get; set; }
+
+        /// <summary>When it was ordered.</summary>
+        public long Since { get; init; }
+
+        /// <summary>Given back while it was being started.</summary>
+        public bool IsReleased { get; set; }
+
+        /// <summary>The newest network rules that were asked for; null = those of its order.</summary>
+        public NetworkRules? Network { get; set; }
+
+        /// <summary>The backend's trouble that its session was last told of.</summary>
+        public string? ToldOf { get; set; }
     }
 
     private static partial class Log
@@ -200,5 +150,14 @@ internal sealed partial class ProviderGrain(IEnumerable<IRunnerProvider> provide
 
         [LoggerMessage(5002, LogLevel.Warning, "Runner {Runner} had no live record and was removed from provider {Provider}", EventName = "provider.orphan.removed")]
         public static partial void OrphanRemoved(ILogger logger, string runner, string provider);
+
+        [LoggerMessage(5003, LogLevel.Warning, "Provider {Provider} is ill: {Trouble}", EventName = "provider.ill")]
+        public static partial void Ill(ILogger logger, string provider, string trouble);
+
+        [LoggerMessage(5004, LogLevel.Information, "Runner {Runner} at provider {Provider} is watched again", EventName = "provider.runner.adopted")]
+        public static partial void Adopted(ILogger logger, string runner, string provider);
+
+        [LoggerMessage(5005, LogLevel.Warning, "Warm slot {Slot} at provider {Provider} could not be made: {Reason}", EventName = "provider.warm.failed")]
+        public static partial void WarmFailed(ILogger logger, string slot, string provider, string reason);
     }
 }

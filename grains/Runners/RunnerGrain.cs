@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using Marionette.Providers;
@@ -24,7 +25,15 @@ internal sealed partial class RunnerGrain(
 
     private static readonly TimeSpan LeaseCheck = TimeSpan.FromSeconds(2);
 
+    /// <summary>How often its provider is asked whether it still knows it.</summary>
+    private static readonly TimeSpan AskEvery = TimeSpan.FromSeconds(10);
+
+    /// <summary>A phase that took longer is worth an event.</summary>
+    private const int LongPhaseMs = 2000;
+
+    private readonly Dictionary<string, long> _steps = [];
     private IGrainTimer? _lease;
+    private DateTimeOffset _askedAt;
 
     private RunnerRecord? Record => row.RecordExists ? row.State : null;
 
@@ -32,6 +41,7 @@ internal sealed partial class RunnerGrain(
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
+        _askedAt = Now;
         if (Record is { IsFinal: false }) WatchLease();
         return Task.CompletedTask;
     }
@@ -51,7 +61,7 @@ internal sealed partial class RunnerGrain(
         await ProvisionAsync(new RunnerRecord
         {
             Id = id, Name = id, Status = RunnerStatus.Provisioning, Provider = request.Provider, SessionId = request.SessionId,
-            Epoch = request.Epoch, WorkspaceId = request.WorkspaceId, CreatedAt = now, UpdatedAt = now,
+            Epoch = request.Epoch, WorkspaceId = request.WorkspaceId, Shape = request.Shape, Network = request.Network, CreatedAt = now, UpdatedAt = now,
         });
         WatchLease();
     }
@@ -98,8 +108,8 @@ internal sealed partial class RunnerGrain(
                 if (record.Status == RunnerStatus.Provisioning)
                     await WriteAsync(record with
                     {
-                        Status = RunnerStatus.Started,
-                        StartPhasesMs = observation.ProvisionMs is { } took ? record.StartPhasesMs.SetItem("provision", took) : record.StartPhasesMs,
+                        Status = RunnerStatus.Started, StartedAt = Now, SandboxMode = observation.Isolation ?? record.SandboxMode,
+                        StartPhasesMs = WithSteps(observation.ProvisionMs is { } took ? record.StartPhasesMs.SetItem("provision", took) : record.StartPhasesMs),
                     });
                 break;
             case "exited" when record.Restarts < RestartLimit && !FinalExits.Contains(observation.ExitCode ?? -1):
@@ -111,6 +121,29 @@ internal sealed partial class RunnerGrain(
                 await LoseAsync(record, observation.Cause ?? "exited", observation.Detail);
                 break;
         }
+    }
+
+    public Task ProgressAsync(RunnerStep step, CancellationToken cancellationToken)
+    {
+        if (Record is not { IsFinal: false } record) return Task.CompletedTask;
+        if (step.TookMs is { } took) _steps[step.Phase] = took;
+        // Every phase stands in the record; the session's log has what people wait for.
+        if (step.Detail is not null || step.TookMs > LongPhaseMs)
+            TellSession(Session(record).RunnerProgressAsync(record.Epoch, step, CancellationToken.None));
+        return Task.CompletedTask;
+    }
+
+    public Task BlockedAsync(BlockedTarget target, CancellationToken cancellationToken)
+    {
+        if (Record is { IsFinal: false } record) TellSession(Session(record).NetworkBlockedAsync(record.Epoch, target, CancellationToken.None));
+        return Task.CompletedTask;
+    }
+
+    public async Task ApplyNetworkAsync(NetworkRules rules, CancellationToken cancellationToken)
+    {
+        if (Record is not { IsFinal: false } record) return;
+        if (!RunnerShapes.Same(record.Network, rules)) await WriteAsync(record with { Network = rules });
+        await Provider(record).ApplyNetworkAsync(this.GetPrimaryKeyString(), record.Epoch, rules, CancellationToken.None);
     }
 
     public async Task ReleaseAsync(string reason, CancellationToken cancellationToken)
@@ -132,7 +165,8 @@ internal sealed partial class RunnerGrain(
         var token = "rtok_" + Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)).TrimEnd('=').Replace('+', '-').Replace('/', '_');
         await WriteAsync(record with { TokenHash = Hash(Encoding.UTF8.GetBytes(token)) });
         await Provider(record).ProvisionAsync(
-            new ProvisionRunner(this.GetPrimaryKeyString(), record.Epoch, token, record.WorkspaceId), CancellationToken.None);
+            new ProvisionRunner(this.GetPrimaryKeyString(), record.Epoch, token, record.WorkspaceId) { Shape = record.Shape, Network = record.Network },
+            CancellationToken.None);
     }
 
     private void WatchLease() => _lease ??= this.RegisterGrainTimer(CheckLeaseAsync, LeaseCheck, LeaseCheck);
@@ -140,19 +174,31 @@ internal sealed partial class RunnerGrain(
     private async Task CheckLeaseAsync(CancellationToken cancellationToken)
     {
         if (Record is not { IsFinal: false } record) return;
-        if (record.SecretHash is null && Now - record.CreatedAt > options.Value.ConnectTimeout)
-            await LoseAsync(record, "provision_failed", $"The agent did not call within {options.Value.ConnectTimeout.TotalSeconds:0} s of its order.");
+        if (record.SecretHash is null && record.Status == RunnerStatus.Started && Now - (record.StartedAt ?? record.CreatedAt) > options.Value.ConnectTimeout)
+            await LoseAsync(record, "provision_failed", $"The agent did not call within {options.Value.ConnectTimeout.TotalSeconds:0} s of its start.");
         else if (Now - record.OfflineSince > options.Value.RunnerLease)
             await LoseAsync(record, "lease_expired", $"No stream for {options.Value.RunnerLease.TotalSeconds:0} s.");
+        else if (Now - _askedAt > AskEvery)
+            await AskProviderAsync(record);
     }
+
+    /// <summary>The provider's grain moves and dies like any other, and forgets: a start that it does not know is ordered again, the rest is watched again.</summary>
+    private async Task AskProviderAsync(RunnerRecord record)
+    {
+        _askedAt = Now;
+        var (provider, key) = (Provider(record), this.GetPrimaryKeyString());
+        if (record.Status != RunnerStatus.Provisioning) await provider.WatchAsync(key, record.Epoch, CancellationToken.None);
+        else if (await provider.PlaceAsync(key, CancellationToken.None) == StartPlace.Unknown) await ProvisionAsync(record);
+    }
+
+    private ImmutableDictionary<string, long> WithSteps(ImmutableDictionary<string, long> phases) => phases.SetItems(_steps);
 
     private async Task LoseAsync(RunnerRecord record, string cause, string? detail)
     {
         await WriteAsync(record with { Status = RunnerStatus.Lost, Reason = detail ?? cause });
         _lease?.Dispose();
         Log.RunnerLost(logger, record.Id, cause, detail ?? "");
-        var tenant = GrainKeys.Split(this.GetPrimaryKeyString()).Tenant;
-        TellSession(GrainFactory.GetGrain<ISessionGrain>(GrainKeys.Of(tenant, record.SessionId!)).RunnerLostAsync(record.Epoch, cause, detail));
+        TellSession(Session(record).RunnerLostAsync(record.Epoch, cause, detail));
         await Provider(record).ReleaseAsync(this.GetPrimaryKeyString(), record.Epoch, CancellationToken.None);
     }
 
@@ -168,6 +214,9 @@ internal sealed partial class RunnerGrain(
             Log.SessionNotTold(logger, e, this.GetPrimaryKeyString());
         }
     }
+
+    private ISessionGrain Session(RunnerRecord record) =>
+        GrainFactory.GetGrain<ISessionGrain>(GrainKeys.Of(GrainKeys.Split(this.GetPrimaryKeyString()).Tenant, record.SessionId!));
 
     private IProviderGrain Provider(RunnerRecord record) => GrainFactory.GetGrain<IProviderGrain>(record.Provider);
 

@@ -15,6 +15,9 @@ internal sealed record RunnerRecord : RunnerView
     /// <summary>Times that its agent was started again in its old place.</summary>
     public int Restarts { get; init; }
 
+    /// <summary>When its provider had made it: from then on its agent has its time to call.</summary>
+    public DateTimeOffset? StartedAt { get; init; }
+
     /// <summary>When its stream went away; null while it is up.</summary>
     public DateTimeOffset? OfflineSince { get; init; }
 
@@ -23,7 +26,7 @@ internal sealed record RunnerRecord : RunnerView
     {
         Id = Id, Name = Name, Hostname = Hostname, Status = Status, Reason = Reason, Provider = Provider, SessionId = SessionId, Epoch = Epoch,
         AgentVersion = AgentVersion, SandboxMode = SandboxMode, LastSeenAt = LastSeenAt, CreatedAt = CreatedAt, UpdatedAt = UpdatedAt,
-        StartPhasesMs = StartPhasesMs,
+        StartPhasesMs = StartPhasesMs, Shape = Shape, Network = Network,
     };
 
     [System.Text.Json.Serialization.JsonIgnore]

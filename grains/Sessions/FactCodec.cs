@@ -29,6 +29,9 @@ internal static class FactCodec
         Add("runner.disconnected", Json.RunnerDisconnected);
         Add("runner.released", Json.RunnerReleased);
         Add("runner.lost", Json.RunnerLost);
+        Add("runner.progress", Json.RunnerProgress);
+        Add("network.blocked", Json.NetworkBlocked);
+        Add("network.changed", Json.NetworkChanged);
         Add("task.created", Json.TaskCreated);
         Add("task.dispatched", Json.TaskDispatched);
         Add("task.started", Json.TaskStarted);

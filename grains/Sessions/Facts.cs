@@ -19,6 +19,9 @@ internal sealed record SessionCreated(
 
     /// <summary>Rules that it starts with.</summary>
     public ImmutableArray<PolicyRule>? PermissionRules { get; init; }
+
+    /// <summary>Backend that makes its runners; null = the installation's default.</summary>
+    public string? Provider { get; init; }
 }
 
 /// <summary>What may change in the life of a session; null = as it was.</summary>
@@ -52,6 +55,15 @@ internal sealed record RunnerDisconnected(string RunnerId, long Epoch) : Fact;
 internal sealed record RunnerReleased(string RunnerId, long Epoch, string Reason) : Fact;
 
 internal sealed record RunnerLost(string RunnerId, long Epoch, string Cause, string? Detail) : Fact;
+
+/// <summary>A phase of the runner's start has ended, or goes on.</summary>
+internal sealed record RunnerProgress(string RunnerId, long Epoch, string Phase, long? TookMs, string? Detail) : Fact;
+
+/// <summary>The network policy held something back; at most one a few seconds for each target.</summary>
+internal sealed record NetworkBlocked(string Target, int Port, string Protocol, string Reason, int Count) : Fact;
+
+/// <summary>What the session's runners may reach, from now on.</summary>
+internal sealed record NetworkChanged(string By, string NetworkPolicy, ImmutableArray<string> AllowedHosts) : Fact;
 
 /// <summary>Something that the agent said: stored as it came, of no effect on the state but the runner's number.</summary>
 internal sealed record Output(string Type, byte[] Payload) : Fact;

@@ -23,7 +23,8 @@ internal static class SessionFold
                 or SessionTerminated or SessionFailed => OfSession(state, e),
             RunnerAssigned or RunnerReleased or RunnerLost => OfRunner(state, e),
             _ when PermissionFold.Concerns(e.Fact) => PermissionFold.Apply(state, e),
-            RunnerConnected or RunnerDisconnected or BudgetExceeded => state,
+            RunnerConnected or RunnerDisconnected or RunnerProgress or NetworkBlocked or BudgetExceeded => state,
+            NetworkChanged f => state with { View = state.View with { NetworkPolicy = f.NetworkPolicy, AllowedHosts = f.AllowedHosts } },
             MessageSent or MessageDelivered or MessageRefused or MessageQueued or SessionChanged or SessionConfigured or SessionConfigureRefused
                 or BudgetChanged or BudgetWarning => MessageFold.Apply(state, e),
             _ => TaskFold.Apply(state, e),
@@ -65,7 +66,7 @@ internal static class SessionFold
                         NetworkPolicy = f.NetworkPolicy, AllowedHosts = f.AllowedHosts, Labels = f.Labels,
                         PermissionMode = f.PermissionMode, Command = f.Command, OptionNames = [.. f.OptionNames ?? []], Budget = f.Budget,
                         AutoContinue = f.AutoContinue, CreatedAt = e.At,
-                        PermissionPolicy = f.PermissionPolicy, PermissionRules = f.PermissionRules ?? [],
+                        PermissionPolicy = f.PermissionPolicy, PermissionRules = f.PermissionRules ?? [], Provider = f.Provider,
                     },
                 };
             case SessionActivated:

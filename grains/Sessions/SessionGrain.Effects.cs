@@ -42,6 +42,9 @@ internal sealed partial class SessionGrain
                 case RunnerLost f:
                     ReleaseRunner(f.RunnerId, f.Epoch, f.Cause);
                     break;
+                case NetworkChanged when after.RunnerId is { } runner:
+                    Forget(ApplyNetworkAsync(runner), "apply network");
+                    break;
                 case SessionTerminated or SessionFailed:
                     Forget(Workspace.FreeAsync(_id), "free workspace");
                     break;
@@ -60,7 +63,7 @@ internal sealed partial class SessionGrain
     private void RecoverEffects()
     {
         if (_state.View.RunnerId is { } runner && !_state.IsClosed)
-            Forget(EnsureRunnerAsync(runner, _state.View.Epoch, Provider), "ensure runner");
+            Forget(EnsureRunnerAsync(runner, _state.View.Epoch, _state.View.Provider ?? Provider), "ensure runner");
         else if (_state.View.PreviousRunnerId is { } previous)
             Forget(GrainFactory.GetGrain<IRunnerGrain>(GrainKeys.Of(_tenant, previous)).ReleaseAsync("The session has no runner."), "release runner");
         Remind();
@@ -73,13 +76,16 @@ internal sealed partial class SessionGrain
         {
             await Workspace.AcquireAsync(_id, epoch);
             await GrainFactory.GetGrain<IRunnerGrain>(GrainKeys.Of(_tenant, runnerId))
-                .EnsureAsync(new RunnerRequest(_id, epoch, provider, _state.View.WorkspaceId));
+                .EnsureAsync(new RunnerRequest(_id, epoch, provider, _state.View.WorkspaceId) { Shape = await ShapeAsync(), Network = await NetworkAsync() });
         }
         catch (MarionetteException e) when (e.Code is FaultCode.Conflict or FaultCode.NotFound or FaultCode.ProviderFailed)
         {
             await this.AsReference<ISessionGrain>().RunnerLostAsync(epoch, "provision_failed", e.Message);
         }
     }
+
+    private async Task ApplyNetworkAsync(string runnerId) =>
+        await GrainFactory.GetGrain<IRunnerGrain>(GrainKeys.Of(_tenant, runnerId)).ApplyNetworkAsync(await NetworkAsync());
 
     private IWorkspaceGrain Workspace => GrainFactory.GetGrain<IWorkspaceGrain>(GrainKeys.Of(_tenant, _state.View.WorkspaceId));
 

@@ -66,6 +66,12 @@ internal sealed partial class SessionGrain
     public Task RunnerLostAsync(long epoch, string cause, string? detail, CancellationToken cancellationToken) =>
         CommitAsync(SessionMachine.Lost(_state, epoch, cause, detail, Context()), cancellationToken);
 
+    public Task RunnerProgressAsync(long epoch, RunnerStep step, CancellationToken cancellationToken) =>
+        CommitAsync(SessionMachine.Progress(_state, epoch, step, Context()), cancellationToken);
+
+    public Task NetworkBlockedAsync(long epoch, BlockedTarget target, CancellationToken cancellationToken) =>
+        CommitAsync(SessionMachine.Blocked(_state, epoch, target, Context()), cancellationToken);
+
     /// <summary>Sends what the runner has not been sent yet.</summary>
     private void SendCommands()
     {

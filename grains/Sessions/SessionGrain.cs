@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Marionette.Log;
 using Marionette.Permissions;
+using Marionette.Providers;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -11,8 +12,8 @@ namespace Marionette.Sessions;
 /// </summary>
 [GrainType("session")]
 internal sealed partial class SessionGrain(
-    ISessionLog log, ISecretOpener secretOpener, IApprovalHookCaller hookCaller, TimeProvider clock, IOptions<SessionOptions> options, ILogger<SessionGrain> logger)
-    : Grain, ISessionGrain, IRemindable
+    ISessionLog log, ISecretOpener secretOpener, IApprovalHookCaller hookCaller, IEnumerable<IRunnerProvider> providers, TimeProvider clock,
+    IOptions<SessionOptions> options, ILogger<SessionGrain> logger) : Grain, ISessionGrain, IRemindable
 {
     /// <summary>Output events after which the row is written again, so that an activation reads at most about so many.</summary>
     private const int CheckpointEvery = 5000;

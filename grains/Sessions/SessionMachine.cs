@@ -26,6 +26,7 @@ internal static partial class SessionMachine
             OrNone(c.Budget), c.AutoContinue)
         {
             PermissionPolicy = c.PermissionPolicy, PermissionRules = c.PermissionRules.IsDefaultOrEmpty ? null : c.PermissionRules,
+            Provider = c.Provider,
         });
         return scribe.Decide();
     }
@@ -130,7 +131,7 @@ internal static partial class SessionMachine
     private static void Assign(Scribe scribe, string reason)
     {
         if (scribe.State.View.Status != SessionStatus.Pending) scribe.Write(new SessionResuming(reason));
-        scribe.Write(new RunnerAssigned(scribe.NewId(EntityId.Runner), scribe.State.View.Epoch + 1, scribe.Context.Provider));
+        scribe.Write(new RunnerAssigned(scribe.NewId(EntityId.Runner), scribe.State.View.Epoch + 1, scribe.State.View.Provider ?? scribe.Context.Provider));
     }
 
     /// <summary>Gives the runner back; what ran on it waits for the next one.</summary>

@@ -1,0 +1,84 @@
+using Marionette.Runners;
+
+namespace Marionette.Providers;
+
+/// <content>The comparison of the backend's own inventory with the records.</content>
+internal sealed partial class ProviderGrain
+{
+    private static readonly TimeSpan ReconcileEvery = TimeSpan.FromMinutes(1);
+
+    private ReconcileView? _reconciled;
+    private long _adopted, _removed;
+
+    /// <summary>What is on the backend has been counted: before that, no limit could be kept.</summary>
+    private bool _isCounted;
+
+    /// <summary>
+    /// Live by the records: watched, and never touched. Ended by the records or unknown to them: removed. The record is always written before the
+    /// backend is asked, so what has none can only be a leftover.
+    /// </summary>
+    private async Task ReconcileAsync(CancellationToken cancellationToken)
+    {
+        var owned = 0;
+        try
+        {
+            await foreach (var handle in Provider().ListOwnedAsync(cancellationToken))
+            {
+                owned++;
+                if (_held.ContainsKey(handle.RunnerKey)) continue;
+                if (await IsLiveAsync(handle)) Adopt(handle);
+                else RunBeside(RemoveAsync(handle), handle.RunnerKey);
+            }
+
+            if (Provider().Capabilities.CanWarm) await ListWarmAsync(cancellationToken);
+        }
+        catch (ProviderException e)
+        {
+            _health.Failed(e.Message, e.RetryAfter);
+            if (!_isCounted) RunBeside(CountLaterAsync(), "reconcile");
+            return;
+        }
+
+        (_isCounted, _reconciled) = (true, new ReconcileView(clock.GetUtcNow(), owned, _adopted, _removed));
+        Pump();
+    }
+
+    private async Task CountLaterAsync()
+    {
+        await Task.Delay(PumpEvery, clock, _gone.Token);
+        await ReconcileAsync(_gone.Token);
+    }
+
+    private async Task<bool> IsLiveAsync(RunnerHandle handle)
+    {
+        try
+        {
+            return (await Runner(handle.RunnerKey).GetAsync()).Status is not (RunnerStatus.Released or RunnerStatus.Lost);
+        }
+        catch (MarionetteException e) when (e.Code == FaultCode.NotFound)
+        {
+            return false;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            Failed(e, handle.RunnerKey);
+            return true; // Not known: left alone until the next comparison.
+        }
+    }
+
+    private void Adopt(RunnerHandle handle)
+    {
+        // Its grain may have ordered it while its record was read.
+        if (!_held.TryAdd(handle.RunnerKey, new Held(handle.Epoch) { Place = StartPlace.Watched })) return;
+        _adopted++;
+        Log.Adopted(logger, handle.RunnerKey, this.GetPrimaryKeyString());
+    }
+
+    private async Task RemoveAsync(RunnerHandle handle)
+    {
+        if (_held.ContainsKey(handle.RunnerKey)) return;
+        await Provider().ReleaseAsync(handle, CancellationToken.None);
+        _removed++;
+        Log.OrphanRemoved(logger, handle.RunnerKey, this.GetPrimaryKeyString());
+    }
+}
