@@ -63,6 +63,7 @@ public static class GatewayServices
         KeyEndpoints.Map(app);
         ScheduleEndpoints.Map(app);
         AgentConfigEndpoints.Map(app);
+        ProfileEndpoints.Map(app);
         EventEndpoints.Map(app);
         LogEndpoints.Map(app);
         ProblemPages.Map(app);

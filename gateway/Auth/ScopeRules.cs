@@ -12,7 +12,7 @@ internal static class ScopeRules
 
     private static readonly FrozenSet<string> Areas = new[]
     {
-        "sessions", "tasks", "runners", "permissions", "policies", "workspaces", "scheduled-tasks", "tunnels", "events", "streams", "keys", "agent-configs", "usage",
+        "sessions", "tasks", "runners", "permissions", "policies", "workspaces", "scheduled-tasks", "tunnels", "events", "streams", "keys", "agent-configs", "profiles", "usage",
     }.ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>Whether somebody with these scopes may do what needs this one, or may hand it on.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Marionette.AgentConfigs;
+using Marionette.Profiles;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Permissions;
 using Marionette.Runners;
@@ -25,6 +26,7 @@ namespace Marionette.Gateway.Json;
 [JsonSerializable(typeof(RunnerView))]
 [JsonSerializable(typeof(ScheduleView))]
 [JsonSerializable(typeof(AgentConfigView))]
+[JsonSerializable(typeof(ProfileView))]
 [JsonSerializable(typeof(AgentDefaultView))]
 internal sealed partial class StateJsonContext : JsonSerializerContext;
 

@@ -10,7 +10,7 @@ namespace Marionette.Gateway.Rest;
 /// <summary>What a new session may ask for. Everything is checked before anything is done.</summary>
 internal static class SessionRules
 {
-    private const int MaxEnv = 100, MaxEnvValue = 32 * 1024, MaxEnvTotal = 256 * 1024, MaxCommandTotal = 16 * 1024, MaxHosts = 100, MaxOptions = 1024 * 1024, MaxRules = 50;
+    private const int MaxEnv = 100, MaxEnvValue = 32 * 1024, MaxEnvTotal = 256 * 1024, MaxCommandTotal = 16 * 1024, MaxOptions = 1024 * 1024, MaxRules = 50;
     private const int SevenDays = 7 * 24 * 3600, ThirtyDays = 30 * 24 * 3600;
 
     /// <exception cref="MarionetteException">Invalid, with every wrong field.</exception>
@@ -22,7 +22,8 @@ internal static class SessionRules
         var command = Command(errors, body.Command, agent);
         var env = Env(errors, body.Env);
         CheckApiKey(errors, body.ApiKey);
-        var policy = errors.Choice("network_policy", body.NetworkPolicy, "open", "open", "allow_list", "deny");
+        // Without a word of the session, its profile's holds, and "open" without a profile; the grain knows.
+        var policy = body.NetworkPolicy is null ? "" : NetworkTargets.Policy(errors, body.NetworkPolicy);
         var created = new CreateSession(
             Name: errors.Text("name", body.Name, 200),
             Agent: agent,
@@ -31,12 +32,12 @@ internal static class SessionRules
             Secrets: null,
             EnvNames: [.. env.Keys.Order(StringComparer.Ordinal)],
             WorkspaceId: errors.Id("workspace_id", body.WorkspaceId, EntityId.Workspace),
-            ProfileId: Reference(errors, "profile_id", body.ProfileId),
+            ProfileId: errors.Id("profile_id", body.ProfileId, EntityId.Profile),
             AgentConfigId: Reference(errors, "agent_config_id", body.AgentConfigId),
             LifecycleMode: errors.Choice("lifecycle_mode", body.LifecycleMode, "on_demand", "on_demand", "persistent"),
             IdleTimeoutSeconds: body.IdleTimeoutSeconds is { } idle ? errors.Number("idle_timeout_seconds", idle, 1, ThirtyDays, idle) : null,
             NetworkPolicy: policy,
-            AllowedHosts: Hosts(errors, body.AllowedHosts, policy),
+            AllowedHosts: NetworkTargets.Check(errors, body.AllowedHosts, policy),
             Labels: errors.Labels("labels", body.Labels),
             PermissionMode: errors.Choice("permission_mode", body.PermissionMode, "default", "default", "acceptEdits", "plan", "bypassPermissions"),
             PermissionTimeoutSeconds: errors.Number("permission_timeout_seconds", body.PermissionTimeoutSeconds, 1, SevenDays, 1800),
@@ -44,7 +45,8 @@ internal static class SessionRules
             Command: command,
             OptionNames: Options(errors, body.Options),
             Budget: BudgetRules.Check(errors, "budget", body.Budget),
-            AutoContinue: body.AutoContinue ?? false)
+            AutoContinue: body.AutoContinue ?? false,
+            Provider: Reference(errors, "provider", body.Provider))
         {
             PermissionPolicy = body.PermissionPolicy is { } terms ? PolicyRules.Terms(errors, terms, "permission_policy.") : null,
             PermissionRules = OwnRules(errors, body.PermissionPolicy?.Rules, sessionId),
@@ -61,9 +63,16 @@ internal static class SessionRules
         if (body.PermissionMode is not null) errors.Choice("permission_mode", body.PermissionMode, "default", "default", "acceptEdits", "plan", "bypassPermissions");
         var change = new ChangeSession(
             by, errors.Text("name", body.Name, 200), body.Labels is null ? null : errors.Labels("labels", body.Labels), errors.Text("model", body.Model, 200),
-            body.PermissionMode, BudgetRules.Check(errors, "budget", body.Budget), body.AutoContinue);
+            body.PermissionMode, BudgetRules.Check(errors, "budget", body.Budget), body.AutoContinue, Network(errors, body));
         errors.ThrowIfAny();
         return change;
+    }
+
+    private static NetworkChange? Network(FieldErrors errors, ChangeSessionModel body)
+    {
+        if (body.NetworkPolicy is null && body.AllowedHosts is null) return null;
+        var policy = body.NetworkPolicy is null ? null : NetworkTargets.Policy(errors, body.NetworkPolicy);
+        return new NetworkChange(policy, body.AllowedHosts is null ? default : NetworkTargets.Check(errors, body.AllowedHosts, policy ?? ""));
     }
 
     private static ImmutableArray<string> Options(FieldErrors errors, JsonElement? options)
@@ -139,23 +148,6 @@ internal static class SessionRules
         else if (uri.UserInfo.Length > 0 || url.Contains('@')) errors.Add("base_url", "must not hold a user or a password");
         else if (url.Any(c => c is <= ' ' or > '~')) errors.Add("base_url", "must be printable ASCII without blanks");
         return url;
-    }
-
-    private static ImmutableArray<string> Hosts(FieldErrors errors, List<string?>? hosts, string policy)
-    {
-        if (hosts is null or []) return [];
-        if (policy != "allow_list") errors.Add("allowed_hosts", "goes with network_policy \"allow_list\" only");
-        if (hosts.Count > MaxHosts) errors.Add("allowed_hosts", $"must have at most {MaxHosts} entries");
-        for (var i = 0; i < hosts.Count; i++)
-            if (!IsHost(hosts[i])) errors.Add($"allowed_hosts[{i}]", "must be a host name, *.domain, or an address");
-        return [.. hosts.Where(host => host is not null)!];
-    }
-
-    private static bool IsHost(string? host)
-    {
-        if (host is null or { Length: 0 or > 253 }) return false;
-        var name = host.StartsWith("*.", StringComparison.Ordinal) ? host[2..] : host;
-        return name.All(char.IsAscii) && Uri.CheckHostName(name) != UriHostNameType.Unknown;
     }
 
     private static string? Reference(FieldErrors errors, string field, string? id)

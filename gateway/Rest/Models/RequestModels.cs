@@ -18,6 +18,8 @@ internal sealed class CreateSessionModel
     public string? AgentConfigId { get; init; }
     public string? WorkspaceId { get; init; }
     public string? ProfileId { get; init; }
+    /// <summary>Backend that makes its runners; left out = the profile's, or the installation's default.</summary>
+    public string? Provider { get; init; }
     [OneOf("on_demand", "persistent")]
     public string? LifecycleMode { get; init; }
     public int? IdleTimeoutSeconds { get; init; }
@@ -50,6 +52,19 @@ internal sealed class ChangeSessionModel
     /// <summary>An empty object takes the limits away.</summary>
     public BudgetModel? Budget { get; init; }
     public bool? AutoContinue { get; init; }
+    /// <summary>In force at once where the provider controls it.</summary>
+    [OneOf("open", "allow_list", "deny")]
+    public string? NetworkPolicy { get; init; }
+    /// <summary>The whole list.</summary>
+    public List<string?>? AllowedHosts { get; init; }
+}
+
+/// <summary>Body of POST /api/v1/sessions/{id}/network/allow.</summary>
+internal sealed class AllowHostModel
+{
+    /// <summary>A target as in allowed_hosts, as a "network.blocked" event names it: "api.example.com:443".</summary>
+    [Required]
+    public string? Host { get; init; }
 }
 
 /// <summary>How much may be used before the work pauses and asks.</summary>

@@ -25,6 +25,8 @@ internal sealed class SessionModel
     public required long Epoch { get; init; }
     public required string WorkspaceId { get; init; }
     public string? ProfileId { get; init; }
+    /// <summary>Backend that makes its runners; null = the installation's default.</summary>
+    public string? Provider { get; init; }
     public required string NetworkPolicy { get; init; }
     public required ImmutableArray<string> AllowedHosts { get; init; }
     public required string LifecycleMode { get; init; }
@@ -73,6 +75,7 @@ internal sealed class SessionModel
         Epoch = view.Epoch,
         WorkspaceId = view.WorkspaceId,
         ProfileId = view.ProfileId,
+        Provider = view.Provider,
         NetworkPolicy = view.NetworkPolicy,
         AllowedHosts = Shown.OrEmpty(view.AllowedHosts),
         LifecycleMode = view.LifecycleMode,

@@ -1,0 +1,205 @@
+using System.Net;
+using Marionette.Cluster.Tests.Database;
+using Marionette.Permissions;
+using Marionette.Providers;
+using Marionette.Runners;
+using Marionette.Sessions;
+using Marionette.Silo.Database;
+using Marionette.TestSupport;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Orleans.Configuration;
+using Orleans.Core.Internal;
+
+namespace Marionette.Cluster.Tests.Providers;
+
+/// <summary>The provider's and the runner's grain on a real silo and database, over a backend that does as it is told.</summary>
+public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(postgres)
+{
+    private readonly ScriptedProvider _backend = new();
+    private readonly ProviderOptions _options = new();
+    private IHost? _host;
+    private int _runners;
+
+    private IGrainFactory Grains => _host!.Services.GetRequiredService<IGrainFactory>();
+
+    private IProviderGrain Provider => Grains.GetGrain<IProviderGrain>("scripted");
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (_host is not null)
+        {
+            await _host.StopAsync(CancellationToken.None);
+            _host.Dispose();
+        }
+
+        await base.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Start_IsRecordedWithItsPhasesAndShape()
+    {
+        await StartAsync();
+        var runner = await OrderAsync("acme", new RunnerShape { Cpus = 1.5, MemoryMib = 512 }, new NetworkRules("allow_list", ["a.example.com"]));
+        var view = await SeesAsync(runner, RunnerStatus.Started);
+        Assert.Contains("create", view.StartPhasesMs.Keys);
+        Assert.True(_backend.Started.TryDequeue(out var spec));
+        Assert.Equal((1.5, 512), (spec.Profile.Cpus, spec.Profile.MemoryMib));
+        Assert.Equal(new EgressPolicy(EgressMode.AllowList, ["a.example.com"]), spec.Egress);
+    }
+
+    [Fact]
+    public async Task Starts_BeyondTheRoom_Wait_AndGoOnWhenSomeIsFree()
+    {
+        _options.MaxRunners = 1;
+        await StartAsync();
+        var first = await OrderAsync("acme");
+        await SeesAsync(first, RunnerStatus.Started);
+        var second = await OrderAsync("acme");
+        await Eventually.SeesAsync("queue", async () => (await Provider.GetAsync(Cancel)).Queued, n => n == 1, Cancel);
+        Assert.Equal(RunnerStatus.Provisioning, (await second.GetAsync(Cancel)).Status);
+        await first.ReleaseAsync("done", Cancel);
+        await SeesAsync(second, RunnerStatus.Started);
+    }
+
+    [Fact]
+    public async Task ABackendThatIsAway_HoldsStartsBack_AndLosesNone()
+    {
+        await StartAsync();
+        _backend.Failure = new ProviderException(ProviderFault.Unavailable, "The engine does not answer.");
+        var runners = new[] { await OrderAsync("acme"), await OrderAsync("acme"), await OrderAsync("other") };
+        var view = await Eventually.SeesAsync("trouble", () => Provider.GetAsync(Cancel).AsTask(), v => v.Trouble is not null, Cancel);
+        Assert.Equal("The engine does not answer.", view.Trouble);
+        foreach (var runner in runners) Assert.Equal(RunnerStatus.Provisioning, (await runner.GetAsync(Cancel)).Status);
+        _backend.Failure = null;
+        foreach (var runner in runners) await SeesAsync(runner, RunnerStatus.Started);
+        Assert.Null((await Provider.GetAsync(Cancel)).Trouble);
+    }
+
+    [Fact]
+    public async Task AStartThatWillNeverWork_IsLostAtOnce_WithTheReason()
+    {
+        await StartAsync();
+        _backend.Failure = new ProviderException(ProviderFault.Rejected, "There is no image \"x\".");
+        var runner = await OrderAsync("acme");
+        Assert.Contains("no image", (await SeesAsync(runner, RunnerStatus.Lost)).Reason, StringComparison.Ordinal);
+        Assert.Null((await Provider.GetAsync(Cancel)).Trouble);
+    }
+
+    [Fact]
+    public async Task AReleaseDuringTheStart_LeavesNothing()
+    {
+        await StartAsync();
+        _backend.Gate = new TaskCompletionSource();
+        var runner = await OrderAsync("acme");
+        await Eventually.SeesAsync("start", async () => (await Provider.GetAsync(Cancel)).Starting, n => n == 1, Cancel);
+        await runner.ReleaseAsync("changed my mind", Cancel);
+        _backend.Gate.SetResult();
+        await Eventually.SeesAsync("runners", () => Task.FromResult(_backend.Started.Count), n => n == 1, Cancel);
+        await Eventually.SeesAsync("runners", () => Task.FromResult(_backend.Runners.Count), n => n == 0, Cancel);
+        Assert.Equal(RunnerStatus.Released, (await runner.GetAsync(Cancel)).Status);
+    }
+
+    [Fact]
+    public async Task AnInventory_IsCompared_OrphansGo_LiveOnesAreAdopted()
+    {
+        _backend.Runners["acme/run_orphan0000000000"] = new RunnerHandle("acme/run_orphan0000000000", 1);
+        await StartAsync();
+        var runner = await OrderAsync("acme");
+        await SeesAsync(runner, RunnerStatus.Started);
+        await Eventually.SeesAsync("orphan", () => Task.FromResult(_backend.Runners.Count), n => n == 1, Cancel);
+
+        // Another activation knows nothing, and finds it.
+        await Provider.Cast<IGrainManagementExtension>().DeactivateOnIdle();
+        await Eventually.SeesAsync("adopted", async () => (await Provider.GetAsync(Cancel)).Reconcile?.Adopted, n => n == 1, Cancel);
+        Assert.Single(_backend.Runners);
+    }
+
+    [Fact]
+    public async Task ADeath_IsNoticedByTheBackendsWord()
+    {
+        await StartAsync();
+        var runner = await OrderAsync("acme");
+        await SeesAsync(runner, RunnerStatus.Started);
+        var key = runner.GetPrimaryKeyString();
+        _backend.Runners.TryRemove(key, out _);
+        _backend.Tell(new RunnerEndedNotice(key, 1));
+        Assert.Contains("removed", (await SeesAsync(runner, RunnerStatus.Lost)).Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task NetworkRules_ReachARunningRunner()
+    {
+        await StartAsync();
+        var runner = await OrderAsync("acme");
+        await SeesAsync(runner, RunnerStatus.Started);
+        await runner.ApplyNetworkAsync(new NetworkRules("deny", ["api.example.com:443"]), Cancel);
+        var wanted = new EgressPolicy(EgressMode.Deny, ["api.example.com:443"]);
+        await Eventually.SeesAsync("policy", () => Task.FromResult(_backend.Policies[runner.GetPrimaryKeyString()]), policy => policy.Equals(wanted), Cancel);
+    }
+
+    [Fact]
+    public async Task AWarmPool_IsFilled_Claimed_AndFilledAgain()
+    {
+        _options.Warm.Add(new WarmPoolOptions { Min = 2, Cpus = 1 });
+        await StartAsync();
+        await Provider.GetAsync(Cancel);
+        await Eventually.SeesAsync("slots", () => Task.FromResult(_backend.Slots.Count), n => n == 2, Cancel);
+        var slots = _backend.Slots.Keys.ToHashSet();
+        await SeesAsync(await OrderAsync("acme", new RunnerShape { Cpus = 1 }), RunnerStatus.Started);
+        await SeesAsync(await OrderAsync("acme", new RunnerShape { Cpus = 2 }), RunnerStatus.Started);
+        var started = _backend.Started.ToArray();
+        Assert.Contains(started[0].WarmSlot!, slots);
+        Assert.Null(started[1].WarmSlot);
+        await Eventually.SeesAsync("slots", () => Task.FromResult(_backend.Slots.Count), n => n == 2, Cancel);
+    }
+
+    private async Task<IRunnerGrain> OrderAsync(string tenant, RunnerShape? shape = null, NetworkRules? network = null)
+    {
+        var runner = Grains.GetGrain<IRunnerGrain>(GrainKeys.Of(tenant, $"run_{_runners++:d16}"));
+        await runner.EnsureAsync(
+            new RunnerRequest("sess_0000000000000000", 1, "scripted", "ws_0000000000000000") { Shape = shape ?? new(), Network = network ?? NetworkRules.Open }, Cancel);
+        return runner;
+    }
+
+    private static Task<RunnerView> SeesAsync(IRunnerGrain runner, RunnerStatus status) =>
+        Eventually.SeesAsync("runner", () => runner.GetAsync(Cancel).AsTask(), view => view.Status == status, Cancel);
+
+    private async Task StartAsync()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders();
+        builder.Services.AddSingleton(Source).AddSingleton(TimeProvider.System).AddMarionetteGrains();
+        builder.Services.AddSingleton<IRunnerProvider>(_backend).AddSingleton<ISecretOpener, NoSecrets>().AddSingleton<IApprovalHookCaller, NoHooks>();
+        builder.Services.AddOptions<ProviderOptions>("scripted").Configure(options =>
+        {
+            (options.MaxRunners, options.StartPatience) = (_options.MaxRunners, _options.StartPatience);
+            options.Warm.AddRange(_options.Warm);
+        });
+        builder.UseOrleans(silo => silo
+            .UseAdoNetClustering(options => (options.Invariant, options.DataSource) = ("Npgsql", Source))
+            .UseAdoNetReminderService(options => (options.Invariant, options.DataSource) = ("Npgsql", Source))
+            .AddAdoNetGrainStorage(StorageNames.State, options =>
+            {
+                (options.Invariant, options.DataSource) = ("Npgsql", Source);
+                options.GrainStorageSerializer = new JsonGrainStorageSerializer();
+            })
+            .Configure<ClusterOptions>(options => (options.ClusterId, options.ServiceId) = ("test", "test"))
+            .ConfigureEndpoints(IPAddress.Loopback, StorageSilo.FreePort(), StorageSilo.FreePort()));
+        _host = builder.Build();
+        await _host.StartAsync(Cancel);
+    }
+
+    private sealed class NoSecrets : ISecretOpener
+    {
+        public SessionSecrets Open(string tenant, string session, SealedSecrets box) => throw new NotSupportedException();
+
+        public SessionSecrets OpenConfig(string tenant, string configId, SealedSecrets box, string purpose) => throw new NotSupportedException();
+    }
+
+    private sealed class NoHooks : IApprovalHookCaller
+    {
+        public Task<HookAnswer> AskAsync(string tenant, ApprovalHook hook, PermissionView request, CancellationToken cancellationToken) => throw new NotSupportedException();
+    }
+}

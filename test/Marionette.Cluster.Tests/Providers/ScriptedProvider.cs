@@ -1,0 +1,98 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Marionette.Providers;
+
+namespace Marionette.Cluster.Tests.Providers;
+
+/// <summary>A backend in memory that does as it is told: the provider's grain is what is tested over it.</summary>
+internal sealed class ScriptedProvider : IRunnerProvider
+{
+    private readonly Channel<ProviderNotice> _notices = Channel.CreateUnbounded<ProviderNotice>();
+
+    public string Name => "scripted";
+
+    public ProviderCapabilities Capabilities { get; } = new("none", false, true) { Watches = true, CanWarm = true, ControlsEgress = true };
+
+    public ConcurrentDictionary<string, RunnerHandle> Runners { get; } = new();
+
+    public ConcurrentDictionary<string, WarmSlot> Slots { get; } = new();
+
+    public ConcurrentDictionary<string, EgressPolicy> Policies { get; } = new();
+
+    public ConcurrentQueue<RunnerSpec> Started { get; } = new();
+
+    /// <summary>Thrown by every start while it is set.</summary>
+    public ProviderException? Failure { get; set; }
+
+    /// <summary>Starts wait for it.</summary>
+    public TaskCompletionSource Gate { get; set; } = Open();
+
+    public int Tries { get; private set; }
+
+    public static TaskCompletionSource Open()
+    {
+        var gate = new TaskCompletionSource();
+        gate.SetResult();
+        return gate;
+    }
+
+    public async Task<RunnerHandle> EnsureAsync(RunnerSpec spec, IProgress<StartStep>? progress, CancellationToken cancellationToken)
+    {
+        Tries++;
+        await Gate.Task.WaitAsync(cancellationToken);
+        if (Failure is { } failure) throw failure;
+        progress?.Report(new StartStep("create", TimeSpan.FromMilliseconds(5)));
+        if (spec.WarmSlot is { } slot) Slots.TryRemove(slot, out _);
+        var handle = new RunnerHandle(spec.RunnerKey, spec.Epoch);
+        Runners[spec.RunnerKey] = handle;
+        Policies[spec.RunnerKey] = spec.Egress;
+        Started.Enqueue(spec);
+        return handle;
+    }
+
+    public Task<RunnerObservedState> ObserveAsync(RunnerHandle handle, CancellationToken cancellationToken) => Task.FromResult(
+        Runners.ContainsKey(handle.RunnerKey) ? new RunnerObservedState(RunnerState.Running) : new RunnerObservedState(RunnerState.Missing, Cause: DeathCauses.Removed));
+
+    public Task StopAsync(RunnerHandle handle, CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task ReleaseAsync(RunnerHandle handle, CancellationToken cancellationToken)
+    {
+        Runners.TryRemove(handle.RunnerKey, out _);
+        return Task.CompletedTask;
+    }
+
+    public Task ApplyEgressAsync(RunnerHandle handle, EgressPolicy policy, CancellationToken cancellationToken)
+    {
+        Policies[handle.RunnerKey] = policy;
+        return Task.CompletedTask;
+    }
+
+    public async IAsyncEnumerable<RunnerHandle> ListOwnedAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.CompletedTask;
+        foreach (var handle in Runners.Values) yield return handle;
+    }
+
+    public IAsyncEnumerable<ProviderNotice> WatchAsync(CancellationToken cancellationToken) => _notices.Reader.ReadAllAsync(cancellationToken);
+
+    public void Tell(ProviderNotice notice) => _notices.Writer.TryWrite(notice);
+
+    public Task WarmAsync(WarmSpec spec, CancellationToken cancellationToken)
+    {
+        Slots[spec.SlotId] = new WarmSlot(spec.SlotId, spec.Profile.Name, spec.Profile.Revision, DateTimeOffset.UnixEpoch.AddYears(80));
+        return Task.CompletedTask;
+    }
+
+    public async IAsyncEnumerable<WarmSlot> ListWarmAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.CompletedTask;
+        foreach (var slot in Slots.Values.OrderBy(slot => slot.SlotId)) yield return slot;
+    }
+
+    public Task ReleaseWarmAsync(string slotId, CancellationToken cancellationToken)
+    {
+        Slots.TryRemove(slotId, out _);
+        return Task.CompletedTask;
+    }
+}
