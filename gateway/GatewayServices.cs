@@ -64,6 +64,7 @@ public static class GatewayServices
         ScheduleEndpoints.Map(app);
         AgentConfigEndpoints.Map(app);
         ProfileEndpoints.Map(app);
+        ProviderEndpoint.Map(app);
         EventEndpoints.Map(app);
         LogEndpoints.Map(app);
         ProblemPages.Map(app);

@@ -59,6 +59,7 @@ namespace Marionette.Gateway.Json;
 [JsonSerializable(typeof(UpdateScheduledTaskModel))]
 [JsonSerializable(typeof(ScheduledTaskModel))]
 [JsonSerializable(typeof(AllowHostModel))]
+[JsonSerializable(typeof(ProviderListModel))]
 [JsonSerializable(typeof(ChangeProfileModel))]
 [JsonSerializable(typeof(ProfileModel))]
 [JsonSerializable(typeof(ListModel<ProfileModel>), TypeInfoPropertyName = "ProfileList")]

@@ -44,7 +44,7 @@ public sealed class RuleTests
     [InlineData("""{"agent":"claude","lifecycle_mode":"always_on"}""", "lifecycle_mode")]
     [InlineData("""{"agent":"claude","idle_timeout_seconds":0}""", "idle_timeout_seconds")]
     [InlineData("""{"agent":"claude","network_policy":"none"}""", "network_policy")]
-    [InlineData("""{"agent":"claude","allowed_hosts":["a.example"]}""", "allowed_hosts")]
+    [InlineData("""{"agent":"claude","network_policy":"deny","allowed_hosts":["a.example"]}""", "allowed_hosts")]
     [InlineData("""{"agent":"claude","network_policy":"allow_list","allowed_hosts":["a b"]}""", "allowed_hosts[0]")]
     [InlineData("""{"agent":"claude","network_policy":"allow_list","allowed_hosts":["a","x\u0000.example"]}""", "allowed_hosts[1]")]
     [InlineData("""{"agent":"claude","permission_mode":"yolo"}""", "permission_mode")]
@@ -71,8 +71,9 @@ public sealed class RuleTests
     public void Session_Defaults_AreTheDocumentedOnes()
     {
         var command = Session("""{"agent":"claude"}""");
-        Assert.Equal(("on_demand", "open", "default", 1800, false), (
+        Assert.Equal(("on_demand", "", "default", 1800, false), (
             command.LifecycleMode, command.NetworkPolicy, command.PermissionMode, command.PermissionTimeoutSeconds, command.IncludeRaw));
+        // "" = the profile's policy, and "open" without one: the session's grain decides.
         Assert.Null(command.IdleTimeoutSeconds);
         Assert.Null(command.Secrets);
     }
