@@ -10,6 +10,8 @@ switch (args)
         return await FloorServer.RunAsync(connectionString);
     case ["ticker", var rate, var count]:
         return Ticker.Run(int.Parse(rate), int.Parse(count));
+    case [NetworkPeer.Verb, .. var peer]:
+        return await NetworkPeer.RunAsync(peer);
     case ["asker", var questions]:
         return Asker.Run(int.Parse(questions));
 }

@@ -12,7 +12,7 @@ namespace Marionette.Agent.Egress;
 
 /// <summary>What all runners share.</summary>
 /// <param name="MaxConnections">Connections of one runner at once.</param>
-internal sealed record EgressServices(DnsResolver Resolver, int MaxConnections, TimeProvider Clock, ILogger Log);
+internal sealed record EgressServices(DnsResolver Resolver, PeerStock Peers, int MaxConnections, TimeProvider Clock, ILogger Log);
 
 /// <summary>One runner's way out: its peer namespace, its policy, and what it has open.</summary>
 internal sealed class EgressRunner : IRelayHost, IAsyncDisposable
@@ -66,7 +66,7 @@ internal sealed class EgressRunner : IRelayHost, IAsyncDisposable
     public static EgressRunner Attach(
         string key, NetNamespace runner, EgressPolicy policy, Func<BlockedTarget, int, bool> tell, EgressServices services)
     {
-        var peer = PeerNamespace.Create();
+        var peer = services.Peers.Take();
         EgressRunner? made = null;
         try
         {

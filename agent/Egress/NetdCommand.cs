@@ -45,7 +45,8 @@ internal static class NetdCommand
         var limit = (int)Math.Clamp(NetCalls.RaiseOpenFiles() / 16, LeastConnections, MostConnections);
         var log = new StderrLogger(TimeProvider.System, check ? LogLevel.Error : LogLevel.Information);
         var servers = new ResolvConf(resolvConf, TimeProvider.System);
-        var services = new EgressServices(new DnsResolver(servers.Servers), limit, TimeProvider.System, log);
+        using var peers = new PeerStock();
+        var services = new EgressServices(new DnsResolver(servers.Servers), peers, limit, TimeProvider.System, log);
         if (check)
         {
             var report = await NetdCheck.RunAsync(services).ConfigureAwait(false);
@@ -53,6 +54,7 @@ internal static class NetdCommand
             return report.Ok ? ExitCodes.Stopped : ExitCodes.BadConfiguration;
         }
 
+        peers.Fill();
         log.EgressStarted(AgentVersion.Text, Environment.ProcessId, limit);
         await ServeAsync(services, stay).ConfigureAwait(false);
         return ExitCodes.Stopped;

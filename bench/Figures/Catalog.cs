@@ -15,7 +15,7 @@ internal interface IMeasurement
 internal static class Catalog
 {
     private static readonly IMeasurement[] All =
-        [new EventsDurable(), new EventsLatency(), new EventsFanOut(), new EventsReplay(), new PermissionRoundTrip(), new TaskRate(), new ApiRate(), new MemoryUse(), new AdapterCost()];
+        [new EventsDurable(), new EventsLatency(), new EventsFanOut(), new EventsReplay(), new PermissionRoundTrip(), new TaskRate(), new ApiRate(), new MemoryUse(), new AdapterCost(), new EgressCost()];
 
     public static IReadOnlyList<string> Names { get; } = [.. All.Select(measurement => measurement.Name)];
 
