@@ -167,9 +167,20 @@ internal sealed class EgressRunner : IRelayHost, IAsyncDisposable
 
     private async Task CarryAsync(RelayConnection connection)
     {
-        await connection.RunAsync().ConfigureAwait(false);
-        connections.TryRemove(connection, out _);
-        Interlocked.Decrement(ref open);
+        try
+        {
+            await connection.RunAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            // One connection's trouble, whatever it is, is not the runner's.
+            services.Log.EgressFault(key, exception.Message);
+        }
+        finally
+        {
+            connections.TryRemove(connection, out _);
+            Interlocked.Decrement(ref open);
+        }
     }
 
     // A flood is not looked at packet by packet: what the socket's small buffer does not hold is not counted.

@@ -22,7 +22,7 @@ internal sealed class NetdServer(RunnerDirectory runners, NetdOutput output, Tim
         bool more;
         do
         {
-            more = await reader.FillAsync(cancellationToken).ConfigureAwait(false);
+            more = await FillAsync(reader, cancellationToken).ConfigureAwait(false);
             while (reader.TryTake(out var line, out var partial))
             {
                 if (partial && !skipping)
@@ -49,6 +49,18 @@ internal sealed class NetdServer(RunnerDirectory runners, NetdOutput output, Tim
         catch (OperationCanceledException)
         {
             // Stopped.
+        }
+    }
+
+    private static async Task<bool> FillAsync(LineReader reader, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await reader.FillAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+            return false; // a terminal that is gone: the end of the input
         }
     }
 
@@ -88,8 +100,9 @@ internal sealed class NetdServer(RunnerDirectory runners, NetdOutput output, Tim
             await before.ConfigureAwait(false);
             output.Answer(await AnswerAsync(request).ConfigureAwait(false));
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception)
         {
+            // Whatever it was: it is this request's, and its asker waits.
             output.Answer(new NetdAnswer(request.Id, false, exception.Message));
         }
         finally

@@ -71,7 +71,8 @@ internal sealed class EgressPolicy
 
         foreach (var (text, target) in aliases ?? new Dictionary<string, string?>())
         {
-            if (HostName.FromText(text) is { } name && EgressEntry.TryEndpoint(target ?? "", out var host, out var port))
+            if (HostName.FromText(text) is { } name && EgressEntry.TryEndpoint(target ?? "", out var host, out var port)
+                && (IPAddress.TryParse(host, out _) || HostName.FromText(host) is not null))
                 policy.aliases[name] = new AliasTarget(host, port);
             else
                 problems.Add($"aliases: \"{Quoted(text)}\" must be a name that leads to \"host:port\"");

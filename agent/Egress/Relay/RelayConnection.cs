@@ -29,7 +29,7 @@ internal sealed class RelayConnection(Socket client, Destination destination, IR
     private volatile string? greeted;
     private volatile bool isCut;
 
-    /// <summary>Carries the connection. Never throws; whatever went wrong, both sides are closed after it.</summary>
+    /// <summary>Carries the connection. Whatever went wrong, both sides are closed after it.</summary>
     public async Task RunAsync()
     {
         Socket? server = null;

@@ -115,6 +115,25 @@ public sealed class LifeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task NamespaceWithIPv6SwitchedOff_HasItOnItsLink()
+    {
+        using var runner = await TestRunner.StartAsync();
+        using (var off = runner.Exec("sh", "-ec", "for i in all default; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; done"))
+        {
+            await off.WaitForExitAsync();
+            Assert.Equal(0, off.ExitCode);
+        }
+
+        var answer = await world.Netd.AttachAsync(runner.Key, runner.Pid, EgressWorld.Policy("allow_list", Good));
+        Assert.True((bool)answer["ok"]!, answer.ToJsonString());
+        foreach (var family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 })
+        {
+            using var socket = await runner.ConnectByNameAsync(Good, TestInternet.EchoPort, family);
+            await TestRunner.EchoesAsync(socket);
+        }
+    }
+
+    [Fact]
     public async Task NamespaceOfAnotherRunner_IsNotTaken()
     {
         using var runner = await world.RunnerAsync(EgressWorld.Policy("deny"));

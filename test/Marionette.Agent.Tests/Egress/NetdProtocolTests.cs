@@ -17,6 +17,7 @@ public sealed class NetdProtocolTests(EgressWorld world) : IClassFixture<EgressW
     [InlineData("""{"op":"policy","key":"acme/run_x","mode":"deny","allowed":["*"]}""", "\"*\"")]
     [InlineData("""{"op":"policy","key":"acme/run_x","mode":"deny","allowed":["a b.test",null]}""", "a b.test")]
     [InlineData("""{"op":"policy","key":"acme/run_x","mode":"deny","aliases":{"gateway.test":"127.0.0.1"}}""", "host:port")]
+    [InlineData("""{"op":"policy","key":"acme/run_x","mode":"deny","aliases":{"gateway.test":"a b:80"}}""", "host:port")]
     [InlineData("""{"op":"fly","key":"acme/run_x"}""", "op")]
     public async Task BadRequest_IsAnswered_AndNamesWhatIsWrong(string request, string named)
     {
