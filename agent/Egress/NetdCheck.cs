@@ -51,11 +51,11 @@ internal static class NetdCheck
         try
         {
             var address = Ask(family);
-            using var socket = new Socket(family, SocketType.Stream, ProtocolType.Tcp) { SendTimeout = Patience, ReceiveTimeout = Patience };
+            using var socket = NewSocket(family);
             socket.Connect(new IPEndPoint(address, 80));
             if (family == AddressFamily.InterNetworkV6)
                 return null;
-            using var other = new Socket(family, SocketType.Stream, ProtocolType.Tcp) { SendTimeout = Patience, ReceiveTimeout = Patience };
+            using var other = NewSocket(family);
             other.Connect(Elsewhere);
             return other.Receive(new byte[1]) == 0 ? null : "a connection that is not allowed was answered";
         }
@@ -68,6 +68,9 @@ internal static class NetdCheck
             return $"{family}: {exception.Message}";
         }
     }
+
+    private static Socket NewSocket(AddressFamily family) =>
+        new(family, SocketType.Stream, ProtocolType.Tcp) { SendTimeout = Patience, ReceiveTimeout = Patience };
 
     private static IPAddress Ask(AddressFamily family)
     {

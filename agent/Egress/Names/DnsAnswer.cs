@@ -38,7 +38,8 @@ internal sealed record DnsAnswer(int Code, IReadOnlyList<IPAddress> Addresses, T
         {
             if (!SkipName(message, ref at) || at + 10 > message.Length)
                 return null;
-            var (kind, life) = (BinaryPrimitives.ReadUInt16BigEndian(message[at..]), BinaryPrimitives.ReadUInt32BigEndian(message[(at + 4)..]));
+            var kind = BinaryPrimitives.ReadUInt16BigEndian(message[at..]);
+            var life = BinaryPrimitives.ReadUInt32BigEndian(message[(at + 4)..]);
             var length = BinaryPrimitives.ReadUInt16BigEndian(message[(at + 8)..]);
             at += 10;
             if (at + length > message.Length)

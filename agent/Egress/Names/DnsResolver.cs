@@ -7,7 +7,9 @@ using Marionette.Agent.Processes;
 namespace Marionette.Agent.Egress.Names;
 
 /// <summary>What is known of a name.</summary>
-/// <param name="Code"><see cref="DnsWire.NoError"/>, <see cref="DnsWire.NoSuchName"/>, or <see cref="DnsWire.ServerFailure"/> when nobody could say.</param>
+/// <param name="Code">
+/// <see cref="DnsWire.NoError"/>, <see cref="DnsWire.NoSuchName"/>, or <see cref="DnsWire.ServerFailure"/> when nobody could say.
+/// </param>
 internal sealed record NameLookup(int Code, IReadOnlyList<IPAddress> Addresses, TimeSpan Ttl);
 
 /// <summary>
@@ -48,7 +50,9 @@ internal sealed class DnsResolver(Func<IReadOnlyList<IPEndPoint>> servers)
     }
 
     private async Task<DnsAnswer?> AskAsync(string name, ushort type, CancellationToken cancellationToken) =>
-        await ExchangeAsync(name, type, cancellationToken).ConfigureAwait(false) is { } message ? DnsAnswer.Parse(message, type, out _) : null;
+        await ExchangeAsync(name, type, cancellationToken).ConfigureAwait(false) is { } message
+            ? DnsAnswer.Parse(message, type, out _)
+            : null;
 
     private async Task<byte[]?> ExchangeAsync(string name, ushort type, CancellationToken cancellationToken)
     {

@@ -78,7 +78,8 @@ internal sealed class PeerNamespace : IDisposable
         runner.Run(() =>
         {
             using var netlink = new Netlink();
-            if (netlink.Links().FirstOrDefault(link => link.IsUp && link.Name is not ("lo" or Netlink.RunnerLink)) is { Name: not null } other)
+            var others = netlink.Links().Where(link => link.IsUp && link.Name is not ("lo" or Netlink.RunnerLink));
+            if (others.FirstOrDefault() is { Name: not null } other)
                 throw new IOException($"the namespace has a way out already: {other.Name}");
         });
         peer.Run(() =>

@@ -90,7 +90,9 @@ internal readonly record struct EgressEntry(EntryKind Kind, string Name, IPNetwo
             return false;
         var length = address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128;
         var prefix = length;
-        if (slash >= 0 && (!int.TryParse(text[(slash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out prefix) || prefix > length))
+        if (slash >= 0 && !int.TryParse(text[(slash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out prefix))
+            return false;
+        if (prefix > length)
             return false;
         if (address.IsIPv4MappedToIPv6 && prefix >= 96)
             (address, prefix) = (address.MapToIPv4(), prefix - 96);

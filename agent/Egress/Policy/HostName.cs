@@ -14,7 +14,9 @@ internal static class HostName
     private static readonly SearchValues<char> HexDigits = SearchValues.Create("0123456789abcdefABCDEF");
 
     /// <summary>The form of a name as it comes over the wire.</summary>
-    /// <returns>Null when it is not a name: empty labels, other bytes than letters, digits, '-' and '_', or what reads as an address.</returns>
+    /// <returns>
+    /// Null when it is not a name: empty labels, other bytes than letters, digits, '-' and '_', or what reads as an address.
+    /// </returns>
     public static string? Canonical(ReadOnlySpan<char> text)
     {
         if (text.EndsWith('.'))

@@ -27,8 +27,8 @@ internal sealed class Connector(NameService names)
         limit.CancelAfter(WholeLimit);
         if (destination.Name is not { } name)
         {
-            var socket = await TryAllAsync([destination.Address], destination.Port, limit.Token).ConfigureAwait(false);
-            return new ConnectResult(socket, new Grant(destination, null, destination.Address));
+            var direct = await TryAllAsync([destination.Address], destination.Port, limit.Token).ConfigureAwait(false);
+            return new ConnectResult(direct, new Grant(destination, null, destination.Address));
         }
 
         if (policy.Alias(name.Name) is { } alias)
@@ -36,7 +36,8 @@ internal sealed class Connector(NameService names)
             var found = IPAddress.TryParse(alias.Host, out var address)
                 ? [address]
                 : await Dns.GetHostAddressesAsync(alias.Host, limit.Token).ConfigureAwait(false);
-            return new ConnectResult(await TryAllAsync(found, alias.Port, limit.Token).ConfigureAwait(false), new Grant(destination, alias, null));
+            var socket = await TryAllAsync(found, alias.Port, limit.Token).ConfigureAwait(false);
+            return new ConnectResult(socket, new Grant(destination, alias, null));
         }
 
         var lookup = await names.LookupAsync(name, limit.Token).ConfigureAwait(false);

@@ -50,7 +50,8 @@ internal sealed class RelayConnection(Socket client, Destination destination, IR
             await Task.WhenAll(UpAsync(server), DownAsync(server)).ConfigureAwait(false);
             whole = true;
         }
-        catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException
+            or ObjectDisposedException)
         {
             // One side broke, or the connection was cut: the other side sees a break too, not an end.
         }

@@ -119,7 +119,8 @@ public sealed class BlockedTests(EgressWorld world) : IClassFixture<EgressWorld>
         Need();
         using var runner = await world.RunnerAsync(EgressWorld.Policy("open"));
         var target = IPAddress.Parse(address);
-        using var sender = shown == "other" ? runner.NewRawSocket((int)protocol) : runner.NewSocket(target.AddressFamily, SocketType.Raw, protocol);
+        using var sender = shown == "other" ? runner.NewRawSocket((int)protocol)
+            : runner.NewSocket(target.AddressFamily, SocketType.Raw, protocol);
         byte type = protocol == ProtocolType.IcmpV6 ? (byte)128 : (byte)8;
         await sender.SendToAsync(new byte[] { type, 0, 0xf7, 0xff, 0, 0, 0, 0 }, new IPEndPoint(target, 0));
         Assert.Equal("protocol", (string?)(await world.Netd.BlockedAsync(runner.Key, address, 0, shown))["reason"]);
@@ -154,7 +155,8 @@ public sealed class BlockedTests(EgressWorld world) : IClassFixture<EgressWorld>
             await stream.ReadExactlyAsync(head).AsTask().WaitAsync(TimeSpan.FromSeconds(10));
             var answer = new byte[BinaryPrimitives.ReadUInt16BigEndian(head)];
             await stream.ReadExactlyAsync(answer).AsTask().WaitAsync(TimeSpan.FromSeconds(10));
-            Assert.StartsWith("fd6d:6172:696f:1:", Assert.Single(DnsAnswer.Parse(answer, 28, out _)!.Addresses).ToString(), StringComparison.Ordinal);
+            var address = Assert.Single(DnsAnswer.Parse(answer, 28, out _)!.Addresses);
+            Assert.StartsWith("fd6d:6172:696f:1:", address.ToString(), StringComparison.Ordinal);
         }
     }
 

@@ -103,7 +103,8 @@ public sealed class LifeTests : IAsyncLifetime
     public async Task NamespaceWithAWayOut_OrOfTheMachine_IsNotTaken()
     {
         using var runner = await TestRunner.StartAsync();
-        using (var adding = runner.Exec("sh", "-c", "ip link add other0 type veth peer name other1 && ip link set other0 up && ip link set other1 up"))
+        const string script = "ip link add other0 type veth peer name other1; ip link set other0 up; ip link set other1 up";
+        using (var adding = runner.Exec("sh", "-ec", script))
             await adding.WaitForExitAsync();
         var answer = await world.Netd.AttachAsync(runner.Key, runner.Pid, EgressWorld.Policy("open"));
         Assert.False((bool)answer["ok"]!);
@@ -179,13 +180,15 @@ public sealed class LifeTests : IAsyncLifetime
         using var sender = greedy.NewSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         sender.Blocking = false;
         using var stop = new CancellationTokenSource();
+        var server = IPAddress.Parse(TestInternet.NameServer);
         var flooding = Task.Run(() =>
         {
             for (var i = 0; !stop.IsCancellationRequested; i++)
             {
                 try
                 {
-                    sender.SendTo(TestRunner.Query($"n{i}.flood.test", 1), new IPEndPoint(IPAddress.Parse(TestInternet.NameServer), i % 2 == 0 ? 53 : 5000 + (i % 1000)));
+                    var port = i % 2 == 0 ? 53 : 5000 + (i % 1000);
+                    sender.SendTo(TestRunner.Query($"n{i}.flood.test", 1), new IPEndPoint(server, port));
                 }
                 catch (SocketException)
                 {
@@ -212,7 +215,8 @@ public sealed class LifeTests : IAsyncLifetime
         var runners = await Task.WhenAll(Enumerable.Range(0, count).Select(_ => TestRunner.StartAsync()));
         try
         {
-            var answers = await Task.WhenAll(runners.Select(runner => world.Netd.AttachAsync(runner.Key, runner.Pid, EgressWorld.Policy("open"))));
+            var policy = EgressWorld.Policy("open");
+            var answers = await Task.WhenAll(runners.Select(runner => world.Netd.AttachAsync(runner.Key, runner.Pid, policy)));
             Assert.All(answers, answer => Assert.True((bool)answer["ok"]!, answer.ToJsonString()));
             await Task.WhenAll(runners.Select(async runner =>
             {

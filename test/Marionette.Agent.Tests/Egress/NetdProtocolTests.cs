@@ -88,7 +88,8 @@ public sealed class NetdProtocolTests(EgressWorld world) : IClassFixture<EgressW
     public async Task Check_WithoutRights_SaysWhy()
     {
         Need();
-        using var check = Process.Start(new ProcessStartInfo("setpriv", ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin", AgentProcess.Binary, "netd", "--check"])
+        string[] arguments = ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin", AgentProcess.Binary, "netd", "--check"];
+        using var check = Process.Start(new ProcessStartInfo("setpriv", arguments)
         {
             RedirectStandardOutput = true,
         })!;

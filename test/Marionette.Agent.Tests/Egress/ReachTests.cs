@@ -62,7 +62,7 @@ public sealed class ReachTests(EgressWorld world) : IClassFixture<EgressWorld>
     {
         Need();
         using var runner = await world.RunnerAsync(
-            EgressWorld.Policy("allow_list", $"{TestInternet.Site}:{TestInternet.EchoPort}", "10.99.0.0/16", $"[{TestInternet.SiteV6}]:{TestInternet.EchoPort}"));
+            EgressWorld.Policy("allow_list", $"{TestInternet.Site}:7000", "10.99.0.0/16", $"[{TestInternet.SiteV6}]:7000"));
         foreach (var address in new[] { TestInternet.Site, TestInternet.PrivateHost, TestInternet.SiteV6 })
         {
             using var socket = await runner.ConnectAsync(address, TestInternet.EchoPort);
@@ -101,7 +101,8 @@ public sealed class ReachTests(EgressWorld world) : IClassFixture<EgressWorld>
         await server.SendAsync("here\n"u8.ToArray());
         await TestRunner.ReadsAsync(client, "here\n");
         // The same port of its own loopback is its own: nothing is there.
-        await Assert.ThrowsAnyAsync<SocketException>(() => runner.ConnectAsync(IPAddress.Loopback, ((IPEndPoint)listener.LocalEndPoint).Port));
+        var port = ((IPEndPoint)listener.LocalEndPoint).Port;
+        await Assert.ThrowsAnyAsync<SocketException>(() => runner.ConnectAsync(IPAddress.Loopback, port));
     }
 
     [Fact]

@@ -52,7 +52,8 @@ public sealed class AddressClassTests
     [InlineData("168.63.129.16", nameof(AddressKind.Metadata))]
     [InlineData("100.100.100.200", nameof(AddressKind.Metadata))]
     [InlineData("fd00:ec2::254", nameof(AddressKind.Metadata))]
-    public void Addresses_AreSorted(string address, string kind) => Assert.Equal(kind, AddressClass.Of(IPAddress.Parse(address)).ToString());
+    public void Addresses_AreSorted(string address, string kind) =>
+        Assert.Equal(kind, AddressClass.Of(IPAddress.Parse(address)).ToString());
 
     [Property(MaxTest = 1000)]
     public void EveryFormOfAnIPv4Address_CountsAsThatAddress(uint number)

@@ -90,15 +90,21 @@ public sealed class ClientHelloTests
     // A greeting with these extensions and nothing else.
     private static byte[] Hello(byte[] extensions)
     {
-        byte[] body = [3, 3, .. new byte[32], 0, 0, 2, 0x13, 1, 1, 0, (byte)(extensions.Length >> 8), (byte)extensions.Length, .. extensions];
-        return [22, 3, 1, (byte)((body.Length + 4) >> 8), (byte)(body.Length + 4), 1, 0, (byte)(body.Length >> 8), (byte)body.Length, .. body];
+        byte[] body = [3, 3, .. new byte[32], 0, 0, 2, 0x13, 1, 1, 0, .. Two(extensions.Length), .. extensions];
+        return [22, 3, 1, .. Two(body.Length + 4), 1, 0, .. Two(body.Length), .. body];
+
+        static byte[] Two(int length) => [(byte)(length >> 8), (byte)length];
     }
 
     private static byte[] Capture(string name)
     {
         var (toServer, toClient) = (new Pipe(), new Pipe());
         using var tls = new SslStream(new Duplex(toClient.Reader.AsStream(), toServer.Writer.AsStream()));
-        _ = tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = name, EnabledSslProtocols = SslProtocols.Tls13 | SslProtocols.Tls12 });
+        _ = tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = name,
+            EnabledSslProtocols = SslProtocols.Tls13 | SslProtocols.Tls12,
+        });
         var bytes = new byte[64 * 1024];
         var length = 0;
         var stream = toServer.Reader.AsStream();

@@ -25,7 +25,8 @@ public sealed class DnsMessageTests
     public void Answer_IsReadAsItWasBuilt(string address, int type)
     {
         var question = DnsQuestion.Parse(TestRunner.Query("api.good.test", type))!;
-        var answer = DnsAnswer.Parse(DnsAnswer.Build(question, 0, IPAddress.Parse(address), TimeSpan.FromSeconds(9)), type, out var truncated)!;
+        var built = DnsAnswer.Build(question, 0, IPAddress.Parse(address), TimeSpan.FromSeconds(9));
+        var answer = DnsAnswer.Parse(built, type, out var truncated)!;
         Assert.False(truncated);
         Assert.Equal(IPAddress.Parse(address), Assert.Single(answer.Addresses));
         Assert.Equal(TimeSpan.FromSeconds(9), answer.Ttl);

@@ -68,7 +68,10 @@ public sealed class NameTableTests
     public void ResolvConf_GivesServers_AndSkipsTheRest()
     {
         var servers = ResolvConf.Parse(
-            ["# nameserver 9.9.9.9", "nameserver 1.1.1.1", "nameserver\t2606:4700::1111 # second", "search good.test", "nameserver bad", "nameserver 1.0.0.1", "nameserver 8.8.8.8"]);
+        [
+            "# nameserver 9.9.9.9", "nameserver 1.1.1.1", "nameserver\t2606:4700::1111 # second", "search good.test", "nameserver bad",
+            "nameserver 1.0.0.1", "nameserver 8.8.8.8",
+        ]);
         Assert.Equal(["1.1.1.1:53", "[2606:4700::1111]:53", "1.0.0.1:53"], servers.Select(server => server.ToString()));
     }
 }

@@ -41,7 +41,7 @@ internal sealed class TestRunner : IDisposable
 
     /// <summary>A socket of a protocol that the base library does not know.</summary>
     public Socket NewRawSocket(int protocol) => space.Value.Run(() =>
-        new Socket(new SafeSocketHandle(NetCalls.OpenSocket(family: 2, NetCalls.TypeRaw | NetCalls.CloseOnExec, protocol), ownsHandle: true)));
+        new Socket(new SafeSocketHandle(NetCalls.OpenSocket(2, NetCalls.TypeRaw | NetCalls.CloseOnExec, protocol), ownsHandle: true)));
 
     /// <summary>Runs a program inside.</summary>
     public Process Exec(params string[] command) => Process.Start(
