@@ -12,18 +12,19 @@ internal static class Program
     private const string Usage = """
         marionette-agent: drives a coding agent inside a runner and reports to a Marionette gateway.
 
-        usage: marionette-agent run --config FILE
+        usage: marionette-agent run --config FILE [--standby]
                marionette-agent agents
                marionette-agent netd [--stay] [--resolv-conf FILE] | netd --check
                marionette-agent --version | --help
 
         agents prints as JSON which agent programs are in PATH, and their versions.
+        --standby waits until FILE is there; whoever makes it must make it whole (by a rename or a link).
 
         netd holds the network policy of the runners on this machine, told by JSON lines on standard input; --stay goes on after their
         end. --check tells as JSON whether this machine can do it, by doing it. It needs root and nft.
 
         FILE is JSON, readable by its owner alone (it holds the runner's token): server_url, runner, epoch, token, state_dir,
-        workspace_dir, home_dir; optional endpoints_file, tools_path, claude_path, agent_paths, stall_seconds, spool_mib.
+        workspace_dir, home_dir; optional endpoints_file, tools_path, claude_path, agent_paths, env, stall_seconds, spool_mib.
 
         exit codes: 0 stopped, 1 bad configuration, 75 fenced by a newer epoch, 76 token refused
         """;
@@ -47,7 +48,9 @@ internal static class Program
             case [NetdCommand.Verb, .. var options]:
                 return await NetdCommand.RunAsync(options).ConfigureAwait(false);
             case ["run", "--config", var path]:
-                return await RunAsync(path).ConfigureAwait(false);
+                return await RunAsync(path, standby: false).ConfigureAwait(false);
+            case ["run", "--config", var path, "--standby"]:
+                return await RunAsync(path, standby: true).ConfigureAwait(false);
             default:
                 Console.Error.WriteLine(Usage);
                 return ExitCodes.BadConfiguration;
@@ -57,8 +60,11 @@ internal static class Program
     private static Dictionary<string, string> OwnEnvironment() => Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
         .ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? "", StringComparer.Ordinal);
 
-    private static async Task<int> RunAsync(string path)
+    private static async Task<int> RunAsync(string path, bool standby)
     {
+        using var reaper = OrphanReaper.StartWhenFirst(TimeProvider.System);
+        if (standby && !await Standby.WaitForAsync(path, TimeProvider.System).ConfigureAwait(false))
+            return ExitCodes.Stopped;
         if (AgentConfig.Load(path, out var problem) is not { } config)
         {
             Console.Error.WriteLine($"marionette-agent: {path}: {problem}");

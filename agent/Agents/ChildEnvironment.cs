@@ -39,7 +39,7 @@ internal static class ChildEnvironment
                 environment[name] = value;
         }
 
-        foreach (var (name, value) in extra.Where(pair => IsUsable(pair.Key, pair.Value)))
+        foreach (var (name, value) in config.Env.Concat(extra).Where(pair => IsUsable(pair.Key, pair.Value)))
             environment[name] = value;
         environment["HOME"] = config.HomeDir;
         return environment;

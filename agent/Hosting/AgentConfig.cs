@@ -57,6 +57,10 @@ internal sealed record AgentConfig
     [JsonPropertyName("agent_paths")]
     public IReadOnlyDictionary<string, string> AgentPaths { get; set; } = new Dictionary<string, string>();
 
+    /// <summary>Environment of the driven agent, by the runner's profile. What the session asks for wins over it.</summary>
+    [JsonPropertyName("env")]
+    public IReadOnlyDictionary<string, string> Env { get; set; } = new Dictionary<string, string>();
+
     /// <summary>Silence of the driven agent and its model after which a run fails as stalled.</summary>
     /// <value>Seconds, 1 to 86400; default 600.</value>
     [JsonPropertyName("stall_seconds")]

@@ -29,6 +29,9 @@ internal sealed record ChildSpec
 /// </summary>
 internal sealed unsafe class ChildProcess : IDisposable
 {
+    // Children that somebody here waits for: their status is not for the reaper to take.
+    private static readonly HashSet<int> Own = [];
+
     private readonly Lock gate = new();
     private readonly TaskCompletionSource<ExitStatus> exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool reaped;
@@ -84,6 +87,17 @@ internal sealed unsafe class ChildProcess : IDisposable
             ProcessTree.KillIfSame(pid, startTime);
     }
 
+    /// <summary>Takes the status of every child that nobody here started.</summary>
+    public static void ReapStrangers()
+    {
+        // The lock is held from the start of a child until it is in the set: none of ours is taken for a stranger.
+        lock (Own)
+        {
+            foreach (var pid in ProcessTree.EndedChildren(Environment.ProcessId).Where(pid => !Own.Contains(pid)))
+                _ = Libc.Reap(pid);
+        }
+    }
+
     /// <summary>Closes this side's pipes. Does not end the process.</summary>
     public void Dispose()
     {
@@ -112,7 +126,12 @@ internal sealed unsafe class ChildProcess : IDisposable
         {
             // Between the end and the reaping the pid is still ours: what the child left in its group ends with it.
             _ = Libc.Kill(-child.Pid, Libc.SigKill);
-            status = Libc.Reap(child.Pid);
+            lock (Own)
+            {
+                status = Libc.Reap(child.Pid);
+                Own.Remove(child.Pid);
+            }
+
             child.reaped = true;
         }
 
@@ -179,7 +198,12 @@ internal sealed unsafe class ChildProcess : IDisposable
             using var arguments = new Utf8Strings([.. head, .. spec.Arguments]);
             using var environment = new Utf8Strings([.. spec.Environment.Select(pair => pair.Key + "=" + pair.Value)]);
             int pid;
-            Check(Libc.Spawn(&pid, arguments.Pointer[0], actions, attributes, arguments.Pointer, environment.Pointer));
+            lock (Own)
+            {
+                Check(Libc.Spawn(&pid, arguments.Pointer[0], actions, attributes, arguments.Pointer, environment.Pointer));
+                Own.Add(pid);
+            }
+
             return pid;
         }
         finally

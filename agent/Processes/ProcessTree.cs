@@ -11,6 +11,17 @@ internal static class ProcessTree
     /// <summary>Start time of a process in clock ticks since boot; null when there is none.</summary>
     public static long? StartTime(int pid) => Fields(pid) is { } fields ? Number(fields[StartTimeField]) : null;
 
+    /// <summary>Children of a process that have ended and wait to be reaped.</summary>
+    public static IEnumerable<int> EndedChildren(int parent)
+    {
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var pid)
+                && Fields(pid) is ["Z", ..] fields && Number(fields[ParentField]) == parent)
+                yield return pid;
+        }
+    }
+
     /// <summary>Every process below <paramref name="root"/>, children first.</summary>
     public static IReadOnlyList<(int Pid, long StartTime)> Below(int root)
     {

@@ -12,7 +12,8 @@ internal sealed record AgentConfig(
     string StateDir,
     string WorkspaceDir,
     string HomeDir,
-    IReadOnlyList<string> ToolsPath);
+    IReadOnlyList<string> ToolsPath,
+    IReadOnlyDictionary<string, string> Env);
 
 /// <summary>Whose runner a folder is.</summary>
 internal sealed record RunnerOwner(string Runner, long Epoch);

@@ -26,9 +26,13 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
         if (!File.Exists(options.AgentBinary))
             throw new ProviderException(ProviderFault.Rejected, $"The agent binary is not at {options.AgentBinary}; build it with ./marionette build.");
 
+        if (spec.Profile.Sandbox is not ("auto" or "none"))
+            throw new ProviderException(ProviderFault.Rejected, $"The profile asks for the sandbox \"{spec.Profile.Sandbox}\", and processes of the host have none.");
+
         var handle = new RunnerHandle(spec.RunnerKey, spec.Epoch);
         using var _ = await EnterAsync(spec.RunnerKey, cancellationToken);
         var folder = new RunnerFolder(options.DataDirectory, handle);
+        if (folder.IsAnothers) throw new ProviderException(ProviderFault.Rejected, $"{spec.RunnerKey} is there in another epoch: release that one first.");
         if (folder.ReadPid() is { IsAlive: true }) return handle;
 
         try
@@ -40,9 +44,9 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
             Directory.CreateDirectory(home, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             folder.WriteConfig(new AgentConfig(
                 options.ServerUrl(), options.EndpointsFile, spec.RunnerKey, spec.Epoch, spec.Token,
-                folder.StateFolder, workspace, home, options.ToolsPath));
+                folder.StateFolder, workspace, home, options.ToolsPath, spec.Profile.Env));
             var began = clock.GetTimestamp();
-            Start(folder, handle);
+            Start(folder, handle, spec.Profile.Env);
             progress?.Report(new StartStep("start", clock.GetElapsedTime(began)));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.ComponentModel.Win32Exception)
@@ -57,7 +61,7 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
     public Task<RunnerObservedState> ObserveAsync(RunnerHandle handle, CancellationToken cancellationToken)
     {
         var folder = new RunnerFolder(options.DataDirectory, handle);
-        if (!folder.Exists) return Task.FromResult(new RunnerObservedState(RunnerState.Missing));
+        if (!folder.Exists || folder.IsAnothers) return Task.FromResult(new RunnerObservedState(RunnerState.Missing));
         if (folder.ReadPid() is { IsAlive: true }) return Task.FromResult(new RunnerObservedState(RunnerState.Running));
 
         if (!_children.TryGetValue(handle.RunnerKey, out var child) || !child.HasExited)
@@ -75,7 +79,8 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
     public async Task StopAsync(RunnerHandle handle, CancellationToken cancellationToken)
     {
         using var _ = await EnterAsync(handle.RunnerKey, cancellationToken);
-        await EndAsync(new RunnerFolder(options.DataDirectory, handle), cancellationToken);
+        var folder = new RunnerFolder(options.DataDirectory, handle);
+        if (!folder.IsAnothers) await EndAsync(folder, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -83,6 +88,7 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
     {
         using var _ = await EnterAsync(handle.RunnerKey, cancellationToken);
         var folder = new RunnerFolder(options.DataDirectory, handle);
+        if (folder.IsAnothers) return;
         await EndAsync(folder, cancellationToken);
         folder.Delete();
         if (_children.TryRemove(handle.RunnerKey, out var child)) child.Dispose();
@@ -137,7 +143,7 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
     /// The shell sets up the output file and is replaced: sh, setsid and the agent are one pid. setsid takes the agent out of our
     /// process group, so that neither a Ctrl-C nor our death reaches it.
     /// </summary>
-    private void Start(RunnerFolder folder, RunnerHandle handle)
+    private void Start(RunnerFolder folder, RunnerHandle handle, IEnumerable<KeyValuePair<string, string>> environment)
     {
         var start = new ProcessStartInfo("/bin/sh")
         {
@@ -146,6 +152,7 @@ public sealed class ProcessProvider(ProcessProviderOptions options, TimeProvider
             UseShellExecute = false,
         };
         KeepOnly(start.Environment, ["PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "DOTNET_ROOT"]);
+        foreach (var (name, value) in environment) start.Environment[name] = value;
 
         var process = Process.Start(start) ?? throw new IOException("No process was made.");
         _children[handle.RunnerKey] = process;

@@ -21,6 +21,9 @@ internal sealed class RunnerFolder(string root, RunnerHandle handle)
 
     public bool Exists => Directory.Exists(Path);
 
+    /// <summary>It belongs to another epoch of the runner: not ours to touch.</summary>
+    public bool IsAnothers => OwnerOf(Path) is { } owner && owner != handle;
+
     public void Create()
     {
         Directory.CreateDirectory(Path, OwnerFolder);

@@ -4,7 +4,7 @@ namespace Marionette.Providers.Conformance;
 /// What every provider promises, whatever its backend. A provider is done when a class derived from this one passes. The agent in these cases is
 /// a stand-in that runs until it is told to end: the contract is about the place it runs in.
 /// </summary>
-public abstract class ProviderConformance : IAsyncLifetime
+public abstract partial class ProviderConformance : IAsyncLifetime
 {
     private int _runners;
 
@@ -17,8 +17,11 @@ public abstract class ProviderConformance : IAsyncLifetime
     /// <summary>Ends the runner's agent from outside, as a crash would.</summary>
     protected abstract Task CrashAsync(RunnerHandle handle);
 
-    /// <summary>A text that the agent left in its workspace; null when there is none.</summary>
-    protected abstract Task<string?> WorkspaceTextAsync(string workspaceId);
+    /// <summary>A file of a workspace of the tenant "acme"; null when there is none, or it is empty.</summary>
+    protected abstract Task<string?> WorkspaceFileAsync(string workspaceId, string name);
+
+    /// <summary>Runs a shell command in the runner, as its agent's user.</summary>
+    protected abstract Task<(int Code, string Output)> InsideAsync(RunnerHandle handle, string command);
 
     /// <summary>Everything that a backend shows of a runner to whoever may list it: arguments, labels, names.</summary>
     protected abstract Task<string> PublicTraceAsync(RunnerHandle handle);
@@ -120,11 +123,11 @@ public abstract class ProviderConformance : IAsyncLifetime
     {
         var first = NewSpec();
         await Provider.EnsureAsync(first, null, Cancel);
-        var text = await UntilAsync(() => WorkspaceTextAsync(first.WorkspaceId), t => t is not null, "the agent's file");
+        var text = await UntilAsync(() => WorkspaceFileAsync(first.WorkspaceId, "note"), t => t is not null, "the agent's file");
         await Provider.ReleaseAsync(new RunnerHandle(first.RunnerKey, 1), Cancel);
-        Assert.Equal(text, await WorkspaceTextAsync(first.WorkspaceId));
+        Assert.Equal(text, await WorkspaceFileAsync(first.WorkspaceId, "note"));
         await Provider.EnsureAsync(NewSpec(first.WorkspaceId), null, Cancel);
-        Assert.Equal(text, await WorkspaceTextAsync(first.WorkspaceId));
+        Assert.Equal(text, await WorkspaceFileAsync(first.WorkspaceId, "note"));
     }
 
     [Fact]
@@ -165,10 +168,29 @@ public abstract class ProviderConformance : IAsyncLifetime
     [Fact]
     public void Capabilities_SayWhatStandsBetween() => Assert.NotEmpty(Provider.Capabilities.Isolation);
 
+    /// <summary>Makes a runner and waits until its agent has left its notes.</summary>
+    protected async Task<RunnerHandle> RunningAsync(RunnerSpec spec)
+    {
+        var handle = await Provider.EnsureAsync(spec, null, Cancel);
+        await SeenAsync(spec.WorkspaceId, spec.RunnerKey);
+        return handle;
+    }
+
+    /// <summary>Waits for the agent of a runner to have read its configuration, and tells what it read: runner, epoch, token.</summary>
+    protected async Task<string[]> SeenAsync(string workspace, string runnerKey, string? token = null) => (await UntilAsync(
+        () => WorkspaceFileAsync(workspace, "seen"),
+        text => text is not null && text.StartsWith(runnerKey + "\n", StringComparison.Ordinal) && (token is null || text.Contains(token, StringComparison.Ordinal)),
+        "the agent's notes"))!.Trim().Split('\n');
+
+    /// <summary>A refusal of a kind.</summary>
+    protected static async Task RejectedAsync(Func<Task> call) =>
+        Assert.Equal(ProviderFault.Rejected, (await Assert.ThrowsAsync<ProviderException>(call)).Fault);
+
     /// <summary>The case's own deadline.</summary>
     protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    private async Task<RunnerObservedState> StateAsync(RunnerHandle handle, RunnerState wanted) =>
+    /// <summary>Waits for a state of a runner.</summary>
+    protected async Task<RunnerObservedState> StateAsync(RunnerHandle handle, RunnerState wanted) =>
         await UntilAsync(() => Provider.ObserveAsync(handle, Cancel), s => s.State == wanted, $"{handle.RunnerKey} to be {wanted}");
 
     /// <summary>Looks until it holds.</summary>
@@ -184,7 +206,8 @@ public abstract class ProviderConformance : IAsyncLifetime
         }
     }
 
-    private static async Task<List<RunnerHandle>> OwnedAsync(IRunnerProvider provider)
+    /// <summary>What a provider says is the installation's.</summary>
+    protected static async Task<List<RunnerHandle>> OwnedAsync(IRunnerProvider provider)
     {
         var owned = new List<RunnerHandle>();
         await foreach (var handle in provider.ListOwnedAsync(Cancel)) owned.Add(handle);

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using Marionette.Providers.Conformance;
 using Marionette.Providers.Processes;
 
@@ -7,26 +9,13 @@ namespace Marionette.Providers.Process.Tests;
 /// <summary>The process provider against the contract. Its agent here is a shell script that leaves a file and waits for its end.</summary>
 public sealed class ProcessConformanceTests : ProviderConformance
 {
-    private const string Script = """
-        #!/bin/sh
-        if [ "$1" = agents ]; then
-          echo '{"agent_version":"1","agents":[{"kind":"claude","program":"claude","path":"/x/claude","version":"2.1.330"},{"kind":"acp","program":"opencode","path":"/x/o"}]}'
-          exit 0
-        fi
-        config="$3"
-        workspace=$(sed -n 's/.*"workspace_dir":"\([^"]*\)".*/\1/p' "$config")
-        [ -e "$workspace/note" ] || echo "written by the first runner" > "$workspace/note"
-        echo "agent is up"
-        exec sleep 1000
-        """;
-
     private readonly string _folder = Directory.CreateTempSubdirectory("marionette-provider-").FullName;
     private readonly ProcessProvider _provider;
 
     public ProcessConformanceTests()
     {
         var agent = Path.Combine(_folder, "agent.sh");
-        File.WriteAllText(agent, Script);
+        File.WriteAllText(agent, StandIn.Script);
         File.SetUnixFileMode(agent, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         _provider = Make();
     }
@@ -41,10 +30,26 @@ public sealed class ProcessConformanceTests : ProviderConformance
         return Task.CompletedTask;
     }
 
-    protected override async Task<string?> WorkspaceTextAsync(string workspaceId)
+    protected override async Task<string?> WorkspaceFileAsync(string workspaceId, string name)
     {
-        var note = Path.Combine(_folder, "workspaces", workspaceId, "workspace", "note");
-        return File.Exists(note) && await File.ReadAllTextAsync(note, Cancel) is { Length: > 0 } text ? text : null;
+        var file = Path.Combine(_folder, "workspaces", workspaceId, "workspace", name);
+        return File.Exists(file) && await File.ReadAllTextAsync(file, Cancel) is { Length: > 0 } text ? text : null;
+    }
+
+    protected override async Task<(int Code, string Output)> InsideAsync(RunnerHandle handle, string command)
+    {
+        using var config = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(FolderOf(handle), "agent.json"), Cancel));
+        var start = new ProcessStartInfo("/bin/sh", ["-c", command])
+        {
+            WorkingDirectory = config.RootElement.GetProperty("workspace_dir").GetString(), RedirectStandardOutput = true,
+        };
+        start.Environment.Clear();
+        foreach (var pair in (await File.ReadAllTextAsync($"/proc/{PidOf(handle)}/environ", Cancel)).Split('\0', StringSplitOptions.RemoveEmptyEntries))
+            start.Environment[pair[..pair.IndexOf('=')]] = pair[(pair.IndexOf('=') + 1)..];
+        using var process = System.Diagnostics.Process.Start(start)!;
+        var output = await process.StandardOutput.ReadToEndAsync(Cancel);
+        await process.WaitForExitAsync(Cancel);
+        return (process.ExitCode, output);
     }
 
     protected override async Task<string> PublicTraceAsync(RunnerHandle handle) => await File.ReadAllTextAsync($"/proc/{PidOf(handle)}/cmdline", Cancel);
