@@ -44,6 +44,9 @@ internal sealed record SiloSettings
     /// <summary>Folders put in front of the agents' PATH.</summary>
     public IReadOnlyList<string> ToolsPath { get; init; } = [];
 
+    /// <summary>The provider of containers.</summary>
+    public DockerSettings Docker { get; init; } = new();
+
     /// <summary>File with "api_url" and the others; written when all is ready.</summary>
     public string EndpointsFile => Path.Combine(DataDirectory, "endpoints.json");
 
@@ -62,6 +65,10 @@ internal sealed record SiloSettings
         }
 
         if (settings.DataDirectory.Length == 0) throw new ArgumentException("--data-dir is required");
+        if (settings.Docker.Host is null && args.Any(a => a.StartsWith("--docker-", StringComparison.Ordinal)))
+            throw new ArgumentException("--docker-host is required by the other --docker options");
+        if (settings.Docker.Host is not null && !settings.ClusterId.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'))
+            throw new ArgumentException($"--cluster-id: \"{settings.ClusterId}\" names containers, so it takes letters, digits, - and _");
         return settings with { DataDirectory = Path.GetFullPath(settings.DataDirectory) };
     }
 
@@ -79,6 +86,7 @@ internal sealed record SiloSettings
         "--cluster-id" => this with { ClusterId = value },
         "--agent-binary" => this with { AgentBinary = Path.GetFullPath(value) },
         "--tools-path" => this with { ToolsPath = value.Split(':', StringSplitOptions.RemoveEmptyEntries) },
+        _ when option.StartsWith("--docker-", StringComparison.Ordinal) => this with { Docker = Docker.With(option, value) },
         _ => throw new ArgumentException($"{option} is not an option"),
     };
 

@@ -16,12 +16,15 @@ internal static class UpCommand
         var grpc = Port("--grpc-port", "Where runners dial in", 9090);
         var bind = new Option<string>("--bind") { Description = "Address to listen on; anything but loopback is open to the network", HelpName = "ADDR", DefaultValueFactory = _ => "127.0.0.1" };
         var connection = new Option<string?>("--connection-string") { Description = "A PostgreSQL of yours instead of the embedded one.", HelpName = "S" };
-        var command = new Command("up", "Start a server, its database and a local provider, and stay") { data, api, admin, grpc, bind, connection };
+        var docker = new Option<string?>("--docker-host") { Description = "A Docker Engine: the provider \"docker\" is there, too.", HelpName = "unix://…" };
+        var image = new Option<string?>("--docker-image") { Description = "Image of its runners (marionette-runner:latest)", HelpName = "IMAGE" };
+        var command = new Command("up", "Start a server, its database and a local provider, and stay") { data, api, admin, grpc, bind, connection, docker, image };
         command.SetAction(result =>
         {
             var place = new SiloPlace(
                 Path.GetFullPath(result.GetValue(data) ?? DataFolder.Default(context)),
-                result.GetValue(api), result.GetValue(admin), result.GetValue(grpc), result.GetValue(bind)!, result.GetValue(connection));
+                result.GetValue(api), result.GetValue(admin), result.GetValue(grpc), result.GetValue(bind)!, result.GetValue(connection),
+                result.GetValue(docker), result.GetValue(image));
             Check(place);
             ProcessImage.Replace([.. Layout.Find(context).SiloCommand(place)]);
         });

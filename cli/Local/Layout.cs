@@ -66,8 +66,18 @@ internal sealed record Layout(string Home, string? Claude)
             yield return "--tools-path";
             yield return string.Join(':', tools);
         }
+        if (place.DockerHost is { } docker)
+        {
+            yield return "--docker-host";
+            yield return docker;
+            if (place.DockerImage is { } image)
+            {
+                yield return "--docker-image";
+                yield return image;
+            }
+        }
     }
 }
 
 /// <summary>Where a silo listens and keeps its data.</summary>
-internal sealed record SiloPlace(string DataFolder, int ApiPort, int AdminPort, int GrpcPort, string Bind = "127.0.0.1", string? ConnectionString = null);
+internal sealed record SiloPlace(string DataFolder, int ApiPort, int AdminPort, int GrpcPort, string Bind = "127.0.0.1", string? ConnectionString = null, string? DockerHost = null, string? DockerImage = null);

@@ -30,8 +30,8 @@ public sealed class DockerProviderOptions
     /// <summary>Name of the engine's gVisor runtime. Default "runsc"; used by profiles whose sandbox is "auto" where the engine has it.</summary>
     public string GvisorRuntime { get; init; } = "runsc";
 
-    /// <summary>Open files of a runner's process. Default 65536.</summary>
-    public long OpenFiles { get; init; } = 65_536;
+    /// <summary>Open files of a runner's process. Default 16384; the engine cannot give more than it has itself.</summary>
+    public long OpenFiles { get; init; } = 16_384;
 
     /// <summary>How long an agent has to end by itself before it is killed. Default 10 s; whole seconds.</summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);

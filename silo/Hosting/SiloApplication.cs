@@ -3,6 +3,7 @@ using Marionette.Gateway.Hosting;
 using Marionette.Gateway.Secrets;
 using Marionette.Permissions;
 using Marionette.Providers;
+using Marionette.Providers.Docker;
 using Marionette.Providers.Processes;
 using Marionette.Sessions;
 using Marionette.Silo.Database;
@@ -42,6 +43,12 @@ internal static class SiloApplication
                 ToolsPath = settings.ToolsPath,
             },
             s.GetRequiredService<TimeProvider>()));
+
+        if (settings.Docker.Host is not null)
+        {
+            services.AddSingleton<IRunnerProvider>(s => new DockerProvider(
+                settings.Docker.ToOptions(settings.ClusterId, () => settings.RunnerUrl ?? ports.GrpcUrl), s.GetRequiredService<TimeProvider>()));
+        }
 
         builder.Host.UseOrleans(silo => silo.AddMarionetteCluster(settings, source));
         services.AddMarionetteTelemetry(builder.Configuration);

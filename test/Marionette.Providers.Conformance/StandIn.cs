@@ -21,7 +21,7 @@ public static class StandIn
         config="$3"
         trap 'exit 0' TERM
         if [ "${4:-}" = --standby ]; then until [ -e "$config" ]; do sleep 0.01; done; fi
-        field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" "$config"; }
+        field() { printf '%s\n' "$(sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" "$config")"; }
         workspace=$(field workspace_dir)
         state=$(field state_dir)
         mkdir -p "$state"

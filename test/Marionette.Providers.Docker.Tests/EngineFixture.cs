@@ -4,10 +4,12 @@ using Docker.DotNet.Models;
 using Marionette.Providers.Conformance;
 using Marionette.Providers.Docker.Tests;
 using Marionette.TestEngine;
+using Xunit.Sdk;
+using Xunit.v3;
 
 [assembly: AssemblyFixture(typeof(EngineFixture))]
 // One engine, which some tests stop.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
+[assembly: Parallelization(Mode = ParallelMode.None)]
 
 namespace Marionette.Providers.Docker.Tests;
 
