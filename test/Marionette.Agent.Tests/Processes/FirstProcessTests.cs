@@ -17,7 +17,8 @@ public sealed class FirstProcessTests : IAsyncLifetime
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "process namespaces need root");
         outside = Process.Start("unshare", ["--pid", "--fork", "--mount-proc", "--kill-child", Agent, "run", "--config", Path.Combine(folder, "agent.json"), "--standby"]);
-        await Eventually.TrueAsync(() => (agent = ChildOf(outside.Id)) != 0 && Target(agent).Contains("marionette-agent", StringComparison.Ordinal), "the agent");
+        // It listens for signals first, and for the file then.
+        await Eventually.TrueAsync(() => (agent = ChildOf(outside.Id)) != 0 && Waits(agent), "the agent in standby");
     }
 
     public ValueTask DisposeAsync()
@@ -64,7 +65,17 @@ public sealed class FirstProcessTests : IAsyncLifetime
         Assert.Equal(0, inside.ExitCode);
     }
 
-    private static int ChildOf(int pid) => ProcessTree.Below(pid).FirstOrDefault().Pid;
+    private static int ChildOf(int pid) => ProcessTree.Below(pid) is [var first, ..] ? first.Pid : 0;
 
-    private static string Target(int pid) => File.Exists($"/proc/{pid}/cmdline") ? File.ReadAllText($"/proc/{pid}/cmdline") : "";
+    private static bool Waits(int pid)
+    {
+        try
+        {
+            return Directory.EnumerateFiles($"/proc/{pid}/fd").Any(file => File.ResolveLinkTarget(file, returnFinalTarget: false)?.Name.Contains("inotify", StringComparison.Ordinal) == true);
+        }
+        catch (IOException)
+        {
+            return false; // a descriptor or the process went away in between
+        }
+    }
 }
