@@ -137,6 +137,10 @@ internal static class ErrorCodes
     public const string MaxTurns = "max_turns";
     public const string BudgetExceeded = "budget_exceeded";
     public const string AgentStalled = "agent_stalled";
+
+    /// <summary>The profile's script before the first run did not succeed.</summary>
+    public const string InitFailed = "init_failed";
+
     public const string WorkspaceUnavailable = "workspace_unavailable";
     public const string Internal = "internal";
 }

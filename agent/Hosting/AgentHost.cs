@@ -93,7 +93,7 @@ internal sealed class AgentHost(
         };
         var channel = new ControlChannel(config, spool, inbox, welcome => OnWelcome(welcome, sink), clock, log);
         var coordinator = new RunCoordinator(
-            inbox.Commands, () => CreateDriver(services), setup, config.WorkspaceDir, journal, sink, clock, log);
+            inbox.Commands, () => new PreparedDriver(CreateDriver(services), services), setup, config.WorkspaceDir, journal, sink, clock, log);
         using var life = new CancellationTokenSource();
         // First what the last process left, then the connection: the server hears of an interrupted run before it asks anew.
         coordinator.Recover();

@@ -202,6 +202,7 @@ internal sealed class RunnerLink(
             PermissionMode = attachment.PermissionMode,
             Conversation = attachment.ConversationId ?? "",
             IncludeRaw = attachment.IncludeRaw,
+            InitScript = attachment.InitScript ?? "",
             Options = attachment.Options is null ? Google.Protobuf.ByteString.Empty : Google.Protobuf.ByteString.CopyFrom(attachment.Options),
         };
         setup.Env.Add(attachment.Env.ToDictionary());

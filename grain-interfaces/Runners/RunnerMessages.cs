@@ -137,6 +137,9 @@ public sealed record RunnerAttachment
     /// <summary>What the agent kind takes beside that: a JSON object in UTF-8, or null.</summary>
     [Id(12)] public byte[]? Options { get; init; }
 
+    /// <summary>Shell script before the first run of the runner, or null.</summary>
+    [Id(13)] public string? InitScript { get; init; }
+
     /// <summary>Never the secrets.</summary>
     public override string ToString() => $"RunnerAttachment({SessionId}, acked {Acked})";
 }

@@ -68,9 +68,12 @@ internal sealed partial class SessionGrain
     private async Task<RunnerShape> ShapeAsync()
     {
         if (_state.View.ProfileId is not { } id) return new RunnerShape();
-        var profile = await ProfileRows.ReadAsync(log, _tenant, id, CancellationToken.None);
+        var profile = await ProfileAsync(CancellationToken.None);
         return profile?.Shape ?? throw new MarionetteException(FaultCode.NotFound, $"Its profile {id} was removed.");
     }
+
+    private async Task<ProfileView?> ProfileAsync(CancellationToken cancellationToken) =>
+        _state.View.ProfileId is { } id ? await ProfileRows.ReadAsync(log, _tenant, id, cancellationToken) : null;
 
     private string? OwnKey(CreateSession command) => command.Secrets is { } box ? secretOpener.Open(_tenant, _id, box).ApiKey : null;
 

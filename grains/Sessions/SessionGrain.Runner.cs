@@ -13,6 +13,7 @@ internal sealed partial class SessionGrain
         SessionMachine.Fence(_state, command.Epoch);
         await RefreshTenantAsync();
         var setup = await SetupAsync(cancellationToken);
+        var profile = await ProfileAsync(cancellationToken);
         await CommitAsync(SessionMachine.Attach(_state, command.RunnerId, command.Epoch, Context()), cancellationToken);
         if (_connection is { } old && old.Id != command.ConnectionId)
             Forget(old.Observer.OnFencedAsync(command.Epoch, "A newer connection of the same runner took over."), "fence");
@@ -35,6 +36,7 @@ internal sealed partial class SessionGrain
             ConversationId = _state.View.ConversationId,
             IncludeRaw = _state.IncludeRaw,
             Command = _state.View.Command,
+            InitScript = profile?.Shape.InitScript,
             Commands = await WithFilesAsync(commands),
         };
     }

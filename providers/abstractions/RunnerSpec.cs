@@ -59,9 +59,6 @@ public sealed record RunnerProfile
 
     /// <value>Environment of everything in the runner; no secrets, these belong to the session.</value>
     public ImmutableDictionary<string, string> Env { get; init; } = ImmutableDictionary<string, string>.Empty;
-
-    /// <value>Shell script that runs in the workspace before the first task, as the agent's user; null = none.</value>
-    public string? InitScript { get; init; }
 }
 
 /// <summary>A warm slot to make.</summary>
