@@ -13,16 +13,26 @@ internal sealed partial class ProviderGrain
     /// <summary>What is on the backend has been counted: before that, no limit could be kept.</summary>
     private bool _isCounted;
 
+    private bool _reconciling;
+
+    /// <summary>Beside the turns: it asks runners' grains, which may be asking this one.</summary>
+    private Task Reconcile()
+    {
+        if (!_reconciling) RunBeside(ReconcileAsync(), "reconcile");
+        return Task.CompletedTask;
+    }
+
     /// <summary>
     /// Live by the records: watched, and never touched. Ended by the records or unknown to them: removed. The record is always written before the
     /// backend is asked, so what has none can only be a leftover.
     /// </summary>
-    private async Task ReconcileAsync(CancellationToken cancellationToken)
+    private async Task ReconcileAsync()
     {
+        _reconciling = true;
         var owned = 0;
         try
         {
-            await foreach (var handle in Provider().ListOwnedAsync(cancellationToken))
+            await foreach (var handle in Provider().ListOwnedAsync(_gone.Token))
             {
                 owned++;
                 if (_held.ContainsKey(handle.RunnerKey)) continue;
@@ -30,13 +40,17 @@ internal sealed partial class ProviderGrain
                 else RunBeside(RemoveAsync(handle), handle.RunnerKey);
             }
 
-            if (Provider().Capabilities.CanWarm) await ListWarmAsync(cancellationToken);
+            if (Provider().Capabilities.CanWarm) await ListWarmAsync(_gone.Token);
         }
         catch (ProviderException e)
         {
             _health.Failed(e.Message, e.RetryAfter);
             if (!_isCounted) RunBeside(CountLaterAsync(), "reconcile");
             return;
+        }
+        finally
+        {
+            _reconciling = false;
         }
 
         (_isCounted, _reconciled) = (true, new ReconcileView(clock.GetUtcNow(), owned, _adopted, _removed));
@@ -46,7 +60,7 @@ internal sealed partial class ProviderGrain
     private async Task CountLaterAsync()
     {
         await Task.Delay(PumpEvery, clock, _gone.Token);
-        await ReconcileAsync(_gone.Token);
+        if (!_reconciling) await ReconcileAsync();
     }
 
     private async Task<bool> IsLiveAsync(RunnerHandle handle)

@@ -17,7 +17,7 @@ internal sealed partial class ProviderGrain
 
     private ImmutableArray<ProviderAgentView>? _agents;
     private long _lookedAt;
-    private bool _looking;
+    private bool _looking, _watching;
 
     public Task ApplyNetworkAsync(string runnerKey, long epoch, NetworkRules rules, CancellationToken cancellationToken)
     {
@@ -75,11 +75,26 @@ internal sealed partial class ProviderGrain
         }
     }
 
-    /// <summary>A look costs a local read or one call of the backend; what it finds goes out beside the turn.</summary>
-    private async Task LookAsync(CancellationToken cancellationToken)
+    private Task Look()
     {
-        foreach (var (key, held) in _held.ToArray())
-            if (held.Place == StartPlace.Watched) await LookAtAsync(key, held, cancellationToken);
+        if (_watching) return Task.CompletedTask;
+        _watching = true;
+        RunBeside(LookAsync(), "look");
+        return Task.CompletedTask;
+    }
+
+    /// <summary>A look costs a local read or one call of the backend.</summary>
+    private async Task LookAsync()
+    {
+        try
+        {
+            foreach (var (key, held) in _held.ToArray())
+                if (held.Place == StartPlace.Watched) await LookAtAsync(key, held, _gone.Token);
+        }
+        finally
+        {
+            _watching = false;
+        }
     }
 
     private async Task LookAtAsync(string key, Held held, CancellationToken cancellationToken)

@@ -30,9 +30,9 @@ internal sealed partial class ProviderGrain(
         _options = settings.Get(name);
         _health = new BackendHealth(clock);
         var look = provider.Capabilities.Watches ? LookEveryWatched : LookEvery;
-        this.RegisterGrainTimer(LookAsync, new GrainTimerCreationOptions(look, look) { KeepAlive = true });
+        this.RegisterGrainTimer(Look, new GrainTimerCreationOptions(look, look) { KeepAlive = true });
         this.RegisterGrainTimer(PumpAsync, PumpEvery, PumpEvery);
-        this.RegisterGrainTimer(ReconcileAsync, TimeSpan.Zero, ReconcileEvery);
+        this.RegisterGrainTimer(Reconcile, TimeSpan.Zero, ReconcileEvery);
         if (provider.Capabilities.Watches) RunBeside(ListenAsync(provider), "notices");
         return Task.CompletedTask;
     }

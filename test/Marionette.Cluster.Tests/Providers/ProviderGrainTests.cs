@@ -116,6 +116,20 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
         Assert.Single(_backend.Runners);
     }
 
+    /// <summary>The provider's grain asks the runners' for the comparison while they ask it to be watched: neither may wait for the other.</summary>
+    [Fact]
+    public async Task AfterARestart_RunnersAndTheComparison_DoNotWaitForEachOther()
+    {
+        await StartAsync();
+        for (var i = 0; i < 5; i++) await SeesAsync(await OrderAsync("acme"), RunnerStatus.Started);
+        await _host!.StopAsync(Cancel);
+        _host.Dispose();
+        await StartAsync();
+        _runners = 0;
+        await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => OrderAsync("acme"))).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
+        await Eventually.SeesAsync("watched", async () => (await Provider.GetAsync(Cancel)).Watched, n => n == 5, Cancel);
+    }
+
     [Fact]
     public async Task ADeath_IsNoticedByTheBackendsWord()
     {

@@ -6,7 +6,7 @@ namespace Marionette.EndToEnd.Tests.Behaviour;
 /// <summary>A tenant that has one of everything, and another that must not see it.</summary>
 public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
 {
-    private static readonly string[] Lists = ["sessions", "tasks", "permissions", "runners", "keys", "policies", "permission-hooks", "scheduled-tasks", "agent-configs"];
+    private static readonly string[] Lists = ["sessions", "tasks", "permissions", "runners", "keys", "policies", "permission-hooks", "scheduled-tasks", "agent-configs", "profiles"];
 
     internal string Url => shared.Stack.ApiUrl;
 
@@ -35,6 +35,7 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         Ids["policies"] = (await Owner.PostAsync("/api/v1/policies", new { effect = "ask", tools = new[] { "NoSuchTool" } })).Id();
         Ids["permission-hooks"] = (await Owner.PostAsync("/api/v1/permission-hooks", new { url = "https://hooks.example.com/x", categories = new[] { "plan" } })).GetProperty("hook").Id();
         Ids["agent-configs"] = (await Owner.PostAsync("/api/v1/agent-configs", new { name = "mine", agent = "command", api_key = "sk-owner" })).Id();
+        Ids["profiles"] = (await Owner.PostAsync("/api/v1/profiles", new { name = "mine" })).Id();
         Ids["scheduled-tasks"] = (await Owner.PostAsync("/api/v1/scheduled-tasks", new { name = "mine", cron_expression = "0 0 1 1 *", prompt_template = "x", session_id = Ids["sessions"] })).Id();
         Ids["keys"] = (await Owner.GetAsync("/api/v1/keys")).Items()[0].Id();
     }
@@ -56,12 +57,14 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         "/api/v1/policies" => new() { ["effect"] = "ask" },
         "/api/v1/policies/test" => new() { ["request"] = new { tool = "Bash", command = "ls" } },
         "/api/v1/policies/{id}/move" => new() { ["position"] = 0 },
-        "/api/v1/permission-hooks" => new() { ["url"] = "https://hooks.example.com/y" },
+        "/api/v1/permission-hooks" or "/api/v1/permission-hooks/{id}" => new() { ["url"] = "https://hooks.example.com/y" },
         "/api/v1/permissions/decide" => new() { ["ids"] = new[] { Missing("permissions") }, ["decision"] = "deny" },
         "/api/v1/permissions/{id}/delegate" => new() { ["to"] = "ann" },
         "/api/v1/permissions/{id}/links" => new() { ["actor"] = "ann" },
         "/api/v1/tasks/{id}/messages" => new() { ["text"] = "more" },
         "/api/v1/scheduled-tasks" => new() { ["name"] = "x", ["cron_expression"] = "0 0 1 1 *", ["prompt_template"] = "x", ["session_id"] = Ids["sessions"] },
+        "/api/v1/profiles" => new() { ["name"] = "x" },
+        "/api/v1/sessions/{id}/network/allow" => new() { ["host"] = "api.example.com:443" },
         "/api/v1/agent-configs" => new() { ["name"] = "x", ["agent"] = "claude" },
         _ => [],
     };

@@ -171,6 +171,12 @@ public sealed class BodyTests(AbuseWorld world) : IClassFixture<AbuseWorld>
             yield return 99_999_999_999_999L;
             yield return true;
         }
+        else if (types.Contains("number"))
+        {
+            yield return -1;
+            yield return 1e300;
+            yield return true;
+        }
         else
         {
             yield return 7;
