@@ -49,9 +49,7 @@ public sealed partial class DockerProvider
                 cancellationToken, HttpStatusCode.NotModified);
             steps.End("start");
             steps.Begin();
-            // An agent that ended at once is found by the next look, as any that ends later.
-            if (await InspectAsync(found.ID, cancellationToken) is { State.Running: true } running)
-                await _egress.AttachAsync(running.ID, (int)running.State.Pid, spec.Egress, cancellationToken);
+            await AttachAsync(found.ID, spec.Egress, cancellationToken);
             steps.End("network");
         }
         catch (ProviderException e) when (e.Fault != ProviderFault.Ambiguous)
@@ -60,6 +58,20 @@ public sealed partial class DockerProvider
             if (first) await AbandonAsync(found.ID, ResourceNames.State(_names.Container(new RunnerHandle(spec.RunnerKey, spec.Epoch))));
             else await EndAsync(found.ID, CancellationToken.None);
             throw;
+        }
+    }
+
+    /// <summary>An agent that ended at once is found by the next look, as any that ends later: that is no failure of its network.</summary>
+    private async Task AttachAsync(string container, EgressPolicy policy, CancellationToken cancellationToken)
+    {
+        if (await InspectAsync(container, cancellationToken) is not { State.Running: true } running) return;
+        try
+        {
+            await _egress.AttachAsync(running.ID, (int)running.State.Pid, policy, cancellationToken);
+        }
+        catch (ProviderException e) when (e.Fault == ProviderFault.Unavailable)
+        {
+            if (await InspectAsync(container, cancellationToken) is { State.Running: true }) throw;
         }
     }
 

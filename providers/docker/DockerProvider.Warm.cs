@@ -35,8 +35,7 @@ public sealed partial class DockerProvider
                 "start a warm slot", token => _engine.Client.Containers.StartContainerAsync(name, new ContainerStartParameters(), token), cancellationToken,
                 HttpStatusCode.NotModified);
             // What it may reach is decided by whoever claims it: until then, nothing.
-            if (await InspectAsync(name, cancellationToken) is { State.Running: true } running)
-                await _egress.AttachAsync(running.ID, (int)running.State.Pid, new EgressPolicy(EgressMode.Deny, []), cancellationToken);
+            await AttachAsync(name, new EgressPolicy(EgressMode.Deny, []), cancellationToken);
         }
         catch (ProviderException) when (found is null)
         {

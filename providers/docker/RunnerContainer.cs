@@ -14,6 +14,9 @@ internal sealed class RunnerContainer(DockerProviderOptions options, ResourceNam
     /// <summary>Memory that temporary files may take, at most: they count as the runner's own.</summary>
     private const int MostTemporaryMib = 2048;
 
+    /// <summary>The helper, as every runner sees it.</summary>
+    private const string HelperAddress = "10.200.0.1";
+
     /// <summary>A runner's container.</summary>
     public CreateContainerParameters ForRunner(RunnerSpec spec, RunnerVolumes volumes, string? runtime)
     {
@@ -73,6 +76,8 @@ internal sealed class RunnerContainer(DockerProviderOptions options, ResourceNam
         {
             Runtime = runtime,
             NetworkMode = options.Network ?? "none",
+            // Whichever server is asked, the helper answers; one must stand there to be asked.
+            DNS = options.Network is null ? [HelperAddress] : null,
             CapDrop = ["ALL"],
             // The engine's own seccomp profile holds unless one says otherwise, and nothing here does.
             SecurityOpt = ["no-new-privileges:true"],

@@ -8,11 +8,14 @@ public sealed class DockerConformanceTests(EngineFixture fixture) : ProviderConf
 {
     private DockerWorld? _world;
 
-    protected override IRunnerProvider Provider => _world?.Provider!;
+    private DockerProvider? _provider;
+
+    protected override IRunnerProvider Provider => _provider!;
 
     public override ValueTask InitializeAsync()
     {
         _world = new DockerWorld(fixture);
+        _provider = _world.Make(network: null);
         return ValueTask.CompletedTask;
     }
 
@@ -23,7 +26,7 @@ public sealed class DockerConformanceTests(EngineFixture fixture) : ProviderConf
         if (_world is not null) await _world.DisposeAsync();
     }
 
-    protected override IRunnerProvider Another() => _world!.Make();
+    protected override IRunnerProvider Another() => _world!.Make(network: null);
 
     protected override Task CrashAsync(RunnerHandle handle) =>
         _world!.Containers.KillContainerAsync(_world.Names.Container(handle), new ContainerKillParameters { Signal = "SIGKILL" }, Cancel);

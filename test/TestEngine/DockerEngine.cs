@@ -91,6 +91,16 @@ public sealed class DockerEngine : IAsyncDisposable
         await UntilAsync(() => _dockerd.HasExited ? throw new InvalidOperationException($"dockerd ended: {Log("dockerd.log")}") : Answers(Path.Combine(_run, "docker.sock")), "dockerd");
     }
 
+    /// <summary>Removes everything of an installation of Marionette.</summary>
+    public async Task RemoveAsync(string installation)
+    {
+        var label = $"label=marionette.installation={installation}";
+        if (await CommandAsync("docker", "container", "ls", "--all", "--quiet", "--filter", label) is { Length: > 0 } containers)
+            await CommandAsync("docker", ["container", "rm", "--force", "--volumes", .. containers.Split('\n')]);
+        if (await CommandAsync("docker", "volume", "ls", "--quiet", "--filter", label) is { Length: > 0 } volumes)
+            await CommandAsync("docker", ["volume", "rm", "--force", .. volumes.Split('\n')]);
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_dockerd is { HasExited: false }) await EndAsync(_dockerd, SigTerm);
@@ -132,7 +142,7 @@ public sealed class DockerEngine : IAsyncDisposable
             ]);
     }
 
-    private async Task CommandAsync(string program, params string[] arguments)
+    private async Task<string> CommandAsync(string program, params string[] arguments)
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["DOCKER_HOST"] = Host.OriginalString;
@@ -140,6 +150,7 @@ public sealed class DockerEngine : IAsyncDisposable
         var said = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync();
         if (process.ExitCode != 0) throw new InvalidOperationException($"{program} failed: {string.Join('\n', said)}");
+        return said[0].Trim();
     }
 
     private static async Task EndAsync(Process process, int signal)

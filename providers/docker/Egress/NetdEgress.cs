@@ -29,10 +29,8 @@ internal sealed class NetdEgress(Engine engine, ResourceNames names, Images imag
 
     public async Task AttachAsync(string container, int pid, EgressPolicy policy, CancellationToken cancellationToken)
     {
-        var known = _attached.TryGetValue(container, out var before) && before.Pid == pid;
-        await AskAsync(known ? Policy(container, policy) : Attach(container, pid, policy), cancellationToken);
-        // Attached already, by another process of the installation or by this one before it was started anew: the policy may be another.
-        if (!known) await AskAsync(Policy(container, policy), cancellationToken);
+        // One that is attached already keeps its link and takes the policy.
+        await AskAsync(Attach(container, pid, policy), cancellationToken);
         _attached[container] = (pid, policy);
     }
 
@@ -73,10 +71,8 @@ internal sealed class NetdEgress(Engine engine, ResourceNames names, Images imag
         Interlocked.Exchange(ref _link, null)?.Dispose();
     }
 
-    private NetdRequest Attach(string container, int pid, EgressPolicy policy) => Policy(container, policy) with { Op = "attach", Pid = pid };
-
-    private NetdRequest Policy(string container, EgressPolicy policy) =>
-        new(0, "policy", container, null, Mode(policy.Mode), policy.Allowed, Aliases());
+    private NetdRequest Attach(string container, int pid, EgressPolicy policy) =>
+        new(0, "attach", container, pid, Mode(policy.Mode), policy.Allowed, Aliases());
 
     private static string Mode(EgressMode mode) => mode switch
     {

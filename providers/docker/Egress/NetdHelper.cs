@@ -7,7 +7,9 @@ namespace Marionette.Providers.Docker;
 /// <summary>The helper's container: one per engine and installation, made on first use, found by its name, started again when it has ended.</summary>
 internal sealed class NetdHelper(Engine engine, ResourceNames names, Images images, DockerProviderOptions options)
 {
-    private const int Tries = 5;
+    private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(50);
+
+    private const int Tries = 20;
 
     /// <summary>Sees to it that the helper runs, and connects to it.</summary>
     /// <returns>The connection, and whether the helper had to be started: it then knows of nobody.</returns>
@@ -41,9 +43,10 @@ internal sealed class NetdHelper(Engine engine, ResourceNames names, Images imag
         {
             var found = await engine.FindAsync("look at the network helper", t => engine.Client.Containers.InspectContainerAsync(names.Network, t), cancellationToken);
             if (found is { State.Running: true }) return (found.ID, Fresh: false);
-            // One that ended may be of an older image: it is made anew, its state is in the kernel and went with it.
-            if (found is not null) await RemoveAsync(found.ID, cancellationToken);
-            var made = await CreateAsync(cancellationToken);
+            // One that ended may be of an older image: it is made anew, its state is in the kernel and went with it. One that never ran is another
+            // process', which is about to start it.
+            if (found is not null && found.State.Status != "created") await RemoveAsync(found.ID, cancellationToken);
+            var made = found?.State.Status == "created" ? HttpStatusCode.OK : await CreateAsync(cancellationToken);
             if (made == HttpStatusCode.NotFound)
             {
                 await images.PullAsync(options.Image, new Steps(null, clock), cancellationToken);
@@ -57,6 +60,7 @@ internal sealed class NetdHelper(Engine engine, ResourceNames names, Images imag
             if (outcome == HttpStatusCode.OK && await engine.FindAsync(
                 "look at the network helper", t => engine.Client.Containers.InspectContainerAsync(names.Network, t), cancellationToken) is { } started)
                 return (started.ID, Fresh: true);
+            await Task.Delay(Again, clock, cancellationToken);
         }
 
         throw new ProviderException(ProviderFault.Unavailable, "The network helper cannot be kept running; its log on the engine tells more.");
@@ -91,7 +95,6 @@ internal sealed class NetdHelper(Engine engine, ResourceNames names, Images imag
                 ReadonlyRootfs = true,
                 Tmpfs = new Dictionary<string, string> { ["/tmp"] = "rw,nosuid,nodev,size=16m", ["/run"] = "rw,nosuid,nodev,size=16m" },
                 RestartPolicy = new RestartPolicy { Name = RestartPolicyKind.No },
-                Ulimits = [new Ulimit { Name = "nofile", Soft = 1 << 18, Hard = 1 << 18 }],
                 LogConfig = new LogConfig { Type = "json-file", Config = new Dictionary<string, string> { ["max-size"] = "4m", ["max-file"] = "1" } },
             },
         };

@@ -32,11 +32,14 @@ internal sealed class Stack : IAsyncDisposable
     /// <param name="model">How the model server behaves.</param>
     /// <param name="arguments">More options of the server, also for its restarts; they go before the usual ones.</param>
     /// <param name="environment">More of its environment.</param>
+    /// <param name="forModel">Options that name the model server.</param>
     public static async Task<Stack> StartAsync(
-        ModelServerOptions? model = null, string[]? arguments = null, IReadOnlyDictionary<string, string>? environment = null)
+        ModelServerOptions? model = null, string[]? arguments = null, IReadOnlyDictionary<string, string>? environment = null,
+        Func<RunningModelServer, string[]>? forModel = null)
     {
         var folder = NewFolder();
-        var stack = new Stack(folder, await ScriptedModelServer.StartAsync(model ?? new ModelServerOptions()), arguments ?? [], environment);
+        var running = await ScriptedModelServer.StartAsync(model ?? new ModelServerOptions());
+        var stack = new Stack(folder, running, [.. arguments ?? [], .. forModel?.Invoke(running) ?? []], environment);
         try
         {
             await stack.StartServerAsync();

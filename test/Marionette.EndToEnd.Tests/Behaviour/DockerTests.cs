@@ -1,0 +1,69 @@
+using Marionette.EndToEnd.Tests.Support;
+using Marionette.TestEngine;
+
+namespace Marionette.EndToEnd.Tests.Behaviour;
+
+/// <summary>Sessions on the provider "docker": shipped programs, the runner image, the real Claude Code in a container that reaches what it may.</summary>
+public sealed class DockerTests : IAsyncLifetime
+{
+    private const string ModelName = "model.test.internal";
+
+    private readonly string _installation = $"e2e-{Guid.NewGuid():N}"[..12];
+    private DockerEngine? _engine;
+    private Stack? _stack;
+
+    public async ValueTask InitializeAsync()
+    {
+        Assert.SkipWhen(DockerEngine.Obstacle() is not null, DockerEngine.Obstacle() ?? "");
+        _engine = await DockerEngine.StartAsync($"claude={Artifacts.Claude}");
+        _stack = await Stack.StartAsync(forModel: model =>
+        [
+            "--docker-host", _engine.Host.OriginalString, "--docker-image", _engine.Image, "--docker-pull", "never",
+            "--docker-aliases", $"{ModelName}={model.Url.Host}:{model.Url.Port}", "--cluster-id", _installation,
+        ]);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_stack is not null) await _stack.DisposeAsync();
+        if (_engine is null) return;
+        await _engine.RemoveAsync(_installation);
+        await _engine.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Claude_InAContainer_WorksAsksAndIsHeldBack()
+    {
+        var api = _stack!.Api;
+        var session = await _stack.ClaudeAsync(new { provider = "docker", base_url = $"http://{ModelName}", network_policy = "deny", permission_mode = "bypassPermissions" });
+        var said = await api.RunAsync(session, "@scenario say text=hello");
+        Assert.True(said.Text("status") == "completed", said.ToString());
+        Assert.Equal("hello", said.Text("result"));
+
+        // From inside: who it is, and that the world ends at the policy.
+        var ran = await api.RunAsync(session, "@scenario multi n=1 cmd='id -u; timeout 3 bash -c \"exec 3<>/dev/tcp/blocked.example.com/443\"; true'");
+        Assert.True(ran.Text("status") == "completed", ran.ToString());
+        var log = await api.EventsAsync(session);
+        Assert.Contains(log.Of("tool_result"), e => e.Data().Text("content")!.Contains("10001", StringComparison.Ordinal));
+        var runner = await api.GetAsync($"/api/v1/runners/{(await api.GetAsync($"/api/v1/sessions/{session}")).Text("runner_id")}");
+        Assert.Equal("docker", runner.Text("provider"));
+        await Wait.ForAsync(
+            async () => (await api.EventsAsync(session)).Any(e => e.Text("type") == "network.blocked" && e.Data().Text("target") == "blocked.example.com"),
+            "the denial in the session's log", () => "");
+    }
+
+    [Fact]
+    public async Task Session_ThatIsSuspended_FindsItsFilesAndItsConversationInANewContainer()
+    {
+        var api = _stack!.Api;
+        var session = await _stack.ClaudeAsync(new { provider = "docker", base_url = $"http://{ModelName}", permission_mode = "bypassPermissions" });
+        var first = await api.RunAsync(session, "@scenario multi n=1 cmd='echo kept > kept.txt'");
+        Assert.True(first.Text("status") == "completed", first.ToString());
+        await api.PostAsync($"/api/v1/sessions/{session}/suspend", new { });
+        await api.SessionInAsync(session, "suspended");
+        var second = await api.RunAsync(session, "@scenario multi n=1 cmd='cat kept.txt'");
+        Assert.True(second.Text("status") == "completed", second.ToString());
+        Assert.Equal(first.Text("conversation_id"), second.Text("conversation_id"));
+        Assert.Contains((await api.EventsAsync(session)).Of("tool_result"), e => e.Data().Text("content")!.Contains("kept", StringComparison.Ordinal));
+    }
+}
