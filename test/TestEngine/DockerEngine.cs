@@ -107,7 +107,14 @@ public sealed class DockerEngine : IAsyncDisposable
         if (_containerd is { HasExited: false }) await EndAsync(_containerd, SigTerm);
         _dockerd?.Dispose();
         _containerd?.Dispose();
-        if (_run.Length > 0 && Directory.Exists(_run)) Directory.Delete(_run, recursive: true);
+        if (_run.Length > 0 && Directory.Exists(_run))
+        {
+            // dockerd leaves mounts of network namespaces behind.
+            foreach (var line in await File.ReadAllLinesAsync("/proc/self/mounts"))
+                if (line.Split(' ')[1] is var mount && mount.StartsWith(_run + "/", StringComparison.Ordinal)) await CommandAsync("umount", mount);
+            Directory.Delete(_run, recursive: true);
+        }
+
         _lock?.Dispose();
     }
 

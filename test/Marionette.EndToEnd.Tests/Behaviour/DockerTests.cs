@@ -4,38 +4,24 @@ using Marionette.TestEngine;
 namespace Marionette.EndToEnd.Tests.Behaviour;
 
 /// <summary>Sessions on the provider "docker": shipped programs, the runner image, the real Claude Code in a container that reaches what it may.</summary>
-public sealed class DockerTests : IAsyncLifetime
+public sealed class DockerTests(DockerTests.World world) : IClassFixture<DockerTests.World>
 {
     private const string ModelName = "model.test.internal";
 
-    private readonly string _installation = $"e2e-{Guid.NewGuid():N}"[..12];
-    private DockerEngine? _engine;
-    private Stack? _stack;
-
-    public async ValueTask InitializeAsync()
+    private Stack Stack
     {
-        Assert.SkipWhen(DockerEngine.Obstacle() is not null, DockerEngine.Obstacle() ?? "");
-        _engine = await DockerEngine.StartAsync($"claude={Artifacts.Claude}");
-        _stack = await Stack.StartAsync(forModel: model =>
-        [
-            "--docker-host", _engine.Host.OriginalString, "--docker-image", _engine.Image, "--docker-pull", "never",
-            "--docker-aliases", $"{ModelName}={model.Url.Host}:{model.Url.Port}", "--cluster-id", _installation,
-        ]);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (_stack is not null) await _stack.DisposeAsync();
-        if (_engine is null) return;
-        await _engine.RemoveAsync(_installation);
-        await _engine.DisposeAsync();
+        get
+        {
+            Assert.SkipWhen(world.Stack is null, DockerEngine.Obstacle() ?? "");
+            return world.Stack;
+        }
     }
 
     [Fact]
     public async Task Claude_InAContainer_WorksAsksAndIsHeldBack()
     {
-        var api = _stack!.Api;
-        var session = await _stack.ClaudeAsync(new { provider = "docker", base_url = $"http://{ModelName}", network_policy = "deny", permission_mode = "bypassPermissions" });
+        var api = Stack.Api;
+        var session = await Stack.ClaudeAsync(new { provider = "docker", base_url = $"http://{ModelName}", network_policy = "deny", permission_mode = "bypassPermissions" });
         var said = await api.RunAsync(session, "@scenario say text=hello");
         Assert.True(said.Text("status") == "completed", said.ToString());
         Assert.Equal("hello", said.Text("result"));
@@ -55,8 +41,8 @@ public sealed class DockerTests : IAsyncLifetime
     [Fact]
     public async Task Session_ThatIsSuspended_FindsItsFilesAndItsConversationInANewContainer()
     {
-        var api = _stack!.Api;
-        var session = await _stack.ClaudeAsync(new { provider = "docker", base_url = $"http://{ModelName}", permission_mode = "bypassPermissions" });
+        var api = Stack.Api;
+        var session = await Stack.ClaudeAsync(new { provider = "docker", base_url = $"http://{ModelName}", permission_mode = "bypassPermissions" });
         var first = await api.RunAsync(session, "@scenario multi n=1 cmd='echo kept > kept.txt'");
         Assert.True(first.Text("status") == "completed", first.ToString());
         await api.PostAsync($"/api/v1/sessions/{session}/suspend", new { });
@@ -65,5 +51,34 @@ public sealed class DockerTests : IAsyncLifetime
         Assert.True(second.Text("status") == "completed", second.ToString());
         Assert.Equal(first.Text("conversation_id"), second.Text("conversation_id"));
         Assert.Contains((await api.EventsAsync(session)).Of("tool_result"), e => e.Data().Text("content")!.Contains("kept", StringComparison.Ordinal));
+    }
+
+    /// <summary>An engine, and a stack beside it.</summary>
+    public sealed class World : IAsyncLifetime
+    {
+        private readonly string _installation = $"e2e-{Guid.NewGuid():N}"[..12];
+        private DockerEngine? _engine;
+        private Stack? _stack;
+
+        internal Stack? Stack => _stack;
+
+        public async ValueTask InitializeAsync()
+        {
+            if (DockerEngine.Obstacle() is not null) return;
+            _engine = await DockerEngine.StartAsync($"claude={Artifacts.Claude}");
+            _stack = await Stack.StartAsync(forModel: model =>
+            [
+                "--docker-host", _engine.Host.OriginalString, "--docker-image", _engine.Image, "--docker-pull", "never",
+                "--docker-aliases", $"{ModelName}={model.Url.Host}:{model.Url.Port}", "--cluster-id", _installation,
+            ]);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            if (_stack is not null) await _stack.DisposeAsync();
+            if (_engine is null) return;
+            await _engine.RemoveAsync(_installation);
+            await _engine.DisposeAsync();
+        }
     }
 }
