@@ -26,6 +26,18 @@ public sealed class ProcessTests : IDisposable
             said.Out.TrimEnd('\n').Split('\n'));
     }
 
+    [Fact]
+    public async Task Up_WithADockerEngine_HandsItOn()
+    {
+        MakeHome("printf '%s\\n' \"$@\"");
+        var said = await Shell.RunAsync(
+            Shell.Program,
+            ["up", "--data-dir", folder["data dir"], "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--docker-host", "unix:///run/x.sock", "--docker-image", "mine:1"],
+            null, ("MARIONETTE_HOME", folder.Path), ("MARIONETTE_CLAUDE", folder["tools/claude"]));
+        Assert.Equal("", said.Error);
+        Assert.Equal(["--docker-host", "unix:///run/x.sock", "--docker-image", "mine:1"], said.Out.TrimEnd('\n').Split('\n')[^4..]);
+    }
+
     [Theory]
     [InlineData("--api-port 5 --grpc-port 5", 2, "--api-port and --grpc-port are both 5")]
     [InlineData("--bind everywhere", 2, "--bind everywhere is not an IP address")]
