@@ -11,20 +11,21 @@ internal static class AgentConfigsCommand
 
     public static Command Create(GlobalOptions globals, CliContext context)
     {
+        var verbs = new Verbs(Path, "agent configuration", globals, context);
         var command = new Command("agent-configs", "What agents need: keys, models, addresses, variables")
         {
-            Write(isNew: true, globals, context),
-            List(globals, context),
-            Get(globals, context),
-            Write(isNew: false, globals, context),
-            Delete(globals, context),
+            Write(isNew: true, verbs, globals, context),
+            verbs.List(ScheduleColumns.Configs(context.Clock), [("agent", Arguments.Many("--agent", "Only of this agent kind"))], Arguments.LabelFilter("agent configurations")),
+            verbs.Get(ScheduleColumns.Config, "Show one agent configuration, without its secrets"),
+            Write(isNew: false, verbs, globals, context),
+            verbs.Delete("Remove an agent configuration that nothing uses"),
         };
         command.Aliases.Add("agent-config");
         command.Aliases.Add("acfg");
         return command;
     }
 
-    private static Command Write(bool isNew, GlobalOptions globals, CliContext context)
+    private static Command Write(bool isNew, Verbs verbs, GlobalOptions globals, CliContext context)
     {
         var id = Arguments.Id("ID");
         var name = new Option<string?>("--name") { Description = "A name for people", Required = isNew };
@@ -75,56 +76,8 @@ internal static class AgentConfigsCommand
             using var api = globals.Api(result, context);
             var written = isNew
                 ? await api.CreateAsync(Path, body, result.GetValue(key), cancellationToken).ConfigureAwait(false)
-                : await api.PatchAsync(PathOf(result.GetValue(id)!), body, cancellationToken).ConfigureAwait(false);
+                : await api.PatchAsync(verbs.PathOf(result.GetValue(id)!), body, cancellationToken).ConfigureAwait(false);
             globals.Results(result, context).One(written, ScheduleColumns.Config);
-            return ExitCode.Ok;
-        });
-        return command;
-    }
-
-    private static Command List(GlobalOptions globals, CliContext context)
-    {
-        var agent = Arguments.Many("--agent", "Only of this agent kind");
-        var labels = Arguments.Pairs("--labels", "Only those with these labels", "--label");
-        var limit = Arguments.Limit();
-        var cursor = Arguments.Cursor();
-        var command = new Command("list", "List agent configurations, newest first") { agent, labels, limit, cursor };
-        command.Aliases.Add("ls");
-        command.SetAction(async (result, cancellationToken) =>
-        {
-            using var api = globals.Api(result, context);
-            var query = new Query(Path).All("agent", result.GetValue(agent)).Labels(result.GetValue(labels))
-                .Add("limit", result.GetValue(limit)).Add("cursor", result.GetValue(cursor));
-            var page = await api.GetAsync(query.ToString(), cancellationToken).ConfigureAwait(false);
-            globals.Results(result, context).List(page, ScheduleColumns.Configs(context.Clock), "No agent configurations.");
-            return ExitCode.Ok;
-        });
-        return command;
-    }
-
-    private static Command Get(GlobalOptions globals, CliContext context)
-    {
-        var id = Arguments.Id("ID");
-        var command = new Command("get", "Show one agent configuration, without its secrets") { id };
-        command.SetAction(async (result, cancellationToken) =>
-        {
-            using var api = globals.Api(result, context);
-            var found = await api.GetAsync(PathOf(result.GetValue(id)!), cancellationToken).ConfigureAwait(false);
-            globals.Results(result, context).One(found, ScheduleColumns.Config);
-            return ExitCode.Ok;
-        });
-        return command;
-    }
-
-    private static Command Delete(GlobalOptions globals, CliContext context)
-    {
-        var id = Arguments.Id("ID");
-        var command = new Command("delete", "Remove an agent configuration that nothing uses") { id };
-        command.SetAction(async (result, cancellationToken) =>
-        {
-            using var api = globals.Api(result, context);
-            await api.DeleteAsync(PathOf(result.GetValue(id)!), cancellationToken).ConfigureAwait(false);
-            globals.Results(result, context).Done($"{result.GetValue(id)} is removed.");
             return ExitCode.Ok;
         });
         return command;
@@ -161,6 +114,4 @@ internal static class AgentConfigsCommand
             throw new CliException("--extra is not a JSON object", null, ExitCode.Usage);
         }
     }
-
-    private static string PathOf(string id) => $"{Path}/{Uri.EscapeDataString(id)}";
 }

@@ -27,6 +27,8 @@ internal static class Arguments
         CustomParser = result => [.. result.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))],
     };
 
+    public static Option<string[]> LabelFilter(string things) => Pairs("--labels", $"Only {things} with these labels", "--label");
+
     public static Option<string?> IdempotencyKey() => new("--idempotency-key")
     {
         Description = "The same key never makes a second one, 1 to 255 characters",
@@ -50,6 +52,9 @@ internal static class Arguments
 
     public static IEnumerable<(string Key, string Value)> Split(string value, string option)
     {
+        // --labels "" is the empty map: the way to take away what is there.
+        if (value.Length == 0)
+            yield break;
         string? pending = null;
         foreach (var part in value.Split(','))
         {
@@ -79,6 +84,10 @@ internal static class Arguments
             body[name] = value;
         return body;
     }
+
+    /// <summary>The whole list that replaces another one: empty for an option that is there without a value, null for one that is not.</summary>
+    public static JsonArray? Whole(ParseResult result, Option<string[]> option) =>
+        result.GetResult(option) is { Implicit: false } ? Array(result.GetValue(option)) ?? [] : null;
 
     public static JsonArray? Array(string[]? values) => values is { Length: > 0 } ? new JsonArray([.. values.Select(value => (JsonNode)value)]) : null;
 }

@@ -9,9 +9,13 @@ internal static class Columns
     public static Column[] Sessions(TimeProvider clock) =>
     [
         Column.Of("ID", "id"), Column.Of("NAME", "name"), Column.Of("STATUS", "status"), Column.Of("PHASE", "phase"), Column.Of("AGENT", "agent"),
+        Column.Of("PROVIDER", "provider"), Column.Of("NETWORK", "network_policy"),
         new("TASKS", item => $"{(item.Text("current_task_id") is null ? 0 : 1)}+{item.Number("queued_tasks") ?? 0}"),
         new("COST", Cost), Age("AGE", "created_at", clock),
+        Column.Of("PROFILE", "profile_id", wide: true), Column.Of("RUNNER", "runner_id", wide: true), Column.Of("WORKSPACE", "workspace_id", wide: true),
     ];
+
+    public static Column[] SessionNetwork { get; } = [Column.Of("ID", "id"), new("Network", Network)];
 
     public static Column[] Session(TimeProvider clock) =>
     [
@@ -19,8 +23,9 @@ internal static class Columns
         new("Status", item => Join(item.Text("status"), item.Text("phase"), item.Text("reason"))),
         new("Agent", item => Join(item.Text("agent"), item.Text("agent_version"), item.Text("model"))),
         Column.Of("Base URL", "base_url"), new("Command", item => Words(item, "command")), Column.Of("Runner", "runner_id"),
+        Column.Of("Provider", "provider"), Column.Of("Profile", "profile_id"),
         Column.Of("Workspace", "workspace_id"), Column.Of("Lifecycle", "lifecycle_mode"), Column.Of("Permissions", "permission_mode"),
-        new("Network", item => Join(item.Text("network_policy"), Words(item, "allowed_hosts"))), new("Labels", Labels),
+        new("Network", Network), new("Labels", Labels),
         Column.Of("Conversation", "conversation_id"), Column.Of("Events", "last_seq"), Column.Of("Task now", "current_task_id"),
         Column.Of("Tasks waiting", "queued_tasks"), new("Budget", item => BudgetOptions.Text(item.Member("budget"))), new("Usage", Usage), Age("Created", "created_at", clock, " ago"), Age("Last activity", "last_activity_at", clock, " ago"),
     ];
@@ -78,7 +83,7 @@ internal static class Columns
         new("FEATURES", item => Words(item, "features", " ")),
     ];
 
-    private static Column Age(string head, string member, TimeProvider clock, string after = "") =>
+    internal static Column Age(string head, string member, TimeProvider clock, string after = "") =>
         new(head, item => item.Time(member) is { } time ? Format.Age(time, clock.GetUtcNow()) + after : null);
 
     public static Column[] UsageGroups =>
@@ -106,11 +111,13 @@ internal static class Columns
             $"{usage.Number("cache_read_tokens") ?? 0} read from cache", usage.Amount("cost_usd") is { } cost ? Format.Cost(cost) : null)
         : null;
 
-    private static string? Labels(JsonElement item) => item.Member("labels") is { ValueKind: JsonValueKind.Object } labels
+    private static string? Network(JsonElement item) => Join(item.Text("network_policy"), Words(item, "allowed_hosts"));
+
+    internal static string? Labels(JsonElement item) => item.Member("labels") is { ValueKind: JsonValueKind.Object } labels
         ? string.Join(", ", labels.EnumerateObject().Select(label => $"{label.Name}={label.Value}"))
         : null;
 
-    private static string? Words(JsonElement item, string member, string separator = " ") => string.Join(separator, item.Items(member).Select(word => word.ToString()));
+    internal static string? Words(JsonElement item, string member, string separator = " ") => string.Join(separator, item.Items(member).Select(word => word.ToString()));
 
-    private static string? Join(params string?[] parts) => string.Join(" · ", parts.Where(part => part is { Length: > 0 }).Distinct());
+    internal static string? Join(params string?[] parts) => string.Join(" · ", parts.Where(part => part is { Length: > 0 }).Distinct());
 }

@@ -19,11 +19,11 @@ internal static class DoctorCommand
             await foreach (var finding in checks.RunAsync(() => globals.Endpoint(result, context), cancellationToken).ConfigureAwait(false))
             {
                 findings.Add(finding);
-                if (result.GetValue(globals.Output) == OutputFormat.Table)
+                if (result.GetValue(globals.Output).IsForPeople())
                     Show(finding, context);
             }
             var failed = findings.Any(finding => finding.Level == Level.Fail);
-            if (result.GetValue(globals.Output) != OutputFormat.Table)
+            if (!result.GetValue(globals.Output).IsForPeople())
                 globals.Results(result, context).One(JsonText.ToElement(AsJson(findings, failed)), []);
             return failed ? ExitCode.Failure : ExitCode.Ok;
         });

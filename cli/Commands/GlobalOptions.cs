@@ -18,8 +18,8 @@ internal sealed class GlobalOptions
 
     public Option<OutputFormat> Output { get; } = new("--output", "-o")
     {
-        Description = "table (default) for people; json or yaml for programs",
-        HelpName = "table|json|yaml",
+        Description = "table (default) for people, wide for more columns; json or yaml for programs",
+        HelpName = "table|wide|json|yaml",
         Recursive = true,
     };
 

@@ -51,7 +51,7 @@ internal static class HooksCommand
             var made = await api.CreateAsync(Path, body, result.GetValue(key), cancellationToken).ConfigureAwait(false);
             var results = globals.Results(result, context);
             results.One(made, [new("ID", item => item.Member("hook")?.Text("id")), new("Address", item => item.Member("hook")?.Text("url")), Column.Of("Secret", "secret")]);
-            if (results.Format == OutputFormat.Table && made.Text("secret") is not null)
+            if (results.Format.IsForPeople() && made.Text("secret") is not null)
                 context.Error.WriteLine("Keep the secret now: it cannot be shown again.");
             return ExitCode.Ok;
         });

@@ -41,7 +41,7 @@ internal static class KeysCommand
             var created = await api.CreateAsync("/api/v1/keys", body, result.GetValue(key), cancellationToken).ConfigureAwait(false);
             var results = globals.Results(result, context);
             results.One(created, [new("ID", item => item.Member("key")?.Text("id")), new("Name", item => item.Member("key")?.Text("name")), Column.Of("Key", "raw_token")]);
-            if (results.Format == OutputFormat.Table)
+            if (results.Format.IsForPeople())
                 context.Error.WriteLine("Keep it now: it is not stored and cannot be shown again.");
             return ExitCode.Ok;
         });

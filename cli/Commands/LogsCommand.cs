@@ -22,7 +22,7 @@ internal static class LogsCommand
         {
             using var api = globals.Api(result, context);
             var task = result.GetValue(id)!;
-            if (result.GetValue(globals.Output) != OutputFormat.Table && !result.GetValue(follow))
+            if (!result.GetValue(globals.Output).IsForPeople() && !result.GetValue(follow))
             {
                 var limit = Math.Clamp(result.GetValue(tail) ?? PageSize, 1, PageSize);
                 var page = await api.GetAsync($"/api/v1/tasks/{Uri.EscapeDataString(task)}/logs?limit={limit}", cancellationToken).ConfigureAwait(false);

@@ -110,7 +110,7 @@ internal static class PoliciesCommand
             if (result.GetValue(past) is not null)
                 results.List(answer, PolicyColumns.Past, "No requests yet.");
             else
-                results.One(results.Format == OutputFormat.Table ? answer.Items("items").First() : answer, PolicyColumns.Verdict);
+                results.One(results.Format.IsForPeople() ? answer.Items("items").First() : answer, PolicyColumns.Verdict);
             return ExitCode.Ok;
         });
         return command;

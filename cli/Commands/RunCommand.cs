@@ -41,7 +41,7 @@ internal static class RunCommand
             var code = await WatchAsync(api, globals, context, result, watch, created, draw: true, cancellationToken).ConfigureAwait(false);
             if (created.NewSession && result.GetValue(remove))
                 await api.DeleteAsync($"/api/v1/sessions/{created.SessionId}", CancellationToken.None).ConfigureAwait(false);
-            else if (created.NewSession && result.GetValue(globals.Output) == OutputFormat.Table)
+            else if (created.NewSession && result.GetValue(globals.Output).IsForPeople())
                 context.Error.WriteLine($"The session is kept: marionette tasks run --session {created.SessionId} \"…\"");
             return code;
         });
@@ -93,7 +93,7 @@ internal static class RunCommand
     private static async Task<int> WatchAsync(ApiClient api, GlobalOptions globals, CliContext context, ParseResult result, WatchOptions watch, Created created, bool draw, CancellationToken cancellationToken)
     {
         // With a format for programs stdout is theirs; what people want to see goes to stderr.
-        var table = result.GetValue(globals.Output) == OutputFormat.Table;
+        var table = result.GetValue(globals.Output).IsForPeople();
         using var screen = table ? new LiveScreen(context.Out, context.Terminal) : new LiveScreen(context.Error, TerminalFacts.None);
         if (draw)
             screen.Line($"{created.SessionId} · {created.TaskId}", Style.Dim);

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Marionette.Cli.Commands;
 
-/// <summary><c>marionette sessions change</c></summary>
+/// <summary><c>marionette sessions change</c>, and <c>allow</c>, its short form for one host.</summary>
 internal static class SessionChange
 {
     private static readonly string[] PermissionModes = ["default", "acceptEdits", "plan", "bypassPermissions"];
@@ -16,9 +16,11 @@ internal static class SessionChange
         var mode = new Option<string?>("--permission-mode") { Description = "What the agent asks about from now on" }.AcceptOnlyFromAmong(PermissionModes);
         var labels = Arguments.Pairs("--labels", "Labels instead of those that it has", "--label");
         var autoContinue = new Option<bool?>("--auto-continue") { Description = "Whether tasks that wait for quota go on by themselves" };
+        var policy = PlacementOptions.Policy("What its runner may reach, at once, where its provider controls it");
+        var hosts = PlacementOptions.AllowedHosts("Hosts instead of those that it may reach now; \"\" = none");
         var unlimited = new Option<bool>("--no-budget") { Description = "Take the limits away" };
         var budget = new BudgetOptions();
-        var command = new Command("change", "Change name, labels, model, permission mode or budget") { id, name, model, mode, labels, autoContinue, unlimited };
+        var command = new Command("change", "Change name, labels, model, permission mode, budget or network policy") { id, name, model, mode, labels, policy, hosts, autoContinue, unlimited };
         command.Aliases.Add("update");
         budget.AddTo(command);
         command.SetAction(async (result, cancellationToken) =>
@@ -26,9 +28,26 @@ internal static class SessionChange
             using var api = globals.Api(result, context);
             var body = new JsonObject().Put("name", result.GetValue(name)).Put("model", result.GetValue(model)).Put("permission_mode", result.GetValue(mode))
                 .Put("labels", Arguments.Map(result.GetValue(labels), "--labels")).Put("auto_continue", result.GetValue(autoContinue))
+                .Put("network_policy", result.GetValue(policy)).Put("allowed_hosts", Arguments.Whole(result, hosts))
                 .Put("budget", result.GetValue(unlimited) ? new JsonObject() : budget.Body(result));
             var session = await api.PatchAsync($"/api/v1/sessions/{Uri.EscapeDataString(result.GetValue(id)!)}", body, cancellationToken).ConfigureAwait(false);
             globals.Results(result, context).One(session, Columns.Session(context.Clock));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    public static Command Allow(GlobalOptions globals, CliContext context)
+    {
+        var id = Arguments.Id("SESSION");
+        var host = new Argument<string>("HOST") { Description = "NAME, *.NAME, an address or a network, with or without :PORT; as 'blocked: …' names it" };
+        var command = new Command("allow", "Let its runner reach one more host, at once") { id, host };
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            using var api = globals.Api(result, context);
+            var path = $"/api/v1/sessions/{Uri.EscapeDataString(result.GetValue(id)!)}/network/allow";
+            var session = await api.CreateAsync(path, new JsonObject { ["host"] = result.GetValue(host) }, null, cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).One(session, Columns.SessionNetwork);
             return ExitCode.Ok;
         });
         return command;

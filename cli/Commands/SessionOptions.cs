@@ -24,6 +24,8 @@ internal sealed class SessionOptions
 
     public Option<string[]> Labels { get; } = Arguments.Pairs("--labels", "Labels", "--label");
 
+    public PlacementOptions Placement { get; } = new();
+
     public void AddTo(Command command, bool withLabels = true)
     {
         command.Add(Agent);
@@ -32,6 +34,7 @@ internal sealed class SessionOptions
         command.Add(AgentApiKey);
         command.Add(AgentConfig);
         command.Add(Env);
+        Placement.AddTo(command);
         if (withLabels)
             command.Add(Labels);
     }
@@ -42,7 +45,7 @@ internal sealed class SessionOptions
         var config = result.GetValue(AgentConfig);
         // A stored configuration has its own key; another one beside it would silently win.
         var key = result.GetValue(AgentApiKey) ?? (agent == "claude" && config is null ? context.Variable("ANTHROPIC_API_KEY") : null);
-        return new JsonObject { ["agent"] = agent }
+        return Placement.Put(result, new JsonObject { ["agent"] = agent })
             .Put("model", result.GetValue(Model))
             .Put("base_url", result.GetValue(BaseUrl))
             .Put("api_key", key)

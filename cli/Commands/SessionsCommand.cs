@@ -21,6 +21,7 @@ internal static class SessionsCommand
             Terminate(globals, context),
             ExportCommand.Create(globals, context),
             SessionChange.Create(globals, context),
+            SessionChange.Allow(globals, context),
         };
         command.Aliases.Add("session");
         command.Aliases.Add("sess");
@@ -36,8 +37,6 @@ internal static class SessionsCommand
         var permissionMode = new Option<string?>("--permission-mode") { Description = "What the agent asks about" }.AcceptOnlyFromAmong(PermissionModes);
         var permissionTimeout = new Option<int?>("--permission-timeout") { Description = "A question without an answer expires after this many seconds (1800)", HelpName = "SECONDS" };
         var workspace = new Option<string?>("--workspace") { Description = "Workspace to work in, ws_…; default: a new one" };
-        var networkPolicy = new Option<string?>("--network-policy") { Description = "What the runner may reach, where its provider can tell" };
-        var hosts = Arguments.Many("--allowed-hosts", "Hosts that the policy allows");
         var raw = new Option<bool>("--include-raw") { Description = "Keep the agent's own lines beside the typed events" };
         var budget = new BudgetOptions();
         var autoContinue = new Option<bool>("--auto-continue") { Description = "Tasks that wait for quota go on by themselves when it is there again" };
@@ -45,7 +44,7 @@ internal static class SessionsCommand
         var speed = new Option<double?>("--speed") { Description = "With --recording: 1 as it was, 2 twice as fast, 0 without pauses", HelpName = "N" };
         var key = Arguments.IdempotencyKey();
         var words = new Argument<string[]>("COMMAND") { Description = "With --agent command: the program and its arguments, after --", Arity = ArgumentArity.ZeroOrMore };
-        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, networkPolicy, hosts, raw, autoContinue, recording, speed, key, words };
+        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, raw, autoContinue, recording, speed, key, words };
         options.AddTo(command);
         budget.AddTo(command);
         command.SetAction(async (result, cancellationToken) =>
@@ -58,8 +57,6 @@ internal static class SessionsCommand
                 .Put("permission_mode", result.GetValue(permissionMode))
                 .Put("permission_timeout_seconds", result.GetValue(permissionTimeout))
                 .Put("workspace_id", result.GetValue(workspace))
-                .Put("network_policy", result.GetValue(networkPolicy))
-                .Put("allowed_hosts", Arguments.Array(result.GetValue(hosts)))
                 .Put("include_raw", result.GetValue(raw) ? true : null)
                 .Put("budget", budget.Body(result))
                 .Put("auto_continue", result.GetValue(autoContinue) ? true : null)

@@ -52,6 +52,8 @@ internal sealed class TaskOptions
         NewSession.AddTo(command, withLabels: false);
         command.Validators.Add(result =>
         {
+            foreach (var option in NewSession.Placement.All.Where(option => result.GetValue(Session) is not null && result.GetResult(option) is { Implicit: false }))
+                result.AddError($"{option.Name} is for a new session; it does not go with --session");
             var given = (result.GetValue(Words) is null ? 0 : 1) + (result.GetValue(Prompt) is null ? 0 : 1) + (result.GetValue(PromptFile) is null ? 0 : 1);
             if (given != 1)
                 result.AddError(given == 0 ? "A prompt is needed: an argument, --prompt or --prompt-file" : "Only one of the argument, --prompt and --prompt-file");

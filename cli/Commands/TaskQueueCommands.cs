@@ -23,7 +23,7 @@ internal static class TaskQueueCommands
                 text = await context.In.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
             var body = new JsonObject { ["text"] = text }.Put("files", await FileArguments.ReadAsync(result.GetValue(files), cancellationToken).ConfigureAwait(false));
             var receipt = await api.CreateAsync($"{PathOf(result.GetValue(id)!)}/messages", body, result.GetValue(key), cancellationToken).ConfigureAwait(false);
-            if (globals.Results(result, context) is { Format: not OutputFormat.Table } writer)
+            if (globals.Results(result, context) is { Format: OutputFormat.Json or OutputFormat.Yaml } writer)
                 writer.One(receipt, []);
             else
                 globals.Results(result, context).Done(receipt.Text("status") == "sent"

@@ -13,7 +13,7 @@ internal static class VersionCommand
         command.SetAction(result =>
         {
             var version = new JsonObject { ["version"] = ThisProgram.Full, ["runtime"] = Environment.Version.ToString() };
-            if (result.GetValue(globals.Output) == OutputFormat.Table)
+            if (result.GetValue(globals.Output).IsForPeople())
                 context.Out.WriteLine($"marionette {ThisProgram.Full}");
             else
                 globals.Results(result, context).One(JsonText.ToElement(version), []);

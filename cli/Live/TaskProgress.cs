@@ -34,6 +34,7 @@ internal sealed record TaskProgress
     public TaskProgress Apply(SessionEvent entry) => entry.Type switch
     {
         "runner.assigned" => this with { Activity = "starting a runner" },
+        "runner.progress" => this with { Activity = RunnerText.Activity(entry) },
         "runner.connected" => this with { Activity = "runner connected" },
         "runner.lost" => this with { Activity = "the runner was lost; a new one is coming" },
         "session.suspended" => this with { Activity = "suspended" },

@@ -106,6 +106,10 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
             case "runner.lost":
                 Line($"~ the runner was lost: {Name(data.Text("cause"))}{Detail(data.Text("detail"))}", Style.Bad);
                 break;
+            case "runner.progress" or "network.blocked" or "network.changed":
+                if (RunnerText.Line(entry) is { } line)
+                    Line(line.Text, line.Style);
+                break;
             case "session.suspended":
                 Line($"~ suspended: {Name(data.Text("reason"))}", Style.Dim);
                 break;

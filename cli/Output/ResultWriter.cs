@@ -6,15 +6,24 @@ namespace Marionette.Cli.Output;
 internal enum OutputFormat
 {
     Table,
+
+    /// <summary>A table with the columns that most people do without.</summary>
+    Wide,
     Json,
     Yaml,
 }
 
+internal static class OutputFormats
+{
+    public static bool IsForPeople(this OutputFormat format) => format is OutputFormat.Table or OutputFormat.Wide;
+}
+
 /// <summary>A column of a list, or a line of one object: its head, and how its text is found.</summary>
-internal sealed record Column(string Head, Func<JsonElement, string?> Value)
+/// <param name="Wide">A list has it with <see cref="OutputFormat.Wide"/> alone; one object always.</param>
+internal sealed record Column(string Head, Func<JsonElement, string?> Value, bool Wide = false)
 {
     /// <summary>A column that shows a member as it is.</summary>
-    public static Column Of(string head, string member) => new(head, item => item.Text(member));
+    public static Column Of(string head, string member, bool wide = false) => new(head, item => item.Text(member), wide);
 }
 
 /// <summary>Prints API results to stdout in the format the user asked for.</summary>
@@ -33,6 +42,7 @@ internal sealed class ResultWriter(TextWriter output, OutputFormat format, bool 
             output.WriteLine(nothing);
             return;
         }
+        columns = [.. columns.Where(column => !column.Wide || format == OutputFormat.Wide)];
         var rows = items.Select(item => columns.Select(column => Cell(column.Value(item))).ToArray()).ToArray();
         var widths = columns.Select((column, i) => Math.Max(column.Head.Length, rows.Max(row => row[i].Length))).ToArray();
         output.WriteLine(Paint.Apply(Style.Bold, Line([.. columns.Select(column => column.Head)], widths), color));
@@ -59,7 +69,7 @@ internal sealed class ResultWriter(TextWriter output, OutputFormat format, bool 
     /// <summary>Something was done that has no result: a sentence for people, nothing for programs.</summary>
     public void Done(string sentence)
     {
-        if (format == OutputFormat.Table)
+        if (format.IsForPeople())
             output.WriteLine(sentence);
     }
 

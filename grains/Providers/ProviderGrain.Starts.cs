@@ -113,7 +113,7 @@ internal sealed partial class ProviderGrain
         foreach (var command in _queue.Items)
         {
             if (!_held.TryGetValue(command.RunnerKey, out var held)) continue;
-            var reason = _health.Trouble is { } trouble ? $"{this.GetPrimaryKeyString()}: {trouble}" : "Waiting for room: the provider holds as many runners as it may.";
+            var reason = $"{this.GetPrimaryKeyString()}: {_health.Trouble ?? "it holds as many runners as it may"}";
             if (held.ToldOf == reason || clock.GetElapsedTime(held.Since) < PumpEvery) continue;
             held.ToldOf = reason;
             RunBeside(Runner(command.RunnerKey).ProgressAsync(new RunnerStep("queue", null, reason)), command.RunnerKey);

@@ -21,7 +21,8 @@ public sealed class RequestTests : IAsyncLifetime
         var ran = await Support.Cli.For(server).RunAsync("sess", "create", "--agent", "claude", "--name", "mine", "--model", "opus", "--base-url", "http://m",
             "--agent-api-key", "sk-1", "--lifecycle", "persistent", "--idle-timeout", "60", "--permission-mode", "plan", "--permission-timeout", "90",
             "--labels", "team=web,tier=1", "--label", "x=a=b", "--env", "LIST=1,2,3", "--env", "B=2", "--workspace", "ws_1", "--include-raw",
-            "--network-policy", "allowlist", "--allowed-hosts", "a.example,b.example", "--idempotency-key", "once");
+            "--network-policy", "allow_list", "--allow-host", "a.example:443,b.example", "--allowed-hosts", "10.0.0.0/8",
+            "--provider", "docker", "--profile", "prof_1", "--idempotency-key", "once");
 
         Assert.Equal(new Ran(0, "ID: sess_1\n", ""), ran);
         var request = Assert.Single(server.Requests);
@@ -30,7 +31,7 @@ public sealed class RequestTests : IAsyncLifetime
         Same("""
             {"agent":"claude","model":"opus","base_url":"http://m","api_key":"sk-1","env":{"LIST":"1,2,3","B":"2"},"labels":{"team":"web","tier":"1","x":"a=b"},
              "name":"mine","lifecycle_mode":"persistent","idle_timeout_seconds":60,"permission_mode":"plan","permission_timeout_seconds":90,"workspace_id":"ws_1",
-             "network_policy":"allowlist","allowed_hosts":["a.example","b.example"],"include_raw":true}
+             "provider":"docker","profile_id":"prof_1","network_policy":"allow_list","allowed_hosts":["a.example:443","b.example","10.0.0.0/8"],"include_raw":true}
             """, request.Body);
     }
 

@@ -8,7 +8,7 @@ public sealed class ResultTests : IAsyncLifetime
 {
     private const string Page = """
         {"items":[
-          {"id":"sess_1","name":"first","status":"active","phase":"working","agent":"claude","current_task_id":"task_1","queued_tasks":2,"usage":{"cost_usd":0.0123},"created_at":"2026-11-23T11:59:48Z"},
+          {"id":"sess_1","name":"first","status":"active","phase":"working","agent":"claude","provider":"docker","network_policy":"allow_list","runner_id":"run_1","current_task_id":"task_1","queued_tasks":2,"usage":{"cost_usd":0.0123},"created_at":"2026-11-23T11:59:48Z"},
           {"id":"sess_22","status":"suspended","agent":"command","queued_tasks":0,"created_at":"2026-11-20T12:00:00Z","name":"bad\u001b[2J\nname"}],
          "has_more":true,"next_cursor":"c2","total_count":7}
         """;
@@ -23,12 +23,21 @@ public sealed class ResultTests : IAsyncLifetime
     public async Task List_Table_AlignsCleansAndTellsOfTheNextPage()
     {
         Assert.Equal("""
-            ID       NAME      STATUS     PHASE    AGENT    TASKS  COST     AGE
-            sess_1   first     active     working  claude   1+2    $0.0123  12s
-            sess_22  bad name  suspended  -        command  0+0    -        3d
+            ID       NAME      STATUS     PHASE    AGENT    PROVIDER  NETWORK     TASKS  COST     AGE
+            sess_1   first     active     working  claude   docker    allow_list  1+2    $0.0123  12s
+            sess_22  bad name  suspended  -        command  -         -           0+0    -        3d
             … 7 in all; the next page: --cursor c2
 
             """, (await Support.Cli.For(server).RunAsync("sessions", "list")).Out);
+    }
+
+    [Fact]
+    public async Task List_Wide_HasMoreColumns()
+    {
+        var wide = (await Support.Cli.For(server).RunAsync("sessions", "list", "-o", "wide")).Out.Split('\n');
+        Assert.EndsWith("AGE  PROFILE  RUNNER  WORKSPACE", wide[0]);
+        Assert.Contains("run_1", wide[1], StringComparison.Ordinal);
+        Assert.StartsWith("… 7 in all", wide[3]);
     }
 
     [Fact]

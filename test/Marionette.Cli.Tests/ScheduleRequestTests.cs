@@ -43,10 +43,13 @@ public sealed class ScheduleRequestTests : IAsyncLifetime
         Same("""{"name":"n","cron_expression":"0 9 * * *","prompt_template":"x","session":{"agent":"command","command":["sh","-c","true"]}}""", server.Requests[1].Body);
         await cli.RunAsync("stask", "create", "--name", "n", "--cron", "0 9 * * *", "-p", "x", "--max-cost", "2", "--warn-percent", "50", "--auto-continue");
         Same("""{"name":"n","cron_expression":"0 9 * * *","prompt_template":"x","session":{"agent":"claude","budget":{"max_cost_usd":2,"warn_percent":50},"auto_continue":true}}""", server.Requests[2].Body);
+        await cli.RunAsync("stask", "create", "--name", "n", "--cron", "0 9 * * *", "-p", "x", "--provider", "docker", "--profile", "prof_1", "--network-policy", "deny");
+        Same("""{"name":"n","cron_expression":"0 9 * * *","prompt_template":"x","session":{"agent":"claude","provider":"docker","profile_id":"prof_1","network_policy":"deny"}}""", server.Requests[3].Body);
         // A key in the environment is for sessions that a person makes, not for what is stored.
         Assert.DoesNotContain(server.Requests, request => request.Body.Contains("sk-env", StringComparison.Ordinal));
         Assert.Equal(2, (await cli.RunAsync("stask", "create", "--name", "n", "--cron", "x", "-p", "x", "--session", "sess_1", "--model", "opus")).Code);
         Assert.Equal(2, (await cli.RunAsync("stask", "create", "--name", "n", "--cron", "x", "-p", "x", "--session", "sess_1", "--max-cost", "2")).Code);
+        Assert.Equal(2, (await cli.RunAsync("stask", "create", "--name", "n", "--cron", "x", "-p", "x", "--session", "sess_1", "--provider", "docker")).Code);
     }
 
     [Theory]

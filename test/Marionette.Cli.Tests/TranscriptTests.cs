@@ -125,6 +125,54 @@ public sealed class TranscriptTests
         Assert.Equal("completed in 12.3 s · 1234 tokens in, 56 out · $0.0123 · 2 turns", progress.Summary());
     }
 
+    [Fact]
+    public void Show_WhatTheNetworkPolicyHeldBack_WithTheCommandThatAllowsIt()
+    {
+        Assert.Equal("""
+            ! blocked: api.example.com:443 (not listed); to allow it: marionette sessions allow sess_1 api.example.com:443
+            ! blocked: pypi.org (not listed, 3 times); to allow it: marionette sessions allow sess_1 pypi.org
+            ! blocked: [2001:db8::1]:22 (not listed); to allow it: marionette sessions allow sess_1 [2001:db8::1]:22
+            ! blocked: 10.0.0.7:5432 (a private address); to allow it: marionette sessions allow sess_1 10.0.0.7:5432
+            ! blocked: db.example:5432 (a private address)
+            ! blocked: 1.1.1.1:443 (no such protocol goes out)
+            ! blocked: 1.1.1.1 (not listed)
+            ! blocked: tcp $(reboot) x;y (not listed)
+            ! blocked: something (more than could be told one by one, 70 times)
+            ~ network policy: allow_list (a.example:443, *.b.example), by key_1
+            ~ network policy: deny, by ann
+
+            """, Draw(new TranscriptOptions(),
+            ("network.blocked", new { target = "api.example.com", port = 443, protocol = "tcp", reason = "not_listed", count = 1 }),
+            ("network.blocked", new { target = "pypi.org", port = 53, protocol = "dns", reason = "not_listed", count = 3 }),
+            ("network.blocked", new { target = "2001:db8::1", port = 22, protocol = "tcp", reason = "not_listed", count = 1 }),
+            ("network.blocked", new { target = "10.0.0.7", port = 5432, protocol = "tcp", reason = "private", count = 1 }),
+            // The name is listed already; what would help is its address, which nobody knows here.
+            ("network.blocked", new { target = "db.example", port = 5432, protocol = "tcp", reason = "private", count = 1 }),
+            ("network.blocked", new { target = "1.1.1.1", port = 443, protocol = "udp", reason = "protocol", count = 1 }),
+            ("network.blocked", new { target = "1.1.1.1", port = 0, protocol = "icmp", reason = "not_listed", count = 1 }),
+            // No command that a shell would take for another one.
+            ("network.blocked", new { target = "$(reboot)\e[2J x;y", port = 443, protocol = "tcp", reason = "not_listed", count = 1 }),
+            ("network.blocked", new { target = "", port = 0, protocol = "", reason = "others", count = 70 }),
+            ("network.changed", new { by = "key_1", network_policy = "allow_list", allowed_hosts = new[] { "a.example:443", "*.b.example" } }),
+            ("network.changed", new { by = "ann", network_policy = "deny", allowed_hosts = Array.Empty<string>() })));
+    }
+
+    [Theory]
+    [InlineData("image", null, "pulling node:22, 40 %", "pulling node:22, 40 %", "")]
+    [InlineData("queue", null, "docker: the engine does not answer", "waiting: docker: the engine does not answer", "~ waiting: docker: the engine does not answer\n")]
+    [InlineData("image", 5100, null, "starting a runner: image took 5.1 s", "")]
+    [InlineData("create", null, null, "starting a runner: create", "")]
+    [InlineData("queue", 61000, null, "starting a runner: queue took 1 min 01 s", "")]
+    public void Progress_OfARunnersStart_IsTheWaitingLine(string phase, int? took, string? detail, string activity, string drawn)
+    {
+        var data = new { runner_id = "run_1", epoch = 1, phase, took_ms = took, detail };
+        var progress = new TaskProgress().Apply(SessionEvent.Parse(EventStream.Event(1, "runner.progress", data)));
+        Assert.Equal(activity, progress.Activity);
+        Assert.Equal(drawn, Draw(new TranscriptOptions(), ("runner.progress", data)));
+        // What the agent does comes after it.
+        Assert.Equal("thinking", progress.Apply(SessionEvent.Parse(EventStream.Event(2, "thinking", new { text = "x" }))).Activity);
+    }
+
     private static string Draw(TranscriptOptions options, params (string Type, object? Data)[] events)
     {
         var output = new StringWriter();

@@ -17,6 +17,8 @@ public sealed class UsageTests : IAsyncLifetime
     [InlineData("sessions get", "Required argument 'SESSION' missing for command: 'get'. See 'marionette sessions get --help'.")]
     [InlineData("tasks run", "A prompt is needed: an argument, --prompt or --prompt-file. See 'marionette tasks run --help'.")]
     [InlineData("tasks run a --prompt b", "Only one of the argument, --prompt and --prompt-file. See 'marionette tasks run --help'.")]
+    [InlineData("tasks run a --session s --provider docker", "--provider is for a new session; it does not go with --session. See 'marionette tasks run --help'.")]
+    [InlineData("profiles update prof_1", "nothing to change. 'marionette profiles update --help' lists the options.")]
     [InlineData("up --api-port 70000", "--api-port must be 0 to 65535. See 'marionette up --help'.")]
     [InlineData("sessions create --env NOVALUE", "'NOVALUE' of --env is not K=V")]
     [InlineData("permissions approve perm_1 --input [1]", "--input must be a JSON object")]

@@ -1,0 +1,87 @@
+using System.Net;
+using System.Text.Json;
+using Marionette.Cli.Api;
+using Marionette.Cli.Output;
+
+namespace Marionette.Cli.Live;
+
+/// <summary>What the session tells of its runner's start and network, in the words of people.</summary>
+internal static class RunnerText
+{
+    private const int Longest = 400, MostHosts = 5;
+
+    /// <summary>The event as a line of the transcript; null where the status row alone tells it.</summary>
+    public static (string Text, Style Style)? Line(SessionEvent entry) => entry.Type switch
+    {
+        "network.blocked" => (Blocked(entry), Style.Ask),
+        "network.changed" => (Changed(entry.Data), Style.Dim),
+        // Told once for each reason; a pull's percents would bury everything else.
+        "runner.progress" when IsWaiting(entry.Data) => ($"~ {Activity(entry)}", Style.Dim),
+        _ => null,
+    };
+
+    /// <summary>How far the start is: "pulling node:22, 40 %", "waiting: docker: the engine does not answer".</summary>
+    public static string Activity(SessionEvent entry)
+    {
+        var data = entry.Data;
+        var (phase, detail) = (data.Text("phase") ?? "start", data.Text("detail"));
+        if (IsWaiting(data))
+            return $"waiting: {Format.Fit(detail!, Longest)}";
+        if (detail is { Length: > 0 })
+            return Format.Fit(detail, Longest);
+        var doing = Format.Fit(phase, Longest);
+        return data.Number("took_ms") is { } took ? $"starting a runner: {doing} took {Format.Duration(TimeSpan.FromMilliseconds(took))}" : $"starting a runner: {doing}";
+    }
+
+    private static bool IsWaiting(JsonElement data) => data.Text("phase") == "queue" && data.Number("took_ms") is null && data.Text("detail") is { Length: > 0 };
+
+    private static string Blocked(SessionEvent entry)
+    {
+        var data = entry.Data;
+        var target = Target(data);
+        var reason = Format.Fit(data.Text("reason") ?? "", Longest);
+        var times = data.Number("count") is > 1 and var count ? $", {count} times" : "";
+        var line = $"! blocked: {target ?? Protocol(data)} ({Words(reason)}{times})";
+        return target is not null && IsAllowable(data, reason) && entry.Json.Text("session_id") is { } session
+            ? $"{line}; to allow it: marionette sessions allow {Format.Fit(session, Longest)} {target}"
+            : line;
+    }
+
+    private static string Changed(JsonElement data)
+    {
+        var hosts = data.Items("allowed_hosts").Select(host => Format.Fit(host.ToString(), Longest)).ToArray();
+        var shown = string.Join(", ", hosts.Take(MostHosts)) + (hosts.Length > MostHosts ? $" and {hosts.Length - MostHosts} more" : "");
+        var list = hosts.Length > 0 ? $" ({shown})" : "";
+        return $"~ network policy: {Format.Fit(data.Text("network_policy") ?? "", Longest)}{list}, by {Format.Fit(data.Text("by") ?? "", Longest)}";
+    }
+
+    // As allowed_hosts takes it: an IPv6 address stands in brackets where a port follows. What comes from a runner is only printed
+    // as a command where nothing of it can mean something else to a shell.
+    private static string? Target(JsonElement data)
+    {
+        if (data.Text("target") is not { Length: > 0 and <= 260 } target || !target.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or ':' or '_'))
+            return null;
+        // A name that was only asked for has no port of its own: 53 is the resolver's.
+        if (data.Number("port") is not ({ } port and > 0 and <= 65535) || data.Text("protocol") == "dns")
+            return target;
+        return target.Contains(':', StringComparison.Ordinal) ? $"[{target}]:{port}" : $"{target}:{port}";
+    }
+
+    private static string Protocol(JsonElement data) => $"{data.Text("protocol")} {data.Text("target")}".Trim() is { Length: > 0 } text ? Format.Fit(text, Longest) : "something";
+
+    // The others are not a matter of the list: what is no TCP goes out with no entry, and a listed name whose address is private wants that address listed.
+    private static bool IsAllowable(JsonElement data, string reason) =>
+        data.Text("protocol") is null or "tcp" or "dns"
+        && (reason == "not_listed" || (reason is "private" or "metadata" && IPAddress.TryParse(data.Text("target"), out _)));
+
+    private static string Words(string reason) => reason switch
+    {
+        "private" => "a private address",
+        "metadata" => "the cloud's metadata",
+        "protocol" => "no such protocol goes out",
+        "name_mismatch" => "another name than the one that was asked for",
+        "limit" => "too many connections",
+        "others" => "more than could be told one by one",
+        _ => reason.Replace('_', ' '),
+    };
+}
