@@ -9,7 +9,6 @@ namespace Marionette.Gateway.Rest;
 internal static class AgentConfigEndpoints
 {
     private const string Read = "agent-configs:read", Write = "agent-configs:write", Path = "/api/v1/agent-configs";
-    private static readonly string[] LiveSessions = ["pending", "active", "suspended", "resuming"];
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -82,7 +81,7 @@ internal static class AgentConfigEndpoints
     {
         var caller = AuthMiddleware.CallerOf(http);
         var config = api.Grain<IAgentConfigGrain>(caller, EntityId.AgentConfig, id);
-        await MustBeFreeAsync(id, caller.Tenant, rows, http.RequestAborted);
+        await InUse.MustBeFreeAsync("agent_config_id", id, caller.Tenant, rows, http.RequestAborted);
         await api.CallAsync(
             async token =>
             {
@@ -91,21 +90,6 @@ internal static class AgentConfigEndpoints
             },
             http.RequestAborted);
         return TypedResults.NoContent();
-    }
-
-    /// <summary>A session without its configuration could never run again.</summary>
-    /// <exception cref="MarionetteException">Conflict, with what uses it.</exception>
-    private static async Task MustBeFreeAsync(string id, string tenant, StateReader rows, CancellationToken cancellationToken)
-    {
-        var sessions = await rows.ListAsync(
-            new StateFilter("session", tenant, 1, null) { Status = LiveSessions, Members = [("agent_config_id", [id])] },
-            StateJsonContext.Default.SessionView, cancellationToken);
-        var schedules = await rows.ListAsync(
-            new StateFilter("scheduled_task", tenant, 1, null) { Members = [("agent_config_id", [id])] }, StateJsonContext.Default.ScheduleView, cancellationToken);
-        if (sessions.Total + schedules.Total == 0) return;
-        var example = sessions.Items.Count > 0 ? sessions.Items[0].Id : schedules.Items[0].Id;
-        throw new MarionetteException(
-            FaultCode.Conflict, $"{sessions.Total} sessions that have not ended and {schedules.Total} scheduled tasks use it ({example}, for one). End or change them first.");
     }
 
     private static async Task<IResult> ShowAsync(AgentConfigView view, Caller caller, StateReader rows, HttpContext http, int status = StatusCodes.Status200OK)

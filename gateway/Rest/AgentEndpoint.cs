@@ -12,8 +12,7 @@ internal static class AgentEndpoint
 
     public static async Task<IResult> ListAsync(HttpContext http, Api api, IGrainFactory grains, TimeProvider clock)
     {
-        var providers = await api.CallAsync(
-            token => grains.GetGrain<IProviderCatalogGrain>(IProviderCatalogGrain.Id).GetNamesAsync(token).AsTask(), http.RequestAborted);
+        var providers = await api.ProvidersAsync(http.RequestAborted);
         // At once: a provider that is slow to look must not take the others' time.
         var agents = await Task.WhenAll(providers.Select(provider => AgentsAsync(provider, api, grains, clock, http.RequestAborted)));
         var found = providers.Zip(agents).SelectMany(pair => pair.Second.Select(agent => (Provider: pair.First, Agent: agent))).ToList();

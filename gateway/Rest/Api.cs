@@ -1,8 +1,10 @@
+using System.Collections.Immutable;
 using System.Text.Json.Serialization.Metadata;
 using Marionette.Budgets;
 using Marionette.Gateway.Auth;
 using Marionette.Gateway.Idempotency;
 using Marionette.Gateway.Problems;
+using Marionette.Providers;
 
 namespace Marionette.Gateway.Rest;
 
@@ -39,6 +41,7 @@ internal sealed class Api(IGrainFactory grains, IdempotencyStore idempotency, Ga
         EntityId.Policy => "There is no such rule.",
         EntityId.PermissionHook => "There is no such hook.",
         EntityId.ScheduledTask => "There is no such scheduled task.",
+        EntityId.Profile => "There is no such profile.",
         EntityId.AgentConfig => "There is no such agent configuration.",
         _ => "There is no such object.",
     });
@@ -47,6 +50,10 @@ internal sealed class Api(IGrainFactory grains, IdempotencyStore idempotency, Ga
 
     /// <summary>The budget of the caller's tenant.</summary>
     public IBudgetGrain Budget(Caller caller) => grains.GetGrain<IBudgetGrain>(GrainKeys.Of(caller.Tenant, IBudgetGrain.Id));
+
+    /// <summary>The names of the configured providers.</summary>
+    public Task<ImmutableArray<string>> ProvidersAsync(CancellationToken cancellationToken) =>
+        CallAsync(token => grains.GetGrain<IProviderCatalogGrain>(IProviderCatalogGrain.Id).GetNamesAsync(token).AsTask(), cancellationToken);
 
     public ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext http) => ReadBodyAsync(http, options.MaxBodyBytes);
 

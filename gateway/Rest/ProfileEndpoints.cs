@@ -8,7 +8,6 @@ namespace Marionette.Gateway.Rest;
 internal static class ProfileEndpoints
 {
     private const string Read = "profiles:read", Write = "profiles:write", Path = "/api/v1/profiles";
-    private static readonly string[] LiveSessions = ["pending", "active", "suspended", "resuming"];
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -21,7 +20,7 @@ internal static class ProfileEndpoints
             .Accepts<ChangeProfileModel>("application/json").Produces<ProfileModel>();
         routes.MapPatch($"{Path}/{{id}}", UpdateAsync).Api(Write, "UpdateProfile", "Change it; runners have it from their next start on", 404, 413)
             .Accepts<ChangeProfileModel>("application/json").Produces<ProfileModel>();
-        routes.MapDelete($"{Path}/{{id}}", DeleteAsync).Api(Write, "DeleteProfile", "Remove it; 409 while a session uses it", 404, 409).Produces(204);
+        routes.MapDelete($"{Path}/{{id}}", DeleteAsync).Api(Write, "DeleteProfile", "Remove it; 409 while something uses it", 404, 409).Produces(204);
     }
 
     private static async Task<IResult> CreateAsync(HttpContext http, Api api)
@@ -64,12 +63,7 @@ internal static class ProfileEndpoints
     {
         var caller = AuthMiddleware.CallerOf(http);
         var profile = api.Grain<IProfileGrain>(caller, EntityId.Profile, id);
-        // A session without its profile could never start a runner again.
-        var users = await rows.ListAsync(
-            new StateFilter("session", caller.Tenant, 1, null) { Status = LiveSessions, Members = [("profile_id", [id])] },
-            StateJsonContext.Default.SessionView, http.RequestAborted);
-        if (users.Total > 0)
-            throw new MarionetteException(FaultCode.Conflict, $"{users.Total} sessions that have not ended use it ({users.Items[0].Id}, for one). End them first.");
+        await InUse.MustBeFreeAsync("profile_id", id, caller.Tenant, rows, http.RequestAborted);
         await api.CallAsync(
             async token =>
             {

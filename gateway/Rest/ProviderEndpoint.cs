@@ -12,8 +12,7 @@ internal static class ProviderEndpoint
 
     private static async Task<IResult> ListAsync(HttpContext http, Api api, IGrainFactory grains)
     {
-        var names = await api.CallAsync(
-            token => grains.GetGrain<IProviderCatalogGrain>(IProviderCatalogGrain.Id).GetNamesAsync(token).AsTask(), http.RequestAborted);
+        var names = await api.ProvidersAsync(http.RequestAborted);
         var views = await Task.WhenAll(names.Select(name => api.CallAsync(token => grains.GetGrain<IProviderGrain>(name).GetAsync(token).AsTask(), http.RequestAborted)));
         return Api.Ok(new ProviderListModel([.. views.Select(ProviderModel.Of)]), GatewayJsonContext.Plain.ProviderListModel);
     }

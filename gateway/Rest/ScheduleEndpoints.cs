@@ -147,6 +147,11 @@ internal static class ScheduleEndpoints
             && await rows.FindAsync("agent_config", caller.Tenant, config, StateJsonContext.Default.AgentConfigView, http.RequestAborted) is var found
             && found?.Agent != command.Session.Agent)
             errors.Add("session.agent_config_id", found is null ? "there is no such agent configuration" : $"is for the agent {found.Agent}");
+        if (command.Session?.ProfileId is { } profile
+            && await rows.FindAsync("profile", caller.Tenant, profile, StateJsonContext.Default.ProfileView, http.RequestAborted) is null)
+            errors.Add("session.profile_id", "there is no such profile");
+        if (command.Session?.Provider is { } provider && await api.ProvidersAsync(http.RequestAborted) is var known && !known.Contains(provider))
+            errors.Add("session.provider", $"must be one of {string.Join(", ", known)}");
         errors.ThrowIfAny();
         if (command.Session?.WorkspaceId is { } workspace) await SessionEndpoints.MustHaveAsync(workspace, caller, http, api, rows);
     }

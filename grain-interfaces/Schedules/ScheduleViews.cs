@@ -115,6 +115,8 @@ public record ScheduleView
     [Id(33)] public DateTimeOffset UpdatedAt { get; init; }
     /// <summary>Agent configuration of the sessions that it makes.</summary>
     [Id(34)] public string? AgentConfigId { get; init; }
+    /// <summary>Profile of the sessions that it makes.</summary>
+    [Id(35)] public string? ProfileId { get; init; }
 }
 
 /// <summary>One occurrence, or a stretch of missed ones.</summary>

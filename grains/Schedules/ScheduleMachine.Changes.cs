@@ -42,6 +42,7 @@ internal static partial class ScheduleMachine
         SessionId = c.Session is not null ? null : c.SessionId ?? s.SessionId,
         Session = c.SessionId is not null ? null : c.Session ?? s.Session,
         AgentConfigId = c.Session is { } session ? session.AgentConfigId : c.SessionId is not null ? null : s.AgentConfigId,
+        ProfileId = c.Session is { } made ? made.ProfileId : c.SessionId is not null ? null : s.ProfileId,
         AfterRun = c.AfterRun ?? s.AfterRun,
         TimeoutSeconds = c.TimeoutSeconds ?? s.TimeoutSeconds,
         MaxRetries = c.MaxRetries ?? s.MaxRetries,

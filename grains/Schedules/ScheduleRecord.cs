@@ -29,7 +29,7 @@ internal sealed record ScheduleRecord : ScheduleView
         CatchUpWindowSeconds = CatchUpWindowSeconds, JitterSeconds = JitterSeconds, StartAt = StartAt, EndAt = EndAt, Labels = Labels,
         Annotations = Annotations, NextRunAt = NextRunAt, LastRunAt = LastRunAt, LastTaskId = LastTaskId, RunCount = RunCount,
         FailureCount = FailureCount, ConsecutiveFailures = ConsecutiveFailures, SkippedCount = SkippedCount, LastStatus = LastStatus,
-        CreatedBy = CreatedBy, AgentConfigId = AgentConfigId, CreatedAt = CreatedAt, UpdatedAt = UpdatedAt,
+        CreatedBy = CreatedBy, AgentConfigId = AgentConfigId, ProfileId = ProfileId, CreatedAt = CreatedAt, UpdatedAt = UpdatedAt,
     };
 }
 

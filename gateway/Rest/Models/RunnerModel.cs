@@ -24,6 +24,8 @@ internal sealed class RunnerModel
     public required ImmutableDictionary<string, string> Annotations { get; init; }
     public string? AgentVersion { get; init; }
     public required ImmutableDictionary<string, long> StartPhasesMs { get; init; }
+    public required RunnerShapeModel Shape { get; init; }
+    public required RunnerNetworkModel Network { get; init; }
     public DateTime? LastSeenAt { get; init; }
     public required DateTime CreatedAt { get; init; }
     public required DateTime UpdatedAt { get; init; }
@@ -46,8 +48,23 @@ internal sealed class RunnerModel
         Annotations = Shown.NoAnnotations,
         AgentVersion = view.AgentVersion,
         StartPhasesMs = Shown.OrEmpty(view.StartPhasesMs),
+        Shape = RunnerShapeModel.Of(view.Shape),
+        Network = new RunnerNetworkModel(view.Network.Mode, Shown.OrEmpty(view.Network.Allowed)),
         LastSeenAt = view.LastSeenAt?.UtcDateTime,
         CreatedAt = view.CreatedAt.UtcDateTime,
         UpdatedAt = view.UpdatedAt.UtcDateTime,
     };
 }
+
+/// <summary>Size and make of a runner, as its profile said when it was ordered; what of it is enforced, its provider tells.</summary>
+/// <param name="Profile">Name of the profile; "default" without one.</param>
+/// <param name="DiskMib">0 = no limit.</param>
+/// <param name="Pids">Processes and threads.</param>
+internal sealed record RunnerShapeModel(string Profile, string? Image, double Cpus, int MemoryMib, int DiskMib, int Pids, string Sandbox)
+{
+    public static RunnerShapeModel Of(RunnerShape shape) => new(shape.Profile, shape.Image, shape.Cpus, shape.MemoryMib, shape.DiskMib, shape.Pids, shape.Sandbox);
+}
+
+/// <summary>What a runner may reach, where its provider controls it.</summary>
+/// <param name="AllowedHosts">The session's, and the model's API.</param>
+internal sealed record RunnerNetworkModel(string Policy, ImmutableArray<string> AllowedHosts);

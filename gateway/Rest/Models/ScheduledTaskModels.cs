@@ -16,6 +16,9 @@ internal sealed class SessionTemplateModel
     public Dictionary<string, string?>? Labels { get; init; }
     public string? AgentConfigId { get; init; }
     public string? WorkspaceId { get; init; }
+    public string? ProfileId { get; init; }
+    /// <summary>Backend that makes its runners; left out = the profile's, or the installation's default.</summary>
+    public string? Provider { get; init; }
     [OneOf("on_demand", "persistent")]
     public string? LifecycleMode { get; init; }
     public int? IdleTimeoutSeconds { get; init; }
@@ -37,7 +40,7 @@ internal sealed class SessionTemplateModel
         Agent = Agent, Name = Name, Model = Model, BaseUrl = BaseUrl, Labels = Labels, AgentConfigId = AgentConfigId, WorkspaceId = WorkspaceId,
         LifecycleMode = LifecycleMode, IdleTimeoutSeconds = IdleTimeoutSeconds, NetworkPolicy = NetworkPolicy, AllowedHosts = AllowedHosts,
         PermissionMode = PermissionMode, PermissionTimeoutSeconds = PermissionTimeoutSeconds, IncludeRaw = IncludeRaw, Command = Command,
-        Budget = Budget, AutoContinue = AutoContinue,
+        Budget = Budget, AutoContinue = AutoContinue, ProfileId = ProfileId, Provider = Provider,
     };
 
     public static SessionTemplateModel? Of(CreateSession? session) => session is null ? null : new()
@@ -49,9 +52,11 @@ internal sealed class SessionTemplateModel
         Labels = (session.Labels ?? ImmutableDictionary<string, string>.Empty).ToDictionary(label => label.Key, label => (string?)label.Value),
         AgentConfigId = session.AgentConfigId,
         WorkspaceId = session.WorkspaceId,
+        ProfileId = session.ProfileId,
+        Provider = session.Provider,
         LifecycleMode = session.LifecycleMode,
         IdleTimeoutSeconds = session.IdleTimeoutSeconds,
-        NetworkPolicy = session.NetworkPolicy,
+        NetworkPolicy = Shown.OrNull(session.NetworkPolicy),
         AllowedHosts = session.AllowedHosts.IsDefaultOrEmpty ? null : [.. session.AllowedHosts],
         PermissionMode = session.PermissionMode,
         PermissionTimeoutSeconds = session.PermissionTimeoutSeconds,

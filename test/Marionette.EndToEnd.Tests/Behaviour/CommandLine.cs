@@ -23,6 +23,14 @@ internal static class CommandLine
     public static Task<CommandResult> RunAsync(Stack stack, params string[] arguments) =>
         RunAsync(new Dictionary<string, string> { ["MARIONETTE_API_URL"] = stack.ApiUrl, ["MARIONETTE_API_KEY"] = stack.ApiKey }, arguments);
 
+    /// <summary>Runs a command that has to succeed.</summary>
+    public static async Task<CommandResult> MarionetteAsync(this Stack stack, params string[] arguments)
+    {
+        var result = await RunAsync(stack, arguments);
+        Assert.True(result.ExitCode == 0, $"marionette {string.Join(' ', arguments)}: {result}");
+        return result;
+    }
+
     /// <summary>Runs it with these variables, with stdin closed.</summary>
     /// <exception cref="TimeoutException">It hangs; it is ended.</exception>
     public static async Task<CommandResult> RunAsync(IReadOnlyDictionary<string, string> variables, params string[] arguments)

@@ -141,10 +141,5 @@ public sealed class ScheduleTests(SharedStack shared)
         return items;
     }
 
-    private async Task<CommandResult> MarionetteAsync(params string[] arguments)
-    {
-        var result = await CommandLine.RunAsync(shared.Stack, arguments);
-        Assert.True(result.ExitCode == 0, $"marionette {string.Join(' ', arguments)}: {result}");
-        return result;
-    }
+    private Task<CommandResult> MarionetteAsync(params string[] arguments) => shared.Stack.MarionetteAsync(arguments);
 }

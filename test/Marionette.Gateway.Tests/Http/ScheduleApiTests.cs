@@ -29,6 +29,8 @@ public sealed class ScheduleApiTests(PostgresFixture postgres) : IAsyncLifetime
     [InlineData("""{"name":"x","cron_expression":"* * * * *","prompt_template":"p","session":{"agent":"claude"},"session_id":"sess_0VblLnwqr5JQkdmN"}""", "session")]
     [InlineData("""{"name":"x","cron_expression":"* * * * *","prompt_template":"p","session_id":"sess_0VblLnwqr5JQkdmN"}""", "session_id")]
     [InlineData("""{"name":"x","cron_expression":"* * * * *","prompt_template":"p","session":{"agent":"claude","agent_config_id":"acfg_0VblLnwqr5JQkdmN"}}""", "session.agent_config_id")]
+    [InlineData("""{"name":"x","cron_expression":"* * * * *","prompt_template":"p","session":{"agent":"claude","profile_id":"prof_0VblLnwqr5JQkdmN","provider":"dokcer"}}""", "session.profile_id,session.provider")]
+    [InlineData("""{"name":"x","cron_expression":"* * * * *","prompt_template":"p","session":{"agent":"claude","profile_id":"big","provider":"","network_policy":"shut"}}""", "session.network_policy,session.profile_id,session.provider")]
     [InlineData("""{"name":"x","cron_expression":"* * * * *","prompt_template":"p","session":{"agent":"claude"},"overlap_policy":"both","catch_up":"some","on_failure":"retry","after_run":"x","jitter_seconds":3601,"max_retries":11,"start_at":"soon"}""",
         "after_run,max_retries,on_failure,overlap_policy,catch_up,jitter_seconds,start_at")]
     public async Task Create_Malformed_NamesEveryField(string body, string fields)
@@ -185,6 +187,26 @@ public sealed class ScheduleApiTests(PostgresFixture postgres) : IAsyncLifetime
         var listed = (await GatewayHost.JsonAsync(await host.Operator.GetAsync($"{Configs}?agent=claude"))).GetProperty("items");
         Assert.True(listed[0].GetProperty("is_default").GetBoolean());
         Assert.Equal(0, (await GatewayHost.JsonAsync(await other.GetAsync(Configs))).GetProperty("items").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task Template_SaysWhereSessionsRun_AndShowsIt()
+    {
+        var profile = await RowAsync("profile", "default", EntityId.Profile, """{"name":"big","shape":{},"allowed_hosts":[],"labels":{}}""");
+        using var made = await GatewayHost.PostAsync(host.Operator, Schedules, new
+        {
+            name = "n", cron_expression = "0 9 * * *", prompt_template = "p",
+            session = new { agent = "claude", profile_id = profile, provider = "docker", network_policy = "allow_list", allowed_hosts = new[] { "A.example:443" } },
+        });
+        Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        var kept = Assert.Single(host.Cluster.Schedules).Value.Session!;
+        Assert.Equal((profile, "docker", "allow_list", "a.example:443"), (kept.ProfileId, kept.Provider, kept.NetworkPolicy, Assert.Single(kept.AllowedHosts)));
+        var shown = (await GatewayHost.JsonAsync(made)).GetProperty("session");
+        Assert.Equal((profile, "docker"), (shown.GetProperty("profile_id").GetString(), shown.GetProperty("provider").GetString()));
+
+        // A template without a policy leaves it to the profile, and says nothing of one.
+        using var plain = await GatewayHost.PostAsync(host.Operator, Schedules, new { name = "m", cron_expression = "0 9 * * *", prompt_template = "p", session = new { agent = "claude" } });
+        Assert.False((await GatewayHost.JsonAsync(plain)).GetProperty("session").TryGetProperty("network_policy", out _));
     }
 
     [Theory]

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using Marionette.AgentConfigs;
 using Marionette.Budgets;
 using Marionette.Permissions;
+using Marionette.Providers;
 using Marionette.Runners;
 using Marionette.Schedules;
 using Marionette.Sessions;
@@ -24,6 +25,8 @@ internal sealed class FakeCluster
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(ITenantPolicyGrain) => PolicyOf((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IScheduleGrain) => Schedule((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IAgentConfigGrain) => Config((string)arguments[0]!),
+        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IProviderCatalogGrain) =>
+            Fake<IProviderCatalogGrain>.Create((_, _) => new ValueTask<ImmutableArray<string>>(["docker", "process"])),
         nameof(IGrainFactory.CreateObjectReference) => arguments[0],
         nameof(IGrainFactory.DeleteObjectReference) => null,
         _ => throw new NotSupportedException(method.Name),
