@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 
 namespace Marionette.Gateway.Rest;
 
@@ -26,11 +27,12 @@ internal static class NetworkTargets
 
     public static bool IsTarget(string? text)
     {
-        if (text is null or { Length: 0 or > 260 } || !text.All(char.IsAscii)) return false;
-        if (IPNetwork.TryParse(text, out _)) return true;
+        // A scope ("%eth0") means something else on every machine.
+        if (text is null or { Length: 0 or > 260 } || !text.All(char.IsAscii) || text.Contains('%')) return false;
         var (host, port) = Split(text);
         if (port is not null && !(port.All(char.IsAsciiDigit) && int.TryParse(port, CultureInfo.InvariantCulture, out var number) && number is > 0 and <= 65535)) return false;
-        if (host.StartsWith('[')) return host.EndsWith(']') && IPAddress.TryParse(host[1..^1], out _);
+        if (host.StartsWith('[')) return host.EndsWith(']') && host.Contains(':') && (IPAddress.TryParse(host[1..^1], out _) || IsNetwork(host[1..^1]));
+        if (host.Contains('/')) return IsNetwork(host);
         var name = host.StartsWith("*.", StringComparison.Ordinal) ? host[2..] : host;
         // "1.2.3" and "0x7f.1" are addresses to some resolvers and names to others: neither here.
         return Uri.CheckHostName(name) switch
@@ -40,6 +42,16 @@ internal static class NetworkTargets
             UriHostNameType.Dns => name.Length <= 253 && !char.IsAsciiDigit(name.Split('.')[^1] is { Length: > 0 } last ? last[0] : '0'),
             _ => false,
         };
+    }
+
+    // As netd reads it, that is stricter than IPNetwork: it knows "010.0.0.0/8" as an octal number.
+    private static bool IsNetwork(string text)
+    {
+        var slash = text.IndexOf('/');
+        if (slash < 0 || !IPAddress.TryParse(text[..slash], out var address)) return false;
+        var isV4 = address.AddressFamily == AddressFamily.InterNetwork;
+        return (!isV4 || address.ToString() == text[..slash])
+            && int.TryParse(text[(slash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var prefix) && prefix <= (isV4 ? 32 : 128);
     }
 
     private static (string Host, string? Port) Split(string text)

@@ -60,9 +60,13 @@ internal sealed class RunnerModel
 /// <param name="Profile">Name of the profile; "default" without one.</param>
 /// <param name="DiskMib">0 = no limit.</param>
 /// <param name="Pids">Processes and threads.</param>
-internal sealed record RunnerShapeModel(string Profile, string? Image, double Cpus, int MemoryMib, int DiskMib, int Pids, string Sandbox)
+internal sealed record RunnerShapeModel(string Profile, double Cpus, int MemoryMib, int DiskMib, int Pids, string Sandbox)
 {
-    public static RunnerShapeModel Of(RunnerShape shape) => new(shape.Profile, shape.Image, shape.Cpus, shape.MemoryMib, shape.DiskMib, shape.Pids, shape.Sandbox);
+    /// <summary>Null = the backend's own.</summary>
+    public string? Image { get; init; }
+
+    public static RunnerShapeModel Of(RunnerShape shape) =>
+        new(shape.Profile, shape.Cpus, shape.MemoryMib, shape.DiskMib, shape.Pids, shape.Sandbox) { Image = shape.Image };
 }
 
 /// <summary>What a runner may reach, where its provider controls it.</summary>

@@ -12,7 +12,9 @@ public sealed class NetworkTargetTests
     [InlineData("10.1.2.3")]
     [InlineData("10.1.2.3:5432")]
     [InlineData("10.0.0.0/8")]
+    [InlineData("10.1.0.0/16:5432")]
     [InlineData("fd00::/8")]
+    [InlineData("[fd00:1::/32]:443")]
     [InlineData("fd00::1")]
     [InlineData("[fd00::1]:443")]
     [InlineData("xn--bcher-kva.example")]
@@ -41,5 +43,11 @@ public sealed class NetworkTargetTests
     [InlineData("evil.example\0.good.example")]
     [InlineData("bücher.example")]
     [InlineData("[fd00::1")]
+    [InlineData("[10.0.0.1]:443")]
+    [InlineData("fe80::1%eth0")]
+    [InlineData("010.0.0.0/8")]
+    [InlineData("10.0.0.0/+8")]
+    [InlineData("10.0.0.0/8:0")]
+    [InlineData("fd00::/129")]
     public void Target_ThatMayBeReadInTwoWays_IsRefused(string? text) => Assert.False(NetworkTargets.IsTarget(text));
 }
