@@ -31,7 +31,8 @@ internal static class SiloApplication
         var masterKey = MasterKey.LoadOrCreate(settings.DataDirectory, builder.Configuration["MARIONETTE_MASTER_KEY"]);
         services.AddSingleton<ISecretOpener>(new SecretOpener(new SecretSealer(masterKey)));
         services.AddSingleton<IApprovalHookCaller>(s => new ApprovalHookCaller(new SecretSealer(masterKey), s.GetRequiredService<TimeProvider>(), settings.AllowPrivateHooks));
-        services.AddOptions<ProviderOptions>("process").Bind(builder.Configuration.GetSection("Marionette:Providers:process"));
+        foreach (var name in (string[])["process", "docker"])
+            services.AddOptions<ProviderOptions>(name).Bind(builder.Configuration.GetSection($"Marionette:Providers:{name}"));
         services.AddSingleton<IRunnerProvider>(s => new ProcessProvider(
             new ProcessProviderOptions
             {
