@@ -111,7 +111,7 @@ public sealed class DockerEngine : IAsyncDisposable
         {
             // dockerd leaves mounts of network namespaces behind.
             foreach (var line in await File.ReadAllLinesAsync("/proc/self/mounts"))
-                if (line.Split(' ')[1] is var mount && mount.StartsWith(_run + "/", StringComparison.Ordinal)) await CommandAsync("umount", mount);
+                if (line.Split(' ')[1] is var mount && mount.StartsWith(_run + "/", StringComparison.Ordinal)) await CommandAsync("umount", "--lazy", mount);
             Directory.Delete(_run, recursive: true);
         }
 
