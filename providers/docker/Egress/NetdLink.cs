@@ -51,7 +51,9 @@ internal sealed class NetdLink : IDisposable
                 _write.Release();
             }
 
-            return await answer.Task.WaitAsync(cancellationToken);
+            // The end may come between our entry and the reader's last look at the entries.
+            await Task.WhenAny(answer.Task, Ended).WaitAsync(cancellationToken);
+            return answer.Task.IsCompleted ? await answer.Task : throw new IOException("the helper has ended");
         }
         finally
         {
