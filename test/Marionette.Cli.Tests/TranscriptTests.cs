@@ -130,7 +130,7 @@ public sealed class TranscriptTests
     {
         Assert.Equal("""
             ! blocked: api.example.com:443 (not listed); to allow it: marionette sessions allow sess_1 api.example.com:443
-            ! blocked: pypi.org (not listed, 3 times); to allow it: marionette sessions allow sess_1 pypi.org
+            ! blocked: data.example.org (not listed, 3 times); to allow it: marionette sessions allow sess_1 data.example.org
             ! blocked: [2001:db8::1]:22 (not listed); to allow it: marionette sessions allow sess_1 [2001:db8::1]:22
             ! blocked: 10.0.0.7:5432 (a private address); to allow it: marionette sessions allow sess_1 10.0.0.7:5432
             ! blocked: db.example:5432 (a private address)
@@ -143,7 +143,7 @@ public sealed class TranscriptTests
 
             """, Draw(new TranscriptOptions(),
             ("network.blocked", new { target = "api.example.com", port = 443, protocol = "tcp", reason = "not_listed", count = 1 }),
-            ("network.blocked", new { target = "pypi.org", port = 53, protocol = "dns", reason = "not_listed", count = 3 }),
+            ("network.blocked", new { target = "data.example.org", port = 53, protocol = "dns", reason = "not_listed", count = 3 }),
             ("network.blocked", new { target = "2001:db8::1", port = 22, protocol = "tcp", reason = "not_listed", count = 1 }),
             ("network.blocked", new { target = "10.0.0.7", port = 5432, protocol = "tcp", reason = "private", count = 1 }),
             // The name is listed already; what would help is its address, which nobody knows here.
