@@ -17,6 +17,9 @@ public static class EntityId
     /// <summary>Prefixes of schedules, of agent configurations and of profiles.</summary>
     public const string ScheduledTask = "stsk", AgentConfig = "acfg", Profile = "prof";
 
+    /// <summary>Prefixes of a pool's hosts and of its join tokens.</summary>
+    public const string Host = "host", JoinToken = "jtok";
+
     private const string Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     private const int TimeLength = 8, RandomLength = 8;
 

@@ -24,6 +24,8 @@ public sealed record RunnerShape
     [Id(7)] public ImmutableDictionary<string, string> Env { get => field ?? ImmutableDictionary<string, string>.Empty; init; } = ImmutableDictionary<string, string>.Empty;
     /// <summary>Shell script before the first task, or null.</summary>
     [Id(8)] public string? InitScript { get; init; }
+    /// <summary>Labels that a pool's host must have to take it.</summary>
+    [Id(9)] public ImmutableDictionary<string, string> HostLabels { get => field ?? ImmutableDictionary<string, string>.Empty; init; } = ImmutableDictionary<string, string>.Empty;
 }
 
 /// <summary>What a runner may reach.</summary>

@@ -10,7 +10,7 @@ internal static class RunnerShapes
     public static RunnerProfile ToProfile(this RunnerShape shape) => Revised(new RunnerProfile
     {
         Name = shape.Profile, Image = shape.Image, Cpus = shape.Cpus, MemoryMib = shape.MemoryMib, DiskMib = shape.DiskMib, Pids = shape.Pids,
-        Sandbox = shape.Sandbox, Env = shape.Env,
+        Sandbox = shape.Sandbox, Env = shape.Env, HostLabels = shape.HostLabels,
     });
 
     public static RunnerProfile ToProfile(this WarmPoolOptions pool) => Revised(new RunnerProfile
@@ -28,6 +28,7 @@ internal static class RunnerShapes
     {
         var text = new StringBuilder();
         text.Append($"{profile.Image}|{profile.Cpus:R}|{profile.MemoryMib}|{profile.DiskMib}|{profile.Pids}|{profile.Sandbox}");
+        foreach (var (name, value) in profile.HostLabels.OrderBy(pair => pair.Key, StringComparer.Ordinal)) text.Append($"|@{name}={value}");
         foreach (var (name, value) in profile.Env.OrderBy(pair => pair.Key, StringComparer.Ordinal)) text.Append($"|{name}={value}");
         return profile with { Revision = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..16] };
     }

@@ -57,6 +57,9 @@ public sealed record RunnerProfile
     /// <value>"auto": the strongest that works there; or "runc", "runsc", "bwrap": that one or none.</value>
     public string Sandbox { get; init; } = "auto";
 
+    /// <value>Labels that a pool's host must have; other backends have no use for them.</value>
+    public ImmutableDictionary<string, string> HostLabels { get; init; } = ImmutableDictionary<string, string>.Empty;
+
     /// <value>Environment of everything in the runner; no secrets, these belong to the session.</value>
     public ImmutableDictionary<string, string> Env { get; init; } = ImmutableDictionary<string, string>.Empty;
 }

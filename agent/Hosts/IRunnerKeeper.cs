@@ -1,0 +1,66 @@
+using System.Threading.Channels;
+using Marionette.Protocol.Hosts.V1;
+
+namespace Marionette.Agent.Hosts;
+
+/// <summary>
+/// What a host does with runners: the work behind the orders. Every call says what shall be and may be repeated. Calls for one runner come one at a
+/// time; calls for different ones at once.
+/// </summary>
+internal interface IRunnerKeeper : IAsyncDisposable
+{
+    /// <summary>What each kind of sandbox gives here. Tested at the first call, and remembered until the machine or its programs change.</summary>
+    Task<IReadOnlyList<SandboxFacts>> CheckAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Finds the runners that an earlier process of this host left: adopts those that live, and removes what is left of those that do not. Before any
+    /// other call but <see cref="CheckAsync"/>.
+    /// </summary>
+    Task RecoverAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Makes the runner, or finds it: by key and epoch. One whose agent died is started again in its old place. Its network policy stands before its
+    /// first program runs.
+    /// </summary>
+    /// <param name="order">What to make.</param>
+    /// <param name="gateway">Address that its agent is to call.</param>
+    /// <param name="progress">Told of each phase ("sandbox", "network", "start") as it ends.</param>
+    /// <param name="cancellationToken">Gives up; what was begun is removed.</param>
+    /// <exception cref="HostFault">It could not be made; nothing is left behind.</exception>
+    Task<RunnerReport> EnsureAsync(EnsureRunner order, Uri gateway, Action<StartPhase> progress, CancellationToken cancellationToken);
+
+    /// <summary>How it is. Missing is a state.</summary>
+    Task<RunnerReport> ObserveAsync(RunnerRef runner, CancellationToken cancellationToken);
+
+    /// <summary>Ends its agent, at first by asking; its place stays. Absent is a success.</summary>
+    Task<RunnerReport> StopAsync(RunnerRef runner, CancellationToken cancellationToken);
+
+    /// <summary>Ends it and removes what belongs to it alone: processes, mounts, namespaces, files. The workspace stays. Absent is a success.</summary>
+    Task<RunnerReport> ReleaseAsync(RunnerRef runner, CancellationToken cancellationToken);
+
+    /// <summary>Stops its processes where they are, memory kept.</summary>
+    /// <exception cref="HostFault">Rejected where its sandbox cannot, or there is no such runner.</exception>
+    Task<RunnerReport> PauseAsync(RunnerRef runner, CancellationToken cancellationToken);
+
+    /// <summary>Lets a paused runner go on.</summary>
+    Task<RunnerReport> UnpauseAsync(RunnerRef runner, CancellationToken cancellationToken);
+
+    /// <summary>Puts other network rules in force at once, connections that they forbid included.</summary>
+    /// <exception cref="HostFault">Rejected: there is no such runner.</exception>
+    Task<RunnerReport> ApplyEgressAsync(ApplyEgress order, CancellationToken cancellationToken);
+
+    /// <summary>Every runner that has a place here.</summary>
+    IReadOnlyList<RunnerReport> List();
+
+    /// <summary>What happens unasked: a <see cref="RunnerReport"/> of a runner that ended, or an <see cref="EgressBlocked"/>. Bounded; the oldest denials go first.</summary>
+    ChannelReader<HostMessage> Notices { get; }
+}
+
+/// <summary>A phase of a start that has ended (or goes on, where <paramref name="Took"/> is null).</summary>
+internal sealed record StartPhase(string Phase, TimeSpan? Took, string Detail = "");
+
+/// <summary>Why an order could not be carried out. The message is for people and holds no secret.</summary>
+internal sealed class HostFault(FaultKind kind, string message, Exception? inner = null) : Exception(message, inner)
+{
+    public FaultKind Kind => kind;
+}
