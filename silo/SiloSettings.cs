@@ -1,4 +1,5 @@
 using System.Net;
+using Marionette.Pools;
 
 namespace Marionette.Silo;
 
@@ -47,6 +48,9 @@ internal sealed record SiloSettings
     /// <summary>The provider of containers.</summary>
     public DockerSettings Docker { get; init; } = new();
 
+    /// <summary>Pools of hosts that call; each is a provider of its name.</summary>
+    public IReadOnlyList<string> Pools { get; init; } = [];
+
     /// <summary>File with "api_url" and the others; written when all is ready.</summary>
     public string EndpointsFile => Path.Combine(DataDirectory, "endpoints.json");
 
@@ -86,9 +90,18 @@ internal sealed record SiloSettings
         "--cluster-id" => this with { ClusterId = value },
         "--agent-binary" => this with { AgentBinary = Path.GetFullPath(value) },
         "--tools-path" => this with { ToolsPath = value.Split(':', StringSplitOptions.RemoveEmptyEntries) },
+        "--pools" => this with { Pools = PoolNames(value) },
         _ when option.StartsWith("--docker-", StringComparison.Ordinal) => this with { Docker = Docker.With(option, value) },
         _ => throw new ArgumentException($"{option} is not an option"),
     };
+
+    private static string[] PoolNames(string value)
+    {
+        var names = value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        if (names.FirstOrDefault(name => !PoolKeys.IsPool(name)) is { } wrong)
+            throw new ArgumentException($"--pools: \"{wrong}\" names no pool; 1 to 40 of a-z, 0-9 and -, and not {string.Join(", ", PoolKeys.Reserved.Order())}");
+        return names.Distinct().Count() == names.Length ? names : throw new ArgumentException($"--pools: \"{value}\" names a pool twice");
+    }
 
     private static int Port(string option, string value) =>
         int.TryParse(value, out var port) && port is >= 0 and <= 65535 ? port : throw new ArgumentException($"{option}: \"{value}\" is not a port (0 to 65535)");

@@ -87,6 +87,8 @@ public sealed record HostRunnerView(
     [Id(9)] public string Sandbox { get; init; } = "";
     /// <summary>"ws_…": its files lie on this host.</summary>
     [Id(10)] public string WorkspaceId { get; init; } = "";
+    /// <summary>It was given back, and its host has not removed it yet: it holds room, and is nobody's runner any more.</summary>
+    [Id(11)] public bool IsReleasing { get; init; }
 }
 
 /// <summary>A host for people.</summary>

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Marionette.Pools;
 
 /// <summary>
@@ -31,7 +33,8 @@ public interface IHostGrain : IGrainWithStringKey
     /// <exception cref="MarionetteException">
     /// Unavailable: the host is away. Conflict: it takes no new runners (draining, tainted, another tenant's, full). Fenced: a newer epoch of the runner is known.
     /// </exception>
-    [Alias("order")] Task<HostOrderResult?> OrderAsync(HostOrder order, TimeSpan patience, CancellationToken cancellationToken = default);
+    // Interleaves, since it waits for what other calls bring: it sees the record as it was last stored.
+    [Alias("order"), AlwaysInterleave] Task<HostOrderResult?> OrderAsync(HostOrder order, TimeSpan patience, CancellationToken cancellationToken = default);
 
     /// <summary>How a runner is, as the host last said: no call of the host.</summary>
     /// <exception cref="MarionetteException">Unavailable: the host is away, and not yet given up.</exception>
@@ -40,6 +43,12 @@ public interface IHostGrain : IGrainWithStringKey
     /// <summary>The host.</summary>
     /// <exception cref="MarionetteException">NotFound.</exception>
     [Alias("view")] ValueTask<HostView> GetAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>Every runner that was given to it, as it last said. Empty for a host that is not known.</summary>
+    [Alias("runners")] ValueTask<ImmutableArray<HostRunnerView>> ListRunnersAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>The files of a workspace that lie here are out of date: they go on at another host. Called by the pool's grain, which does not wait. Idempotent.</summary>
+    [Alias("forget-workspace")] Task ForgetWorkspaceAsync(string workspaceId, CancellationToken cancellationToken = default);
 
     /// <summary>No new runners (true), or takes them again (false). Those it has go on. Idempotent.</summary>
     [Alias("drain")] Task<HostView> DrainAsync(bool drain, CancellationToken cancellationToken = default);

@@ -36,7 +36,8 @@ internal sealed partial class ProviderGrain
             {
                 owned++;
                 if (_held.ContainsKey(handle.RunnerKey)) continue;
-                if (await IsLiveAsync(handle)) Adopt(handle);
+                var (isLive, record) = await ReadAsync(handle);
+                if (isLive) Adopt(handle, record);
                 else RunBeside(RemoveAsync(handle), handle.RunnerKey);
             }
 
@@ -63,27 +64,30 @@ internal sealed partial class ProviderGrain
         if (!_reconciling) await ReconcileAsync();
     }
 
-    private async Task<bool> IsLiveAsync(RunnerHandle handle)
+    private async Task<(bool IsLive, RunnerView? Record)> ReadAsync(RunnerHandle handle)
     {
         try
         {
-            return (await Runner(handle.RunnerKey).GetAsync()).Status is not (RunnerStatus.Released or RunnerStatus.Lost);
+            var record = await Runner(handle.RunnerKey).GetAsync();
+            return (record.Status is not (RunnerStatus.Released or RunnerStatus.Lost), record);
         }
         catch (MarionetteException e) when (e.Code == FaultCode.NotFound)
         {
-            return false;
+            return (false, null);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
             Failed(e, handle.RunnerKey);
-            return true; // Not known: left alone until the next comparison.
+            return (true, null); // Not known: left alone until the next comparison.
         }
     }
 
-    private void Adopt(RunnerHandle handle)
+    private void Adopt(RunnerHandle handle, RunnerView? record)
     {
+        var held = new Held(handle.Epoch) { Place = StartPlace.Watched };
         // Its grain may have ordered it while its record was read.
-        if (!_held.TryAdd(handle.RunnerKey, new Held(handle.Epoch) { Place = StartPlace.Watched })) return;
+        if (!_held.TryAdd(handle.RunnerKey, held)) return;
+        if (record is not null) RunBeside(EnforceRecordedAsync(handle.RunnerKey, held, record), handle.RunnerKey);
         _adopted++;
         Log.Adopted(logger, handle.RunnerKey, this.GetPrimaryKeyString());
     }

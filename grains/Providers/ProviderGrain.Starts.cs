@@ -7,7 +7,12 @@ internal sealed partial class ProviderGrain
 {
     private static readonly TimeSpan WorthTelling = TimeSpan.FromMilliseconds(50);
 
+    private static readonly TimeSpan FirstRest = TimeSpan.FromSeconds(1), LongestRest = TimeSpan.FromSeconds(15);
+
     private readonly StartQueue<ProvisionRunner> _queue = new();
+
+    /// <summary>Starts that were refused for reasons of their own, until they are tried again; others go on.</summary>
+    private readonly Dictionary<string, (ProvisionRunner Command, DateTimeOffset Until)> _resting = new(StringComparer.Ordinal);
     private BackendHealth _health = new(TimeProvider.System);
     private int _starting;
 
@@ -15,12 +20,14 @@ internal sealed partial class ProviderGrain
     {
         if (_held.TryGetValue(command.RunnerKey, out var known) && known.Place == StartPlace.Starting) return;
         _held[command.RunnerKey] = new Held(command.Epoch) { Place = StartPlace.Queued, Since = known?.Since ?? clock.GetTimestamp(), Network = known?.Network };
+        _resting.Remove(command.RunnerKey);
         _queue.Put(command.RunnerKey, command);
         Pump();
     }
 
     private Task PumpAsync(CancellationToken cancellationToken)
     {
+        Wake();
         Pump();
         TellOfTrouble();
         GiveUp();
@@ -38,6 +45,17 @@ internal sealed partial class ProviderGrain
             held.Place = StartPlace.Starting;
             _starting++;
             RunBeside(StartAsync(Provider(), command, held), command.RunnerKey);
+        }
+    }
+
+    private void Wake()
+    {
+        var now = clock.GetUtcNow();
+        // The last one first: each is put before the others of its tenant.
+        foreach (var (key, (command, until)) in _resting.Where(rest => rest.Value.Until <= now).OrderByDescending(rest => _held[rest.Key].Since).ToList())
+        {
+            _resting.Remove(key);
+            _queue.PutBack(key, command);
         }
     }
 
@@ -68,14 +86,20 @@ internal sealed partial class ProviderGrain
             {
                 Profile = profile, Egress = network.ToPolicy(), WarmSlot = ClaimWarm(profile),
             };
-            await provider.EnsureAsync(spec, steps, CancellationToken.None);
+            var made = await provider.EnsureAsync(spec, steps, CancellationToken.None);
             _health.Succeeded();
+            held.Refusal = null;
             outcome = new RunnerObservation("running", null, null, (long)clock.GetElapsedTime(began).TotalMilliseconds, null)
             {
-                Isolation = provider.Capabilities.Isolation,
+                Isolation = made.Isolation ?? provider.Capabilities.Isolation,
             };
             held.Place = StartPlace.Watched;
             if (held.Network is { } newer && !RunnerShapes.Same(newer, network)) RunBeside(EnforceAsync(provider, key, held), key);
+        }
+        catch (ProviderException e) when (e.Fault != ProviderFault.Rejected && e.IsOfOneRunner)
+        {
+            // It says nothing of the backend: only this start waits.
+            Rest(command, held, e);
         }
         catch (ProviderException e) when (e.Fault != ProviderFault.Rejected)
         {
@@ -107,13 +131,24 @@ internal sealed partial class ProviderGrain
         if (outcome is not null && !held.IsReleased) await Runner(key).ObservedAsync(outcome, CancellationToken.None);
     }
 
+    private void Rest(ProvisionRunner command, Held held, ProviderException e)
+    {
+        var pause = FirstRest * Math.Pow(2, Math.Min(held.Refusals++, 8));
+        if (pause > LongestRest) pause = LongestRest;
+        if (e.RetryAfter > pause) pause = e.RetryAfter.Value;
+        (held.Place, held.Refusal) = (StartPlace.Queued, e.Message);
+        if (!held.IsReleased && _held.GetValueOrDefault(command.RunnerKey) == held) _resting[command.RunnerKey] = (command, clock.GetUtcNow() + pause);
+    }
+
+    private IEnumerable<ProvisionRunner> Waiting => _queue.Items.Concat(_resting.Values.Select(rest => rest.Command));
+
     /// <summary>Whoever waits is told why, once for each reason.</summary>
     private void TellOfTrouble()
     {
-        foreach (var command in _queue.Items)
+        foreach (var command in Waiting)
         {
             if (!_held.TryGetValue(command.RunnerKey, out var held)) continue;
-            var reason = $"{this.GetPrimaryKeyString()}: {_health.Trouble ?? "it holds as many runners as it may"}";
+            var reason = $"{this.GetPrimaryKeyString()}: {_health.Trouble ?? held.Refusal ?? "it holds as many runners as it may"}";
             if (held.ToldOf == reason || clock.GetElapsedTime(held.Since) < PumpEvery) continue;
             held.ToldOf = reason;
             RunBeside(Runner(command.RunnerKey).ProgressAsync(new RunnerStep("queue", null, reason)), command.RunnerKey);
@@ -122,12 +157,13 @@ internal sealed partial class ProviderGrain
 
     private void GiveUp()
     {
-        foreach (var command in _queue.Items.ToList())
+        foreach (var command in Waiting.ToList())
         {
             if (!_held.TryGetValue(command.RunnerKey, out var held) || clock.GetElapsedTime(held.Since) < _options.StartPatience) continue;
             _queue.Remove(command.RunnerKey);
+            _resting.Remove(command.RunnerKey);
             Drop(command.RunnerKey, held);
-            var reason = $"It waited {_options.StartPatience.TotalMinutes:0.#} min for a start. {_health.Trouble ?? "The provider holds as many runners as it may."}";
+            var reason = $"It waited {_options.StartPatience.TotalMinutes:0.#} min for a start. {_health.Trouble ?? held.Refusal ?? "The provider holds as many runners as it may."}";
             RunBeside(Runner(command.RunnerKey).ObservedAsync(new RunnerObservation("failed", "provision_failed", reason, null, null), CancellationToken.None), command.RunnerKey);
         }
     }

@@ -59,6 +59,27 @@ internal sealed partial class ProviderGrain
         }
     }
 
+    /// <summary>
+    /// The rules of its record are put in force once more: what enforces them may have been started anew while nobody watched. Beside the turns, since
+    /// the runner's grain may be asking this one.
+    /// </summary>
+    private async Task EnforceRecordedAsync(string key, Held held, RunnerView? record = null)
+    {
+        if (!Provider().Capabilities.ControlsEgress) return;
+        record ??= await Runner(key).GetAsync();
+        // Newer rules have their own call; a start that is not finished brings its own.
+        if (held.Network is not null || record.Status == RunnerStatus.Provisioning || record.Epoch != held.Epoch) return;
+        held.Network = record.Network;
+        try
+        {
+            await EnforceAsync(Provider(), key, held);
+        }
+        catch (ProviderException e) when (e.Fault == ProviderFault.Rejected)
+        {
+            // It does not run: the next look says so.
+        }
+    }
+
     /// <summary>What a failed look does not tell stays as it was known.</summary>
     private async Task LookForAgentsAsync(IRunnerProvider provider)
     {

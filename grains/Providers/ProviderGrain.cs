@@ -56,6 +56,7 @@ internal sealed partial class ProviderGrain(
     {
         var provider = Provider();
         _queue.Remove(runnerKey);
+        _resting.Remove(runnerKey);
         if (_held.Remove(runnerKey, out var held) && held.Place == StartPlace.Starting)
             held.IsReleased = true; // Removed when the start has come to its end: never two calls of one runner at once.
         else
@@ -67,7 +68,9 @@ internal sealed partial class ProviderGrain(
     public Task WatchAsync(string runnerKey, long epoch, CancellationToken cancellationToken)
     {
         Provider();
-        if (!_held.ContainsKey(runnerKey)) _held[runnerKey] = new Held(epoch) { Place = StartPlace.Watched };
+        if (_held.ContainsKey(runnerKey)) return Task.CompletedTask;
+        var held = _held[runnerKey] = new Held(epoch) { Place = StartPlace.Watched };
+        RunBeside(EnforceRecordedAsync(runnerKey, held), runnerKey);
         return Task.CompletedTask;
     }
 
@@ -85,7 +88,7 @@ internal sealed partial class ProviderGrain(
         {
             Capabilities = NamesOf(can),
             Limits = [.. Enum.GetValues<RunnerLimits>().Where(limit => limit != 0 && can.Limits.HasFlag(limit)).Select(limit => limit.ToString().ToLowerInvariant())],
-            Queued = _queue.Count, Starting = _starting, Warm = _warm.Count, MaxRunners = _options.MaxRunners,
+            Queued = _queue.Count + _resting.Count, Starting = _starting, Warm = _warm.Count, MaxRunners = _options.MaxRunners,
             Trouble = _health.Trouble, RetryAt = _health.RetryAt, Reconcile = _reconciled,
         });
     }
@@ -138,6 +141,11 @@ internal sealed partial class ProviderGrain(
 
         /// <summary>The newest network rules that were asked for; null = those of its order.</summary>
         public NetworkRules? Network { get; set; }
+
+        /// <summary>Times that the backend has refused this start for reasons of its own, and the last reason; null once it was made.</summary>
+        public int Refusals { get; set; }
+
+        public string? Refusal { get; set; }
 
         /// <summary>The backend's trouble that its session was last told of.</summary>
         public string? ToldOf { get; set; }

@@ -21,6 +21,9 @@ internal static class RunnerShapes
     public static EgressPolicy ToPolicy(this NetworkRules rules) => new(
         rules.Mode switch { "allow_list" => EgressMode.AllowList, "deny" => EgressMode.Deny, _ => EgressMode.Open }, rules.Allowed.IsDefault ? [] : rules.Allowed);
 
+    public static NetworkRules ToRules(this EgressPolicy policy) => new(
+        policy.Mode switch { EgressMode.AllowList => "allow_list", EgressMode.Deny => "deny", _ => "open" }, policy.Allowed);
+
     public static bool Same(NetworkRules a, NetworkRules b) => a.ToPolicy().Equals(b.ToPolicy());
 
     /// <summary>Two profiles of one revision make the same runner, whatever their names: a warm slot of one serves the other.</summary>

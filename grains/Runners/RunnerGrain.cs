@@ -112,6 +112,9 @@ internal sealed partial class RunnerGrain(
                         StartPhasesMs = WithSteps(observation.ProvisionMs is { } took ? record.StartPhasesMs.SetItem("provision", took) : record.StartPhasesMs),
                     });
                 break;
+            case "missing" when observation.Cause == DeathCauses.HostLost && record.Status == RunnerStatus.Online:
+                // Its host's stream is away, and its own is up: so it lives. Should its stream break, too, the next look finds it.
+                break;
             case "exited" when record.Restarts < RestartLimit && !FinalExits.Contains(observation.ExitCode ?? -1):
                 // In its old place: what the agent had not sent yet lies in its spool there.
                 Log.AgentRestarted(logger, record.Id, observation.Detail ?? "");

@@ -5,7 +5,7 @@ public enum ProviderFault
 {
     /// <summary>The request is wrong and will be wrong again (unknown image, bad profile).</summary>
     Rejected = 1,
-    /// <summary>No room now.</summary>
+    /// <summary>No room now for this one; others may find some.</summary>
     Capacity = 2,
     /// <summary>Too many calls.</summary>
     Throttled = 3,
@@ -27,4 +27,7 @@ public sealed class ProviderException : Exception
 
     /// <summary>The backend's own hint; null when it gave none.</summary>
     public TimeSpan? RetryAfter { get; }
+
+    /// <summary>It says something of the one runner only, not of the backend: others go on. Always so for <see cref="ProviderFault.Capacity"/>.</summary>
+    public bool IsOfOneRunner { get => field || Fault == ProviderFault.Capacity; init; }
 }

@@ -5,7 +5,11 @@ namespace Marionette.Providers;
 /// <summary>Names a runner on its backend.</summary>
 /// <param name="RunnerKey">"tenant/run_…".</param>
 /// <param name="Epoch">Epoch of its session.</param>
-public sealed record RunnerHandle(string RunnerKey, long Epoch);
+public sealed record RunnerHandle(string RunnerKey, long Epoch)
+{
+    /// <summary>What stands between this one and its host, where a backend's runners differ; null = as <see cref="ProviderCapabilities.Isolation"/> says.</summary>
+    public string? Isolation { get; init; }
+}
 
 /// <summary>What to make.</summary>
 /// <param name="RunnerKey">"tenant/run_…".</param>

@@ -2,6 +2,7 @@ using Marionette.Gateway;
 using Marionette.Gateway.Hosting;
 using Marionette.Gateway.Secrets;
 using Marionette.Permissions;
+using Marionette.Pools;
 using Marionette.Providers;
 using Marionette.Providers.Docker;
 using Marionette.Providers.Processes;
@@ -31,7 +32,8 @@ internal static class SiloApplication
         var masterKey = MasterKey.LoadOrCreate(settings.DataDirectory, builder.Configuration["MARIONETTE_MASTER_KEY"]);
         services.AddSingleton<ISecretOpener>(new SecretOpener(new SecretSealer(masterKey)));
         services.AddSingleton<IApprovalHookCaller>(s => new ApprovalHookCaller(new SecretSealer(masterKey), s.GetRequiredService<TimeProvider>(), settings.AllowPrivateHooks));
-        foreach (var name in (string[])["process", "docker"])
+        services.AddMarionettePools(builder.Configuration, settings.Pools);
+        foreach (var name in (string[])["process", "docker", .. settings.Pools])
             services.AddOptions<ProviderOptions>(name).Bind(builder.Configuration.GetSection($"Marionette:Providers:{name}"));
         services.AddSingleton<IRunnerProvider>(s => new ProcessProvider(
             new ProcessProviderOptions

@@ -18,6 +18,13 @@ internal sealed partial class CodexDriver
             quotaResets = ResetOf(parameters.Member("rateLimits"u8)) ?? quotaResets;
         if (Turn is not { } current || !ReferenceEquals(current.Process?.Peer, peer))
             return;
+        if (method == "mcpServer/startupStatus/updated")
+        {
+            // Comes before the thread is known to be open.
+            mcp.Note(parameters.Text("threadId"u8), parameters.Text("name"u8) ?? "", parameters.Text("status"u8), parameters.Text("error"u8));
+            return;
+        }
+
         if (method == "item/completed")
             NoteSpawned(parameters.Member("item"u8));
         if (parameters.Text("threadId"u8) is { } thread && thread != current.Process.Conversation)

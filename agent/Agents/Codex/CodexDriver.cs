@@ -10,6 +10,7 @@ namespace Marionette.Agent.Agents.Codex;
 internal sealed partial class CodexDriver : RpcDriver
 {
     private readonly CodexItems items;
+    private readonly McpStartup mcp = new();
     private string? model;
 
     public CodexDriver(AgentServices services)
@@ -41,6 +42,7 @@ internal sealed partial class CodexDriver : RpcDriver
 
     protected override async Task<string?> OpenAsync(RpcProcess running, RpcTurn current, string? wanted)
     {
+        mcp.Begin();
         JsonElement answer;
         try
         {
@@ -65,6 +67,9 @@ internal sealed partial class CodexDriver : RpcDriver
         model = answer.Text("model"u8) ?? model;
         var opened = answer.Member("thread"u8).Text("id"u8);
         Events.Ready(current.Id, model, AgentVersion, opened);
+        Sink.Commit();
+        if (opened is not null)
+            await ServersAreUpAsync(current, opened).ConfigureAwait(false);
         return opened;
     }
 
@@ -92,13 +97,17 @@ internal sealed partial class CodexDriver : RpcDriver
         await BeganAsync(running.Peer, current, answer.Member("turn"u8).Text("id"u8)).ConfigureAwait(false);
     }
 
-    protected override Task InterruptAsync(RpcProcess running, RpcTurn current) => current.AgentTurn is { } id
-        ? running.Peer.CallAsync("turn/interrupt", json =>
-        {
-            json.WriteString("threadId"u8, running.Conversation);
-            json.WriteString("turnId"u8, id);
-        })
-        : Task.CompletedTask; // asked again as soon as the turn has begun
+    protected override Task InterruptAsync(RpcProcess running, RpcTurn current)
+    {
+        mcp.GiveUp();
+        return current.AgentTurn is { } id
+            ? running.Peer.CallAsync("turn/interrupt", json =>
+            {
+                json.WriteString("threadId"u8, running.Conversation);
+                json.WriteString("turnId"u8, id);
+            })
+            : Task.CompletedTask; // asked again as soon as the turn has begun
+    }
 
     protected override async Task<string?> SendAsync(RpcProcess running, RpcTurn current, SendMessage message)
     {
@@ -120,6 +129,8 @@ internal sealed partial class CodexDriver : RpcDriver
     // is decided by today's mode (CodexDriver.Asks).
     protected override Task<string?> ConfigureAsync(RpcProcess? running, Configure change) => Task.FromResult<string?>(null);
 
+    protected override void OnProcessEnded() => mcp.GiveUp();
+
     protected override RunResult Explain(RpcException exception) =>
         RunResult.Failed(ErrorCodes.AgentProtocol, $"Codex refused {exception.Method}: {exception.Message}");
 
@@ -131,6 +142,15 @@ internal sealed partial class CodexDriver : RpcDriver
         json.WriteStartArray("text_elements"u8);
         json.WriteEndArray();
         json.WriteEndObject();
+    }
+
+    // Codex begins a turn with the tools that are there. Servers of a config.toml in the home are waited for when they are known to start.
+    private async Task ServersAreUpAsync(RpcTurn current, string thread)
+    {
+        var servers = CodexLaunch.ServersOf(Services.Setup.Current);
+        await mcp.WaitAsync(thread, servers.Keys, CodexMcp.PatienceWith(servers), Services.Clock).ConfigureAwait(false);
+        foreach (var note in mcp.ShortcomingsOf(thread, servers.Keys))
+            Sink.System(current.Id, LogSeverity.Warn, note);
     }
 
     // The answer to turn/start and the notification both name the turn; either may be the first.

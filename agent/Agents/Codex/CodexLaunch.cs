@@ -63,12 +63,20 @@ internal static class CodexLaunch
         if (options?.RootElement.Member("config"u8) is { ValueKind: JsonValueKind.Object } settings)
         {
             foreach (var setting in settings.EnumerateObject().Where(setting => !setting.Name.StartsWith($"model_providers.{Provider}", StringComparison.Ordinal)))
-                setting.WriteTo(json);
+                CodexMcp.WriteSetting(json, setting);
         }
 
         if (broker is not null)
             json.WriteString($"model_providers.{Provider}.experimental_bearer_token", broker.Token);
         json.WriteEndObject();
+    }
+
+    /// <summary>The MCP servers that the session brings along, each with the seconds that it has to start.</summary>
+    /// <exception cref="AgentStartException">The session's options make no sense.</exception>
+    public static IReadOnlyDictionary<string, double> ServersOf(Setup setup)
+    {
+        using var options = ParseOptions(setup);
+        return CodexMcp.ServersOf(options?.RootElement.Member("config"u8) ?? default);
     }
 
     private static JsonDocument? ParseOptions(Setup setup)

@@ -33,13 +33,18 @@ public sealed class CodexSettingsTests
         Assert.Contains("not offered the tool update_plan", end.GetProperty("result").GetString(), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task McpServer_OfTheSession_IsCalled()
+    [Theory]
+    [InlineData("0")]
+    [InlineData("12")] // seconds: more than Codex gives a server by itself, and Codex would begin the turn without it
+    public async Task McpServer_OfTheSession_IsCalled(string delay)
     {
         var script = Path.Combine(AppContext.BaseDirectory, "Adapters", "mcp_probe.py");
         await using var world = await StartAsync(JsonSerializer.Serialize(new
         {
-            config = new Dictionary<string, object> { ["mcp_servers.kit"] = new { command = "python3", args = new[] { script }, env = new { PROBE = "salt" } } },
+            config = new Dictionary<string, object>
+            {
+                ["mcp_servers.kit"] = new { command = "python3", args = new[] { script }, env = new { PROBE = "salt", PROBE_DELAY = delay } },
+            },
         }));
         var end = await world.RunAsync("""@scenario tool name=mcp__kit.probe input='{"word":"pepper"}'""");
         Assert.True(end.GetProperty("outcome").GetString() == "completed", end.ToString());
@@ -47,6 +52,28 @@ public sealed class CodexSettingsTests
         Assert.Equal("mcp__kit__probe", Assert.Single(world.Of(world.LastRun, "tool_use")).GetProperty("name").GetString());
         var result = Assert.Single(world.Of(world.LastRun, "tool_result"));
         Assert.Equal(("pepper and salt", false), (result.GetProperty("content").GetString(), result.GetProperty("is_error").GetBoolean()));
+    }
+
+    [Fact]
+    public async Task McpServer_ThatDoesNotStart_IsToldOf_AndTheRunGoesOn()
+    {
+        await using var world = await StartAsync("""{"config":{"mcp_servers":{"kit":{"command":"false"},"off":{"command":"false","enabled":false}}}}""");
+        var end = await world.RunAsync("@scenario say text=without");
+        Assert.Equal("without", end.GetProperty("result").GetString());
+        var told = Assert.Single(world.Of(world.LastRun, "log"), log => log.GetProperty("content").GetString()!.Contains("MCP server", StringComparison.Ordinal));
+        Assert.StartsWith("The MCP server kit did not start: ", told.GetProperty("content").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task McpServer_ThatStarts_DoesNotHoldAnInterruptUp()
+    {
+        await using var world = await StartAsync("""{"config":{"mcp_servers.kit":{"command":"sleep","args":["600"],"startup_timeout_sec":600}}}""");
+        var run = world.Start("@scenario say text=never");
+        await world.Gateway.WaitForAsync(
+            e => e.Run == run && e.Type == "state" && e.Data.GetProperty("phase").GetString() == "ready", "the thread", AdapterWorld.Patience);
+        world.Gateway.Send(Commands.Interrupt(run, "canceled"));
+        Assert.Equal("canceled", (await world.EndAsync(run)).GetProperty("outcome").GetString());
+        Assert.Empty(world.Model.Requests);
     }
 
     [Fact]
@@ -89,7 +116,7 @@ public sealed class CodexSettingsTests
             """);
         // The agent's own turn waits until its sub-agent has said everything: what comes after the run's end belongs to no run.
         await world.Gateway.WaitForAsync(
-            e => e.Run == run && e.Type == "text" && e.Data.TryGetProperty("parent_tool_use_id", out _), "the sub-agent's words", 60);
+            e => e.Run == run && e.Type == "text" && e.Data.TryGetProperty("parent_tool_use_id", out _), "the sub-agent's words", AdapterWorld.Patience);
         await File.WriteAllTextAsync(Path.Combine(world.Workspace, "go"), "");
         var end = await world.EndAsync(run);
         Assert.Equal("completed", end.GetProperty("outcome").GetString());

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """An MCP server with one tool, which tells what its session gave it: the kit's subject for MCP servers of a session."""
-import json, os, sys
+import json, os, sys, time
 
 TOOL = {
     "name": "probe", "description": "Says what it was given.", "annotations": {"readOnlyHint": True},
@@ -19,6 +19,8 @@ def answer(method, parameters):
     return {}
 
 
+# As a server that is being downloaded, or on a machine that does much else.
+time.sleep(float(os.environ.get("PROBE_DELAY", "0")))
 for line in sys.stdin:
     message = json.loads(line)
     if "id" in message and "method" in message:

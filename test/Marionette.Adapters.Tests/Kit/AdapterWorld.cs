@@ -10,7 +10,8 @@ internal sealed class AdapterWorld : IAsyncDisposable
 {
     public const string Key = "sk-ant-canary-0123456789abcdef";
 
-    private const int Patience = 60;
+    /// <summary>Seconds; what a machine needs that does much else at the same time.</summary>
+    public const int Patience = 180;
 
     private readonly List<AgentProcess> agents = [];
     private string[] ownFiles = [];

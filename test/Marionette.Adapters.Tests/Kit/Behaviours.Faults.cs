@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Marionette.Agent.Tests.Support;
 
 namespace Marionette.Adapters.Tests.Kit;
@@ -110,11 +109,11 @@ public abstract partial class Behaviours
         if (!Adapter.Has(Promises.Model))
             return;
         await using var world = await AdapterWorld.StartAsync(Adapter, setup => setup.ApiKey = "sk-bad-canary-0123456789");
-        var clock = Stopwatch.StartNew();
         var end = await world.RunAsync("@scenario say text=never");
         Assert.Equal("failed", Outcome(end));
         Assert.Equal("authentication_failed", Code(end));
-        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(30), $"took {clock.Elapsed}");
+        // By itself an agent would go on to ask for minutes.
+        Assert.InRange(world.Model.Requests.Count(request => request.Status == 401), 1, 4);
         Assert.DoesNotContain(world.Gateway.Events, e => e.Data.GetRawText().Contains("sk-bad-canary", StringComparison.Ordinal));
     }
 

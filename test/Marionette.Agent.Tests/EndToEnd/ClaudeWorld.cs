@@ -71,11 +71,11 @@ internal sealed class ClaudeWorld : IAsyncDisposable
     public async Task<JsonElement> RunAsync(string prompt, bool continuation = false) => await EndAsync(Start(prompt, continuation));
 
     public async Task<JsonElement> EndAsync(string run) =>
-        (await Gateway.WaitForAsync(e => e.Type == "run.finished" && e.Run == run, $"the end of {run}", 60)).Data;
+        (await Gateway.WaitForAsync(e => e.Type == "run.finished" && e.Run == run, $"the end of {run}", 180)).Data;
 
     /// <summary>The question that a run asks.</summary>
     public async Task<string> QuestionAsync(string run) =>
-        (await Gateway.WaitForAsync(e => e.Type == "permission.request" && e.Run == run, $"the question of {run}", 60))
+        (await Gateway.WaitForAsync(e => e.Type == "permission.request" && e.Run == run, $"the question of {run}", 180))
         .Data.GetProperty("request_id").GetString()!;
 
     public IEnumerable<JsonElement> Of(string run, string type) =>

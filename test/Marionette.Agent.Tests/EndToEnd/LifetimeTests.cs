@@ -95,7 +95,7 @@ public sealed class LifetimeTests
         await File.WriteAllTextAsync(endpoints, $$"""{"grpc_url":"{{second.Url}}"}""");
         await first.DisposeAsync();
 
-        await second.WaitForAsync(e => e.Type == "run.finished", "the end", 60);
+        await second.WaitForAsync(e => e.Type == "run.finished", "the end", 180);
         Assert.Empty(second.Faults);
         Assert.Equal(
             Enumerable.Range(1, 50_000).Select(i => i.ToString()),

@@ -80,7 +80,7 @@ internal sealed class AgentProcess : IDisposable
 
     public void Terminate() => Process.Start("kill", ["-TERM", Pid.ToString()]).WaitForExit();
 
-    public async Task<int> WaitForExitAsync(int seconds = 30)
+    public async Task<int> WaitForExitAsync(int seconds = 180)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
         try

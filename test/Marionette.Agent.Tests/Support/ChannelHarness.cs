@@ -57,7 +57,7 @@ internal sealed class ChannelHarness : IAsyncDisposable
             Spool.Commit();
     }
 
-    public async Task AllAckedAsync(int seconds = 30)
+    public async Task AllAckedAsync(int seconds = 180)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
         try

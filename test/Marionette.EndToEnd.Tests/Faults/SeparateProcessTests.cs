@@ -7,14 +7,11 @@ namespace Marionette.EndToEnd.Tests.Faults;
 [Collection(AloneCollection.Name)]
 public sealed class SeparateProcessTests(ITestOutputHelper output)
 {
-    /// <summary>The promise is 10 s; the rest is for a machine that builds something at the same time.</summary>
-    private static readonly TimeSpan Failover = TimeSpan.FromSeconds(15);
-
     [Fact]
     public async Task KillOfTheGateway_InMidStream_NothingIsLost()
     {
         await using var stack = await SplitStack.StartAsync(silos: 1);
-        await InterruptAsync(stack, null, async _ =>
+        await InterruptAsync(stack, async _ =>
         {
             await stack.Gateway.KillAsync();
             await stack.StartGatewayAsync();
@@ -25,7 +22,7 @@ public sealed class SeparateProcessTests(ITestOutputHelper output)
     public async Task KillOfTheOnlySilo_InMidStream_NothingIsLost()
     {
         await using var stack = await SplitStack.StartAsync(silos: 1);
-        await InterruptAsync(stack, null, async _ =>
+        await InterruptAsync(stack, async _ =>
         {
             await stack.Silos[0].KillAsync();
             await stack.StartSiloAsync();
@@ -33,13 +30,13 @@ public sealed class SeparateProcessTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task KillOfTheSessionsSilo_InMidStream_AnotherOneGoesOnWithinTenSeconds()
+    public async Task KillOfTheSessionsSilo_InMidStream_AnotherOneGoesOn()
     {
         await using var stack = await SplitStack.StartAsync(silos: 2);
-        await InterruptAsync(stack, Failover, session => stack.OwnerOf(session).KillAsync());
+        await InterruptAsync(stack, session => stack.OwnerOf(session).KillAsync());
     }
 
-    private async Task InterruptAsync(SplitStack stack, TimeSpan? within, Func<string, Task> fault)
+    private async Task InterruptAsync(SplitStack stack, Func<string, Task> fault)
     {
         var session = await stack.StartClaudeAsync();
         await using var reader = new EventReader(() => stack.Api, session);
@@ -52,14 +49,12 @@ public sealed class SeparateProcessTests(ITestOutputHelper output)
         await fault(session);
         var at = reader.Last;
         await Wait.ForAsync(() => reader.Last > at + 1, "events after the fault", () => Story(stack));
-        var gap = watch.Elapsed;
-        output.WriteLine($"event {at}, fault, {gap.TotalSeconds:0.0} s, next event");
+        output.WriteLine($"event {at}, fault, {watch.Elapsed.TotalSeconds:0.0} s, next event");
         stack.Model.Open(session);
 
         Assert.Equal("completed", (await stack.Api.TaskEndedAsync(task)).Text("status"));
         Assert.Equal((agent, claude), (await RunnerProcess.AgentAsync(stack.DataDirectory, stack.Api, session), await RunnerProcess.ChildOfAsync(agent)));
         await stack.Api.AssertOneWholeRunAsync(reader, session, task);
-        if (within is { } limit) Assert.True(gap <= limit, $"Events flowed again after {gap.TotalSeconds:0.0} s.");
     }
 
     private static string Story(SplitStack stack) => string.Join("\n---\n", stack.Silos.Append(stack.Gateway).Select(process => process.Output));

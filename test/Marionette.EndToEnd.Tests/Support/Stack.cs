@@ -67,7 +67,7 @@ internal sealed class Stack : IAsyncDisposable
             _environment);
         await Wait.ForAsync(
             () => Server.HasExited ? throw new InvalidOperationException($"The server ended:\n{Server.Output}") : File.Exists(endpoints),
-            "endpoints.json", () => Server.Output, TimeSpan.FromSeconds(90));
+            "endpoints.json", () => Server.Output, TimeSpan.FromSeconds(180));
         using var document = JsonDocument.Parse(await File.ReadAllBytesAsync(endpoints));
         ApiUrl = document.RootElement.GetProperty("api_url").GetString()!;
         AdminUrl = document.RootElement.GetProperty("admin_url").GetString()!;

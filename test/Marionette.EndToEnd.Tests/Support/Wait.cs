@@ -5,7 +5,7 @@ namespace Marionette.EndToEnd.Tests.Support;
 /// <summary>Waits on conditions, with a deadline that only a broken program meets and a message that says what was missing.</summary>
 internal static class Wait
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(180);
 
     public static Task ForAsync(Func<bool> condition, string what, Func<string>? evidence = null, TimeSpan? patience = null) =>
         ForAsync(() => Task.FromResult(condition()), what, evidence, patience);

@@ -1,0 +1,62 @@
+using System.Collections.Immutable;
+
+namespace Marionette.Pools;
+
+/// <summary>A host's row: what it is, what was given to it, and what proves it.</summary>
+internal sealed record HostRecord
+{
+    public required string Id { get; init; }
+
+    /// <summary>SHA-256 of the secret that the first hello brought, hex.</summary>
+    public string SecretHash { get; init; } = "";
+
+    /// <summary>Online stands for "has joined": whether its stream is up is not stored.</summary>
+    public HostStatus Status { get; init; }
+
+    public bool Draining { get; init; }
+
+    public string? Taint { get; init; }
+
+    public ImmutableArray<string> Tenants { get => field.IsDefault ? [] : field; init; } = [];
+
+    public HostFacts Facts { get => field ?? new(); init; } = new();
+
+    public DateTimeOffset CreatedAt { get; init; }
+
+    public DateTimeOffset? LastSeenAt { get; init; }
+
+    /// <summary>Runners by key.</summary>
+    public ImmutableDictionary<string, HostRunnerRecord> Runners { get => field ?? ImmutableDictionary<string, HostRunnerRecord>.Empty; init; } = ImmutableDictionary<string, HostRunnerRecord>.Empty;
+
+    /// <summary>Workspaces whose files lie on it; the one that was used last is last.</summary>
+    public ImmutableArray<string> Workspaces { get => field.IsDefault ? [] : field; init; } = [];
+
+    public HostRecord With(string key, HostRunnerRecord runner) => this with { Runners = Runners.SetItem(key, runner) };
+
+    public HostRecord Without(string key) => this with { Runners = Runners.Remove(key) };
+}
+
+/// <summary>A runner that was given to a host.</summary>
+internal sealed record HostRunnerRecord
+{
+    public long Epoch { get; init; }
+
+    public double Cpus { get; init; }
+
+    public long MemoryMib { get; init; }
+
+    public long DiskMib { get; init; }
+
+    public string WorkspaceId { get; init; } = "";
+
+    public DateTimeOffset OrderedAt { get; init; }
+
+    /// <summary>The host has made it.</summary>
+    public bool IsMade { get; init; }
+
+    /// <summary>Its host was away for longer than the lease: whoever asks is told that it is lost.</summary>
+    public bool IsGivenUp { get; init; }
+
+    /// <summary>It was given back: the host is to remove it as soon as it can be told.</summary>
+    public bool IsReleasing { get; init; }
+}
