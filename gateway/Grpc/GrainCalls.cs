@@ -28,6 +28,27 @@ internal static partial class GrainCalls
         }
     }
 
+    public static Task RetryAsync(Func<Task> call, TimeProvider clock, ILogger logger, CancellationToken cancellationToken) => RetryAsync(
+        async () =>
+        {
+            await call();
+            return true;
+        },
+        clock, logger, cancellationToken);
+
+    /// <summary>Tells a grain that a stream is away. Informative only, so an error is nothing: the lease runs from the last sign of life in any case.</summary>
+    public static async Task TellAsync(Func<Task> call)
+    {
+        try
+        {
+            await call();
+        }
+        catch (Exception e) when (e is MarionetteException or OrleansException or TimeoutException or OperationCanceledException or ObjectDisposedException)
+        {
+            // See above.
+        }
+    }
+
     private static bool IsPassing(Exception e) => e switch
     {
         MarionetteException fault => fault.Code is FaultCode.Unavailable or FaultCode.OutcomeUnknown or FaultCode.Internal,
@@ -37,7 +58,7 @@ internal static partial class GrainCalls
 
     private static partial class Log
     {
-        [LoggerMessage(6110, LogLevel.Debug, "A call for a runner is repeated: {Message}", EventName = "gateway.runner.repeat")]
+        [LoggerMessage(6110, LogLevel.Debug, "A call for a stream is repeated: {Message}", EventName = "gateway.stream.repeat")]
         public static partial void CallRepeated(ILogger logger, string message);
     }
 }

@@ -1,17 +1,28 @@
+using Marionette.Gateway.Grpc.Hosts;
+
 namespace Marionette.Gateway.Grpc;
 
-/// <summary>Puts the runners' service into the gateway.</summary>
+/// <summary>Puts the services of runners and of hosts into the gateway.</summary>
 internal static class RunnerGrpc
 {
     /// <summary>An event is at most <see cref="RunnerLink.MaxEventBytes"/>; a message has an envelope around it.</summary>
     private const int MaxMessageBytes = RunnerLink.MaxEventBytes + (1 << 20);
 
-    public static void AddRunnerGrpc(this IServiceCollection services) => services.AddGrpc(grpc =>
-    {
-        grpc.MaxReceiveMessageSize = MaxMessageBytes;
-        grpc.MaxSendMessageSize = MaxMessageBytes;
-        grpc.EnableDetailedErrors = false;
-    });
+    /// <summary>An inventory with as many runners as a host may have.</summary>
+    private const int MaxHostMessageBytes = 8 << 20;
 
-    public static void MapRunnerGrpc(this WebApplication app) => app.MapGrpcService<RunnerService>();
+    public static void AddRunnerGrpc(this IServiceCollection services) => services
+        .AddGrpc(grpc =>
+        {
+            grpc.MaxReceiveMessageSize = MaxMessageBytes;
+            grpc.MaxSendMessageSize = MaxMessageBytes;
+            grpc.EnableDetailedErrors = false;
+        })
+        .AddServiceOptions<HostService>(host => host.MaxReceiveMessageSize = MaxHostMessageBytes);
+
+    public static void MapRunnerGrpc(this WebApplication app)
+    {
+        app.MapGrpcService<RunnerService>();
+        app.MapGrpcService<HostService>();
+    }
 }

@@ -21,23 +21,13 @@ internal sealed class RunnerLink(
     /// <summary>Largest payload of one event, and with it of a message.</summary>
     public const int MaxEventBytes = 32 << 20;
 
-    private const int HeartbeatMs = 5_000;
-
-    /// <summary>
-    /// A runner that says nothing for so long is away, whatever its socket says: its lease begins. Longer than the agent's own patience with us, since
-    /// a large event on a slow line holds its heartbeats up.
-    /// </summary>
-    private static readonly TimeSpan LongestSilence = TimeSpan.FromMilliseconds(6 * HeartbeatMs);
-
-    private static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(3);
-
     private readonly string _connectionId = Guid.NewGuid().ToString("n");
     private readonly ISessionGrain _session = grains.GetGrain<ISessionGrain>(admission.SessionKey);
     private readonly Channel<ServerMessage> _outgoing = Channel.CreateUnbounded<ServerMessage>(new() { SingleReader = true });
     private readonly OutputQueue _incoming = new((long)WindowBytes + MaxEventBytes);
     private readonly Lock _commandGate = new();
+    private readonly SilenceWatch _silence = new(clock, "runner");
     private long _lastCommand = hello.LastCommand;
-    private long _heardAt = clock.GetTimestamp();
 
     public async Task RunAsync(IAsyncStreamReader<RunnerMessage> requests, IServerStreamWriter<ServerMessage> responses, CancellationToken cancellationToken)
     {
@@ -46,17 +36,9 @@ internal sealed class RunnerLink(
         try
         {
             await AttachAsync(self, welcome: true, ended.Token);
-            var loops = new[]
-            {
-                ReadAsync(requests, ended.Token), AppendAsync(ended.Token), WriteAsync(responses, ended.Token), RenewAsync(self, ended.Token),
-                WatchAsync(ended.Token),
-            };
-            // Whichever ends first ends the link: a half of it is of no use.
-            var first = await Task.WhenAny(loops);
-            await ended.CancelAsync();
-            _outgoing.Writer.TryComplete();
-            await Task.WhenAll(loops.Select(Quietly));
-            await first;
+            await LinkLoops.FirstEndsAllAsync(
+                ended, _outgoing, ReadAsync(requests, ended.Token), AppendAsync(ended.Token), LinkLoops.WriteAsync(_outgoing, responses, ended.Token),
+                RenewAsync(self, ended.Token), _silence.RunAsync(ended.Token));
         }
         finally
         {
@@ -101,7 +83,7 @@ internal sealed class RunnerLink(
         while (await requests.MoveNext(cancellationToken))
         {
             var message = requests.Current;
-            Volatile.Write(ref _heardAt, clock.GetTimestamp());
+            _silence.Heard();
             switch (message.KindCase)
             {
                 case RunnerMessage.KindOneofCase.Events:
@@ -125,30 +107,16 @@ internal sealed class RunnerLink(
         }
     }
 
-    private async Task WriteAsync(IServerStreamWriter<ServerMessage> responses, CancellationToken cancellationToken)
-    {
-        await foreach (var message in _outgoing.Reader.ReadAllAsync(cancellationToken))
-            await responses.WriteAsync(message, cancellationToken);
-    }
-
     /// <summary>The session may have moved to another silo, which does not know this stream yet.</summary>
     private async Task RenewAsync(IRunnerConnection self, CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(RenewEvery, clock);
+        using var timer = new PeriodicTimer(LinkLoops.RenewEvery, clock);
         while (await timer.WaitForNextTickAsync(cancellationToken))
         {
             var known = await GrainCalls.RetryAsync(
                 () => _session.KnowsRunnerAsync(admission.Epoch, _connectionId, cancellationToken).AsTask(), clock, logger, cancellationToken);
             if (!known) await AttachAsync(self, welcome: false, cancellationToken);
         }
-    }
-
-    private async Task WatchAsync(CancellationToken cancellationToken)
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(HeartbeatMs / 2d), clock);
-        while (await timer.WaitForNextTickAsync(cancellationToken))
-            if (clock.GetElapsedTime(Volatile.Read(ref _heardAt)) > LongestSilence)
-                throw new RpcException(new Status(StatusCode.DeadlineExceeded, "The runner fell silent."));
     }
 
     private void Send(ImmutableArray<RunnerCommand> commands)
@@ -165,30 +133,11 @@ internal sealed class RunnerLink(
         }
     }
 
-    private async Task TellAwayAsync()
+    private Task TellAwayAsync() => GrainCalls.TellAsync(async () =>
     {
-        try
-        {
-            await _session.DetachRunnerAsync(admission.Epoch, _connectionId);
-            await grains.GetGrain<IRunnerGrain>(hello.Runner).PresenceAsync(false);
-        }
-        catch (Exception e) when (e is MarionetteException or OrleansException or TimeoutException or OperationCanceledException or ObjectDisposedException)
-        {
-            // Informative only: the lease runs from the last sign of life in any case.
-        }
-    }
-
-    private static async Task Quietly(Task loop)
-    {
-        try
-        {
-            await loop;
-        }
-        catch (Exception)
-        {
-            // The first loop's end tells why; the others end because of it.
-        }
-    }
+        await _session.DetachRunnerAsync(admission.Epoch, _connectionId);
+        await grains.GetGrain<IRunnerGrain>(hello.Runner).PresenceAsync(false);
+    });
 
     private Welcome WelcomeOf(RunnerAttachment attachment)
     {
@@ -211,7 +160,7 @@ internal sealed class RunnerLink(
         {
             Version = version,
             Acked = attachment.Acked,
-            HeartbeatMs = HeartbeatMs,
+            HeartbeatMs = LinkLoops.HeartbeatMs,
             MaxUnackedEvents = WindowEvents,
             MaxUnackedBytes = WindowBytes,
             MaxEventBytes = MaxEventBytes,

@@ -75,9 +75,7 @@ internal sealed partial class RunnerService(
             throw new RpcException(new Status(
                 StatusCode.FailedPrecondition,
                 string.Create(CultureInfo.InvariantCulture, $"The agent speaks versions {hello.MinVersion} to {hello.Version}, this gateway {MinVersion} to {Version}: update the older one.")));
-        var slash = hello.Runner.IndexOf('/', StringComparison.Ordinal);
-        if (slash < 0 || !GrainKeys.IsTenant(hello.Runner[..slash]) || !EntityId.Is(EntityId.Runner, hello.Runner[(slash + 1)..]))
-            throw new RpcException(new Status(StatusCode.Unauthenticated, "The runner token is not known."));
+        if (!RunnerKey.Is(hello.Runner)) throw new RpcException(new Status(StatusCode.Unauthenticated, "The runner token is not known."));
         return hello;
     }
 
