@@ -13,9 +13,10 @@ internal static class ApiToken
 
     public static string New() => string.Concat(Prefix, Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(RandomBytes)));
 
-    /// <summary>Whether it has the shape of a key; what has not is refused without a look-up.</summary>
+    /// <summary>Whether it has the shape of a key; what has not is refused without a look-up. Padding is no part of it, though base64url may have some.</summary>
     public static bool IsShaped(ReadOnlySpan<char> token) =>
-        token.Length == Prefix.Length + EncodedLength && token.StartsWith(Prefix, StringComparison.Ordinal) && Base64Url.IsValid(token[Prefix.Length..]);
+        token.Length == Prefix.Length + EncodedLength && token.StartsWith(Prefix, StringComparison.Ordinal) && Base64Url.IsValid(token[Prefix.Length..])
+        && !token.Contains('=');
 
     /// <summary>What is stored and looked up.</summary>
     public static byte[] Hash(string token) => SHA256.HashData(Encoding.ASCII.GetBytes(token));
