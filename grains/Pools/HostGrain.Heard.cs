@@ -23,9 +23,10 @@ internal sealed partial class HostGrain
         if (_connection is { } older && _connectionId != connectionId) RunBeside(older.OnClosedAsync("Another connection of the host took over.", dismissed: false));
         (_connection, _connectionId, _aliveAt, _seenAt) = (connection, connectionId, Now, Now);
         if (record.Status == HostStatus.Lost) await WriteAsync(r => r with { Status = HostStatus.Online });
+        // Before the inventory, whose own orders need no second sending.
+        SendUnanswered();
         await TakeInventoryAsync(inventory);
         Log.Attached(logger, Id, PoolName, connectionId);
-        SendUnanswered();
         Changed();
     }
 

@@ -78,6 +78,61 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
     }
 
     [Fact]
+    public async Task AStartWithoutRoom_WaitsAlone_AndOthersGoOn()
+    {
+        await StartAsync();
+        _backend.Full.Add("acme");
+        var waiting = await OrderAsync("acme");
+        await Eventually.SeesAsync("tries", () => Task.FromResult(_backend.Tries), n => n > 0, Cancel);
+        await SeesAsync(await OrderAsync("other"), RunnerStatus.Started);
+        var view = await Provider.GetAsync(Cancel);
+        Assert.Equal((null, 1), (view.Trouble, view.Queued));
+        Assert.Equal(RunnerStatus.Provisioning, (await waiting.GetAsync(Cancel)).Status);
+        _backend.Full.Clear();
+        await SeesAsync(waiting, RunnerStatus.Started);
+        Assert.Equal(0, (await Provider.GetAsync(Cancel)).Queued);
+    }
+
+    [Fact]
+    public async Task AStartThatFindsNoRoom_IsGivenUp_WithTheReason()
+    {
+        _options.StartPatience = TimeSpan.FromSeconds(2);
+        await StartAsync();
+        _backend.Full.Add("acme");
+        Assert.Contains("no room for acme", (await SeesAsync(await OrderAsync("acme"), RunnerStatus.Lost)).Reason, StringComparison.Ordinal);
+    }
+
+    /// <summary>A host that is cut off from us is not a runner that is: this one still talks.</summary>
+    [Fact]
+    public async Task ALostHost_DoesNotEndARunnerThatIsOnline()
+    {
+        await StartAsync();
+        var runner = await OrderAsync("acme");
+        await SeesAsync(runner, RunnerStatus.Started);
+        await runner.PresenceAsync(true, Cancel);
+        var lost = new RunnerObservation("missing", DeathCauses.HostLost, "Its host is away.", null, null);
+        await runner.ObservedAsync(lost, Cancel);
+        Assert.Equal(RunnerStatus.Online, (await runner.GetAsync(Cancel)).Status);
+        await runner.PresenceAsync(false, Cancel);
+        await runner.ObservedAsync(lost, Cancel);
+        Assert.Equal(RunnerStatus.Lost, (await runner.GetAsync(Cancel)).Status);
+    }
+
+    [Fact]
+    public async Task ARunnerThatIsAdopted_GetsItsNetworkRulesAgain()
+    {
+        await StartAsync();
+        var runner = await OrderAsync("acme", network: new NetworkRules("deny", ["api.example.com:443"]));
+        await SeesAsync(runner, RunnerStatus.Started);
+        // The backend's helper forgets them, and then the provider's grain moves.
+        _backend.Policies.Clear();
+        await Provider.Cast<IGrainManagementExtension>().DeactivateOnIdle();
+        await Eventually.SeesAsync("adopted", async () => (await Provider.GetAsync(Cancel)).Reconcile?.Adopted, n => n == 1, Cancel);
+        var wanted = new EgressPolicy(EgressMode.Deny, ["api.example.com:443"]);
+        await Eventually.SeesAsync("policy", () => Task.FromResult(_backend.Policies.GetValueOrDefault(runner.GetPrimaryKeyString())), policy => wanted.Equals(policy), Cancel);
+    }
+
+    [Fact]
     public async Task AStartThatWillNeverWork_IsLostAtOnce_WithTheReason()
     {
         await StartAsync();

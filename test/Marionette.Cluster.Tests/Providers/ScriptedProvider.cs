@@ -25,6 +25,9 @@ internal sealed class ScriptedProvider : IRunnerProvider
     /// <summary>Thrown by every start while it is set.</summary>
     public ProviderException? Failure { get; set; }
 
+    /// <summary>Tenants that there is no room for.</summary>
+    public ConcurrentBag<string> Full { get; } = [];
+
     /// <summary>Starts wait for it.</summary>
     public TaskCompletionSource Gate { get; set; } = Open();
 
@@ -42,6 +45,8 @@ internal sealed class ScriptedProvider : IRunnerProvider
         Tries++;
         await Gate.Task.WaitAsync(cancellationToken);
         if (Failure is { } failure) throw failure;
+        if (Full.FirstOrDefault(tenant => GrainKeys.Split(spec.RunnerKey).Tenant == tenant) is { } full)
+            throw new ProviderException(ProviderFault.Capacity, $"There is no room for {full} now.");
         progress?.Report(new StartStep("create", TimeSpan.FromMilliseconds(5)));
         if (spec.WarmSlot is { } slot) Slots.TryRemove(slot, out _);
         var handle = new RunnerHandle(spec.RunnerKey, spec.Epoch);
