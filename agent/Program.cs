@@ -9,16 +9,18 @@ namespace Marionette.Agent;
 
 internal static class Program
 {
+    private const string StandardInput = "-";
+
     private const string Usage = """
         marionette-agent: drives a coding agent inside a runner and reports to a Marionette gateway.
 
-        usage: marionette-agent run --config FILE [--standby]
+        usage: marionette-agent run --config FILE | run --config -
                marionette-agent agents
                marionette-agent netd [--stay] [--resolv-conf FILE] | netd --check
                marionette-agent --version | --help
 
         agents prints as JSON which agent programs are in PATH, and their versions.
-        --standby waits until FILE is there; whoever makes it must make it whole (by a rename or a link).
+        With - the configuration is one line of standard input, of at most 1 MiB, and the agent waits for it.
 
         netd holds the network policy of the runners on this machine, told by JSON lines on standard input; --stay goes on after their
         end. --check tells as JSON whether this machine can do it, by doing it. It needs root and nft.
@@ -48,9 +50,7 @@ internal static class Program
             case [NetdCommand.Verb, .. var options]:
                 return await NetdCommand.RunAsync(options).ConfigureAwait(false);
             case ["run", "--config", var path]:
-                return await RunAsync(path, standby: false).ConfigureAwait(false);
-            case ["run", "--config", var path, "--standby"]:
-                return await RunAsync(path, standby: true).ConfigureAwait(false);
+                return await RunAsync(path).ConfigureAwait(false);
             default:
                 Console.Error.WriteLine(Usage);
                 return ExitCodes.BadConfiguration;
@@ -60,14 +60,33 @@ internal static class Program
     private static Dictionary<string, string> OwnEnvironment() => Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
         .ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? "", StringComparer.Ordinal);
 
-    private static async Task<int> RunAsync(string path, bool standby)
+    private static async Task<int> RunAsync(string path)
     {
         using var reaper = OrphanReaper.StartWhenFirst(TimeProvider.System);
-        if (standby && !await Standby.WaitForAsync(path, TimeProvider.System).ConfigureAwait(false))
-            return ExitCodes.Stopped;
-        if (AgentConfig.Load(path, out var problem) is not { } config)
+        AgentConfig? config;
+        string problem;
+        if (path == StandardInput)
         {
-            Console.Error.WriteLine($"marionette-agent: {path}: {problem}");
+            try
+            {
+                var input = Console.OpenStandardInput(); // not disposed: a thread may still wait on it
+                if (await HandedConfig.WaitForAsync(input).ConfigureAwait(false) is not { } line)
+                    return ExitCodes.Stopped;
+                config = AgentConfig.Parse(line, out problem);
+            }
+            catch (IOException exception)
+            {
+                (config, problem) = (null, exception.Message);
+            }
+        }
+        else
+        {
+            config = AgentConfig.Load(path, out problem);
+        }
+
+        if (config is null)
+        {
+            Console.Error.WriteLine($"marionette-agent: {(path == StandardInput ? "standard input" : path)}: {problem}");
             return ExitCodes.BadConfiguration;
         }
 

@@ -5,7 +5,7 @@ using System.Text.Json.Serialization;
 namespace Marionette.Agent.Hosting;
 
 /// <summary>
-/// What a provider writes for the agent that it starts: one JSON file, mode 0600, because it carries the runner's token.
+/// What a provider gives the agent that it starts: a JSON file, mode 0600 because it carries the runner's token, or a line of input.
 /// Secrets never travel in the arguments.
 /// </summary>
 /// <remarks>Settable members: the compiled JSON reader gives an init-only member that is missing null in place of its default.</remarks>
@@ -78,21 +78,30 @@ internal sealed record AgentConfig
     /// <returns>The configuration, or null and every complaint in one line.</returns>
     public static AgentConfig? Load(string path, out string problem)
     {
-        AgentConfig? config;
         try
         {
-            using var file = File.OpenRead(path);
-            config = JsonSerializer.Deserialize(file, AgentJsonContext.Default.AgentConfig);
-        }
-        catch (JsonException exception)
-        {
-            // The message of the parser may quote the file, and the file holds a token: only the place is told.
-            problem = $"not valid JSON at line {exception.LineNumber + 1}";
-            return null;
+            return Parse(File.ReadAllBytes(path), out problem);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
             problem = exception.Message;
+            return null;
+        }
+    }
+
+    /// <summary>Reads and checks a configuration that was handed over.</summary>
+    /// <returns>The configuration, or null and every complaint in one line.</returns>
+    public static AgentConfig? Parse(ReadOnlySpan<byte> json, out string problem)
+    {
+        AgentConfig? config;
+        try
+        {
+            config = json.IsEmpty ? null : JsonSerializer.Deserialize(json, AgentJsonContext.Default.AgentConfig);
+        }
+        catch (JsonException exception)
+        {
+            // The message of the parser may quote the text, and the text holds a token: only the place is told.
+            problem = $"not valid JSON at line {exception.LineNumber + 1}";
             return null;
         }
 

@@ -43,13 +43,16 @@ public sealed partial class DockerProvider
         try
         {
             steps.Begin();
-            await ConfigureAsync(spec, found.ID, cancellationToken);
+            // Before the start: an agent that ends at once takes its input along, and the line cannot wait for another one.
+            using var input = await OpenInputAsync(spec, found.ID, cancellationToken);
             await _engine.DoAsync(
                 $"start {spec.RunnerKey}", token => _engine.Client.Containers.StartContainerAsync(found.ID, new ContainerStartParameters(), token),
                 cancellationToken, HttpStatusCode.NotModified);
             steps.End("start");
             steps.Begin();
-            await AttachAsync(found.ID, spec.Egress, cancellationToken);
+            var network = AttachAsync(found.ID, spec.Egress, cancellationToken);
+            await HandAsync(spec, input, cancellationToken);
+            await network;
             steps.End("network");
         }
         catch (ProviderException e) when (e.Fault != ProviderFault.Ambiguous)
@@ -73,16 +76,6 @@ public sealed partial class DockerProvider
         {
             if (await InspectAsync(container, cancellationToken) is { State.Running: true }) throw;
         }
-    }
-
-    private async Task ConfigureAsync(RunnerSpec spec, string container, CancellationToken cancellationToken)
-    {
-        var config = new AgentConfig(
-            _egress.ServerUrl(_options.ServerUrl()), spec.RunnerKey, spec.Epoch, spec.Token, AgentFiles.State + "/state", AgentFiles.Workspace, AgentFiles.Home, spec.Profile.Env);
-        using var archive = await AgentFiles.ArchiveAsync(config, cancellationToken);
-        var place = new ContainerPathStatParameters { Path = AgentFiles.State };
-        await _engine.DoAsync(
-            $"configure {spec.RunnerKey}", token => _engine.Client.Containers.ExtractArchiveToContainerAsync(container, place, archive, token), cancellationToken);
     }
 
     /// <summary>What we made and cannot use. A failure here is found by the sweep.</summary>

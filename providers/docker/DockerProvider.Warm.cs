@@ -114,21 +114,16 @@ public sealed partial class DockerProvider
             return false;
         }
 
-        if (!found.State.Running) return true; // the caller starts it, configuration and all
-        var network = _egress.AttachAsync(found.ID, (int)found.State.Pid, spec.Egress, cancellationToken);
-        if (!await IsConfiguredAsync(found, cancellationToken)) await ConfigureAsync(spec, found.ID, cancellationToken);
-        await network;
+        if (found.State.Running) await JoinAsync(spec, found, cancellationToken); // otherwise the caller starts it
         return true;
     }
 
-    /// <summary>A slot in its first moments as somebody's still has no configuration: its name tells, unless the claim broke off.</summary>
-    private async Task<bool> IsConfiguredAsync(ContainerInspectResponse found, CancellationToken cancellationToken)
+    /// <summary>Network and configuration for what runs. It may have either already.</summary>
+    private async Task JoinAsync(RunnerSpec spec, ContainerInspectResponse found, CancellationToken cancellationToken)
     {
-        if (_names.RunnerOf(found.Name) is null) return false;
-        var place = new GetArchiveFromContainerParameters { Path = AgentFiles.Config };
-        return await _engine.FindAsync(
-            "look for an agent's configuration",
-            token => _engine.Client.Containers.GetArchiveFromContainerAsync(found.ID, place, statOnly: true, token), cancellationToken) is not null;
+        var network = _egress.AttachAsync(found.ID, (int)found.State.Pid, spec.Egress, cancellationToken);
+        if (!found.State.Paused) await ConfigureAsync(spec, found.ID, cancellationToken); // nothing can be attached to one that is paused
+        await network;
     }
 
     /// <summary>Takes the slot, or finds it taken by the same one.</summary>

@@ -68,10 +68,8 @@ public sealed partial class DockerProvider : IRunnerProvider, IAsyncDisposable
         }
 
         if (IsSlot(found)) await FinishClaimAsync(spec, found, cancellationToken);
-        if (found.State.Running || found.State.Paused)
-            await _egress.AttachAsync(found.ID, (int)found.State.Pid, spec.Egress, cancellationToken);
-        else
-            await StartAsync(spec, found, steps, cancellationToken);
+        else if (found.State.Running) await JoinAsync(spec, found, cancellationToken);
+        if (!found.State.Running) await StartAsync(spec, found, steps, cancellationToken);
         return handle;
     }
 

@@ -39,7 +39,7 @@ internal sealed class ResourceNames(string installation)
     /// <summary>The agent's home that belongs to a workspace.</summary>
     public static string Home(string workspaceVolume) => workspaceVolume + ".home";
 
-    /// <summary>Spool and configuration of the agent in a container of this first name.</summary>
+    /// <summary>Spool of the agent in a container of this first name.</summary>
     public static string State(string container) => container + ".state";
 
     /// <summary>Labels of a resource of ours, by its role.</summary>

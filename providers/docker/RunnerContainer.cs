@@ -5,7 +5,7 @@ namespace Marionette.Providers.Docker;
 /// <summary>The volumes of a container.</summary>
 /// <param name="Files">Its workspace.</param>
 /// <param name="Home">The agent's home.</param>
-/// <param name="State">The agent's spool and configuration.</param>
+/// <param name="State">The agent's spool.</param>
 internal sealed record RunnerVolumes(string Files, string Home, string State);
 
 /// <summary>What a runner's container is made of. Everything is taken away that an agent does not need; what is given is limited.</summary>
@@ -22,7 +22,7 @@ internal sealed class RunnerContainer(DockerProviderOptions options, ResourceNam
     {
         var files = names.Labels(ResourceNames.FilesRole);
         files[ResourceNames.Workspace] = spec.WorkspaceId;
-        var container = Make(spec.Profile, volumes, runtime, files, names.Labels(ResourceNames.StateRole, spec), ["run", "--config", AgentFiles.Config]);
+        var container = Make(spec.Profile, volumes, runtime, files, names.Labels(ResourceNames.StateRole, spec));
         container.Name = names.Container(new RunnerHandle(spec.RunnerKey, spec.Epoch));
         container.Labels = names.Labels(ResourceNames.RunnerRole, spec);
         return container;
@@ -32,8 +32,7 @@ internal sealed class RunnerContainer(DockerProviderOptions options, ResourceNam
     public CreateContainerParameters ForSlot(WarmSpec spec, RunnerVolumes volumes, string? runtime)
     {
         var files = names.Labels(ResourceNames.FilesRole, spec);
-        var container = Make(
-            spec.Profile, volumes, runtime, files, names.Labels(ResourceNames.StateRole, spec), ["run", "--config", AgentFiles.Config, "--standby"]);
+        var container = Make(spec.Profile, volumes, runtime, files, names.Labels(ResourceNames.StateRole, spec));
         container.Name = names.WarmContainer(spec.SlotId);
         container.Labels = names.Labels(ResourceNames.WarmRole, spec);
         return container;
@@ -50,10 +49,13 @@ internal sealed class RunnerContainer(DockerProviderOptions options, ResourceNam
     }
 
     private CreateContainerParameters Make(
-        RunnerProfile profile, RunnerVolumes volumes, string? runtime, Dictionary<string, string> files, Dictionary<string, string> state, IList<string> command)
+        RunnerProfile profile, RunnerVolumes volumes, string? runtime, Dictionary<string, string> files, Dictionary<string, string> state)
     {
         var container = Hardened(profile.Image ?? options.Image, profile, runtime);
-        container.Cmd = command;
+        // The configuration comes as a line of input, which then ends: what a container's own description or log holds, anybody on the engine reads.
+        container.Cmd = ["run", "--config", "-"];
+        container.OpenStdin = true;
+        container.StdinOnce = true;
         container.WorkingDir = AgentFiles.Workspace;
         container.HostConfig.Mounts =
         [

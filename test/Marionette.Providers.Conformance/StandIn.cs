@@ -20,7 +20,11 @@ public static class StandIn
         esac
         config="$3"
         trap 'exit 0' TERM
-        if [ "${4:-}" = --standby ]; then until [ -e "$config" ]; do sleep 0.01; done; fi
+        if [ "$config" = - ]; then
+          # A shell that reads hears no signal, and one that waits for a child does.
+          config=$(mktemp) && exec 3<&0
+          { IFS= read -r line <&3 && printf '%s\n' "$line" > "$config"; } & wait $! || exit 1
+        fi
         field() { printf '%s\n' "$(sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" "$config")"; }
         workspace=$(field workspace_dir)
         state=$(field state_dir)

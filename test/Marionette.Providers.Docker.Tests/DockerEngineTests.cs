@@ -55,6 +55,7 @@ public sealed class DockerEngineTests(EngineFixture fixture) : IAsyncLifetime
         var specs = new[] { _world.NewSpec(), _world.NewSpec() };
         var handles = new List<RunnerHandle>();
         foreach (var spec in specs) handles.Add(await _world.Provider.EnsureAsync(spec, null, Cancel));
+        foreach (var spec in specs) await _world.NotedAsync(spec);
 
         if (killed) await fixture.Engine.KillDockerdAsync();
         else await fixture.Engine.StopDockerdAsync();

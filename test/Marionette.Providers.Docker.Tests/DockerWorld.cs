@@ -7,6 +7,9 @@ namespace Marionette.Providers.Docker.Tests;
 /// <summary>An installation of its own on the engine, for each case.</summary>
 internal sealed class DockerWorld : IAsyncDisposable
 {
+    /// <summary>What a machine may need that does much else at the same time.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(180);
+
     private readonly List<DockerProvider> _made = [];
     private int _runners;
 
@@ -63,6 +66,17 @@ internal sealed class DockerWorld : IAsyncDisposable
         return File.Exists(file) && await File.ReadAllTextAsync(file, Cancel) is { Length: > 0 } text ? text : null;
     }
 
+    /// <summary>Waits until the runner's stand-in has its configuration and has left its note.</summary>
+    public async Task NotedAsync(RunnerSpec spec)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while (await WorkspaceFileAsync(spec.WorkspaceId, "note") is null)
+        {
+            if (TimeProvider.System.GetElapsedTime(began) > Patience) throw new TimeoutException($"{spec.RunnerKey} leaves no note");
+            await Task.Delay(20, Cancel); // The pause between two looks; the condition decides.
+        }
+    }
+
     public async Task<(int Code, string Output)> InsideAsync(RunnerHandle handle, string command)
     {
         var exec = Fixture.Client.Exec;
@@ -90,7 +104,7 @@ internal sealed class DockerWorld : IAsyncDisposable
         {
             var state = await (provider ?? Provider).ObserveAsync(handle, Cancel);
             if (state.State == wanted) return state;
-            if (TimeProvider.System.GetElapsedTime(began) > TimeSpan.FromSeconds(30)) throw new TimeoutException($"{handle.RunnerKey} is {state}, not {wanted}");
+            if (TimeProvider.System.GetElapsedTime(began) > Patience) throw new TimeoutException($"{handle.RunnerKey} is {state}, not {wanted}");
             await Task.Delay(20, Cancel); // The pause between two looks; the condition decides.
         }
     }

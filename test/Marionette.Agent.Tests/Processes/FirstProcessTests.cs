@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Marionette.Agent.Hosting;
 using Marionette.Agent.Processes;
 using Marionette.Agent.Tests.Support;
 
@@ -9,16 +10,18 @@ public sealed class FirstProcessTests : IAsyncLifetime
 {
     private static readonly string Agent = Path.Combine(AppContext.BaseDirectory, "agent", "marionette-agent");
 
-    private readonly string folder = Directory.CreateTempSubdirectory("marionette-first-").FullName;
     private Process? outside;
     private int agent;
 
     public async ValueTask InitializeAsync()
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "process namespaces need root");
-        outside = Process.Start("unshare", ["--pid", "--fork", "--mount-proc", "--kill-child", Agent, "run", "--config", Path.Combine(folder, "agent.json"), "--standby"]);
-        // It listens for signals first, and for the file then.
-        await Eventually.TrueAsync(() => (agent = ChildOf(outside.Id)) != 0 && Waits(agent), "the agent in standby");
+        outside = Process.Start(new ProcessStartInfo("unshare", ["--pid", "--fork", "--mount-proc", "--kill-child", Agent, "run", "--config", "-"])
+        {
+            RedirectStandardInput = true, RedirectStandardError = true,
+        })!;
+        // It listens for signals first, and to its input then.
+        await Eventually.TrueAsync(() => (agent = ChildOf(outside.Id)) != 0 && Waits(agent), "the agent at its input");
     }
 
     public ValueTask DisposeAsync()
@@ -26,7 +29,6 @@ public sealed class FirstProcessTests : IAsyncLifetime
         if (outside is { HasExited: false })
             outside.Kill(entireProcessTree: true);
         outside?.Dispose();
-        Directory.Delete(folder, recursive: true);
         return ValueTask.CompletedTask;
     }
 
@@ -41,21 +43,52 @@ public sealed class FirstProcessTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Terminate_InStandby_EndsAtOnce()
+    public async Task Terminate_BeforeTheConfiguration_EndsAtOnce()
     {
         await InsideAsync("kill -TERM 1");
-        await outside!.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(10));
+        await outside!.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(180));
         Assert.Equal(0, outside.ExitCode);
     }
 
-    [Fact]
-    public async Task Configuration_ThatAppears_EndsTheWait()
+    [Theory]
+    [InlineData("{\"server_url\":\"nowhere\"}\n", "server_url must be")]
+    [InlineData("{\"server_url\":\n", "not valid JSON")] // the line is whole, and the next one nobody's
+    [InlineData("\n", "it is empty")]
+    public async Task Configuration_OnInput_EndsTheWait(string line, string complaint)
     {
-        var path = Path.Combine(folder, "agent.json");
-        await File.WriteAllTextAsync(path + ".new", "{\"server_url\":\"nowhere\"}");
-        File.Move(path + ".new", path);
-        await outside!.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(10));
-        Assert.Equal(1, outside.ExitCode); // it read the file, and did not like it
+        await outside!.StandardInput.WriteAsync(line); // and stays open
+        await outside.StandardInput.FlushAsync();
+        Assert.Contains($"standard input: {complaint}", await EndAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Input_ThatEnds_IsRefused()
+    {
+        outside!.StandardInput.Close();
+        Assert.Contains("it is empty", await EndAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Configuration_WithoutEnd_IsRefused()
+    {
+        try
+        {
+            await outside!.StandardInput.WriteAsync(new string('x', HandedConfig.MostBytes + 8192));
+        }
+        catch (IOException)
+        {
+            // It does not read on.
+        }
+
+        Assert.Contains("it is longer than 1048576 bytes", await EndAsync(), StringComparison.Ordinal);
+    }
+
+    private async Task<string> EndAsync()
+    {
+        var said = await outside!.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await outside.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(1, outside.ExitCode);
+        return said;
     }
 
     private async Task InsideAsync(string script)
@@ -71,7 +104,7 @@ public sealed class FirstProcessTests : IAsyncLifetime
     {
         try
         {
-            return Directory.EnumerateFiles($"/proc/{pid}/fd").Any(file => File.ResolveLinkTarget(file, returnFinalTarget: false)?.Name.Contains("inotify", StringComparison.Ordinal) == true);
+            return Directory.EnumerateDirectories($"/proc/{pid}/task").Any(task => File.ReadAllText($"{task}/comm").Trim() == HandedConfig.ThreadName);
         }
         catch (IOException)
         {
