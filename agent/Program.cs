@@ -2,6 +2,7 @@ using System.Collections;
 using Marionette.Agent.Agents;
 using Marionette.Agent.Egress;
 using Marionette.Agent.Hosting;
+using Marionette.Agent.Hosts;
 using Marionette.Agent.Processes;
 using Microsoft.Extensions.Logging;
 
@@ -14,10 +15,12 @@ internal static class Program
 
         usage: marionette-agent run --config FILE [--standby]
                marionette-agent agents
+               marionette-agent host --server URL --pool NAME | host --help
                marionette-agent netd [--stay] [--resolv-conf FILE] | netd --check
                marionette-agent --version | --help
 
         agents prints as JSON which agent programs are in PATH, and their versions.
+        host makes this machine a host of a pool.
         --standby waits until FILE is there; whoever makes it must make it whole (by a rename or a link).
 
         netd holds the network policy of the runners on this machine, told by JSON lines on standard input; --stay goes on after their
@@ -47,6 +50,8 @@ internal static class Program
                 return 0;
             case [NetdCommand.Verb, .. var options]:
                 return await NetdCommand.RunAsync(options).ConfigureAwait(false);
+            case [HostCommand.Verb, .. var options]:
+                return await HostCommand.RunAsync(options, OwnEnvironment()).ConfigureAwait(false);
             case ["run", "--config", var path]:
                 return await RunAsync(path, standby: false).ConfigureAwait(false);
             case ["run", "--config", var path, "--standby"]:
