@@ -2,6 +2,7 @@ using System.Collections;
 using Marionette.Agent.Agents;
 using Marionette.Agent.Egress;
 using Marionette.Agent.Hosting;
+using Marionette.Agent.Hosts;
 using Marionette.Agent.Processes;
 using Microsoft.Extensions.Logging;
 
@@ -16,11 +17,13 @@ internal static class Program
 
         usage: marionette-agent run --config FILE | run --config -
                marionette-agent agents
+               marionette-agent host --server URL --pool NAME | host --help
                marionette-agent netd [--stay] [--resolv-conf FILE] | netd --check
                marionette-agent --version | --help
 
         agents prints as JSON which agent programs are in PATH, and their versions.
         With - the configuration is one line of standard input, of at most 1 MiB, and the agent waits for it.
+        host makes this machine a host of a pool.
 
         netd holds the network policy of the runners on this machine, told by JSON lines on standard input; --stay goes on after their
         end. --check tells as JSON whether this machine can do it, by doing it. It needs root and nft.
@@ -49,6 +52,8 @@ internal static class Program
                 return 0;
             case [NetdCommand.Verb, .. var options]:
                 return await NetdCommand.RunAsync(options).ConfigureAwait(false);
+            case [HostCommand.Verb, .. var options]:
+                return await HostCommand.RunAsync(options, OwnEnvironment()).ConfigureAwait(false);
             case ["run", "--config", var path]:
                 return await RunAsync(path).ConfigureAwait(false);
             default:

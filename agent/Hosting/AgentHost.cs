@@ -26,6 +26,9 @@ internal static class ExitCodes
     /// <summary>A newer epoch of the runner exists.</summary>
     public const int Fenced = 75;
 
+    /// <summary>A host was removed from its pool; its runners are ended.</summary>
+    public const int Dismissed = 75;
+
     /// <summary>The server does not accept the token.</summary>
     public const int TokenRefused = 76;
 }
