@@ -46,7 +46,9 @@ public sealed class PoolRequestTests : IAsyncLifetime
     public async Task Pools_Show_UnknownPool_SaysSo()
     {
         server.OnProblem("GET /api/v1/pools/nope", 404, "not_found", "There is no such pool.");
-        Assert.Equal(new Ran(1, "", "marionette: There is no such pool.\n"), await Support.Cli.For(server).RunAsync("pools", "show", "nope"));
+        var ran = await Support.Cli.For(server).RunAsync("pools", "show", "nope");
+        Assert.Equal((1, ""), (ran.Code, ran.Out));
+        Assert.StartsWith("marionette: There is no such pool.", ran.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -178,7 +180,10 @@ public sealed class PoolRequestTests : IAsyncLifetime
     {
         server.On("GET /api/v1/pools", Pools);
         foreach (var pool in new[] { "lab", "metal" }) server.OnProblem($"GET /api/v1/pools/{pool}/hosts/host_9", 404, "not_found", "There is no such host.");
-        Assert.Equal(new Ran(1, "", "marionette: There is no such host.\n"), await Support.Cli.For(server).RunAsync("hosts", "drain", "host_9"));
+        var ran = await Support.Cli.For(server).RunAsync("hosts", "drain", "host_9");
+        Assert.Equal((1, ""), (ran.Code, ran.Out));
+        Assert.StartsWith("marionette: There is no such host.", ran.Error, StringComparison.Ordinal);
+        Assert.Equal(3, server.Requests.Count);
     }
 
     [Theory]
