@@ -65,6 +65,9 @@ public static class GatewayServices
         AgentConfigEndpoints.Map(app);
         ProfileEndpoints.Map(app);
         ProviderEndpoint.Map(app);
+        PoolEndpoints.Map(app);
+        PoolTokenEndpoints.Map(app);
+        HostEndpoints.Map(app);
         EventEndpoints.Map(app);
         LogEndpoints.Map(app);
         ProblemPages.Map(app);

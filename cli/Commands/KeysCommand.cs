@@ -79,7 +79,9 @@ internal static class KeysCommand
         return command;
     }
 
-    private static string? Moment(string? text, TimeProvider clock)
+    /// <summary>A time, or a span from now (12h, 30d), as the API takes it.</summary>
+    /// <exception cref="CliException">Neither of them.</exception>
+    internal static string? Moment(string? text, TimeProvider clock)
     {
         if (text is null)
             return null;

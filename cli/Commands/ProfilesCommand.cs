@@ -15,6 +15,7 @@ internal static class ProfilesCommand
         Column.Of("ID", "id"), Column.Of("Name", "name"), Column.Of("Description", "description"), Column.Of("Provider", "provider"), Column.Of("Image", "image"),
         new("Size", RunnersCommand.SizeOf), Column.Of("Sandbox", "sandbox"), new("Environment", item => Pairs(item, "env")), Column.Of("Init script", "init_script"),
         new("Network", item => Columns.Join(item.Text("network_policy"), Columns.Words(item, "allowed_hosts"))), new("Labels", Columns.Labels),
+        new("Host labels", item => Pairs(item, "host_labels")),
     ];
 
     public static Command Create(GlobalOptions globals, CliContext context)
@@ -37,7 +38,7 @@ internal static class ProfilesCommand
         Column.Of("ID", "id"), Column.Of("NAME", "name"), Column.Of("PROVIDER", "provider"), Column.Of("CPUS", "cpus"), Column.Of("MEMORY MIB", "memory_mib"),
         Column.Of("IMAGE", "image"), Column.Of("NETWORK", "network_policy"), Columns.Age("AGE", "created_at", clock),
         Column.Of("DISK MIB", "disk_mib", wide: true), Column.Of("PIDS", "pids", wide: true), Column.Of("SANDBOX", "sandbox", wide: true),
-        new("HOSTS", item => Columns.Words(item, "allowed_hosts"), Wide: true),
+        new("HOSTS", item => Columns.Words(item, "allowed_hosts"), Wide: true), new("HOST LABELS", item => Pairs(item, "host_labels"), Wide: true),
     ];
 
     private static Command Make(GlobalOptions globals, CliContext context)
@@ -99,12 +100,13 @@ internal sealed class ProfileOptions
     private readonly Option<string?> policy = Policy();
     private readonly Option<string[]> hosts = PlacementOptions.AllowedHosts("A host that sessions without a policy of their own may reach: all of them");
     private readonly Option<string[]> labels = Arguments.Pairs("--labels", "Labels: all of them", "--label");
+    private readonly Option<string[]> hostLabels = Arguments.Pairs("--host-labels", "Labels that a pool's host must have: all of them", "--host-label");
 
     public Option<string?> Name { get; } = new("--name") { Description = "A name for people" };
 
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { Name, description, provider, image, cpus, memory, disk, pids, sandbox, env, script, policy, hosts, labels })
+        foreach (var option in new Option[] { Name, description, provider, image, cpus, memory, disk, pids, sandbox, env, script, policy, hosts, labels, hostLabels })
             command.Options.Add(option);
     }
 
@@ -116,7 +118,8 @@ internal sealed class ProfileOptions
         .Put("env", Arguments.Map(result.GetValue(env), "--env"))
         .Put("init_script", await ScriptAsync(result.GetValue(script), context, cancellationToken).ConfigureAwait(false))
         .Put("network_policy", result.GetValue(policy)).Put("allowed_hosts", Arguments.Whole(result, hosts))
-        .Put("labels", Arguments.Map(result.GetValue(labels), "--labels"));
+        .Put("labels", Arguments.Map(result.GetValue(labels), "--labels"))
+        .Put("host_labels", Arguments.Map(result.GetValue(hostLabels), "--host-labels"));
 
     // Not checked here: "" has to pass, and the server names what may stand there.
     private static Option<string?> Policy()

@@ -57,7 +57,9 @@ internal static class RunnersCommand
     {
         null => null,
         0 => $"no limit of {what}",
-        >= 1024 and var mib when mib % 1024 == 0 => $"{mib / 1024} GiB {what}",
-        var mib => $"{mib} MiB {what}",
+        { } mib => $"{Mib(mib)} {what}",
     };
+
+    /// <summary>Whole GiB as such.</summary>
+    public static string Mib(long mib) => mib >= 1024 && mib % 1024 == 0 ? $"{mib / 1024} GiB" : $"{mib} MiB";
 }

@@ -18,13 +18,14 @@ internal static class UpCommand
         var connection = new Option<string?>("--connection-string") { Description = "A PostgreSQL of yours instead of the embedded one.", HelpName = "S" };
         var docker = new Option<string?>("--docker-host") { Description = "A Docker Engine: the provider \"docker\" is there, too.", HelpName = "unix://…" };
         var image = new Option<string?>("--docker-image") { Description = "Image of its runners (marionette-runner:latest)", HelpName = "IMAGE" };
-        var command = new Command("up", "Start a server, its database and a local provider, and stay") { data, api, admin, grpc, bind, connection, docker, image };
+        var pools = Arguments.Many("--pools", "Names of pools of hosts: each is a provider whose runners live on machines that join it");
+        var command = new Command("up", "Start a server, its database and a local provider, and stay") { data, api, admin, grpc, bind, connection, docker, image, pools };
         command.SetAction(result =>
         {
             var place = new SiloPlace(
                 Path.GetFullPath(result.GetValue(data) ?? DataFolder.Default(context)),
                 result.GetValue(api), result.GetValue(admin), result.GetValue(grpc), result.GetValue(bind)!, result.GetValue(connection),
-                result.GetValue(docker), result.GetValue(image));
+                result.GetValue(docker), result.GetValue(image), result.GetValue(pools) ?? []);
             Check(place);
             ProcessImage.Replace([.. Layout.Find(context).SiloCommand(place)]);
         });

@@ -76,8 +76,16 @@ internal sealed record Layout(string Home, string? Claude)
                 yield return image;
             }
         }
+        if (place.Pools is { Count: > 0 } pools)
+        {
+            yield return "--pools";
+            yield return string.Join(',', pools);
+        }
     }
 }
 
 /// <summary>Where a silo listens and keeps its data.</summary>
-internal sealed record SiloPlace(string DataFolder, int ApiPort, int AdminPort, int GrpcPort, string Bind = "127.0.0.1", string? ConnectionString = null, string? DockerHost = null, string? DockerImage = null);
+/// <param name="Pools">Names of the pools of hosts that it has.</param>
+internal sealed record SiloPlace(
+    string DataFolder, int ApiPort, int AdminPort, int GrpcPort, string Bind = "127.0.0.1", string? ConnectionString = null, string? DockerHost = null, string? DockerImage = null,
+    IReadOnlyList<string>? Pools = null);

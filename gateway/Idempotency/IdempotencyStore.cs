@@ -57,14 +57,25 @@ internal sealed class IdempotencyStore(NpgsqlDataSource database, TimeProvider c
         return new(result, key, result != freshId);
     }
 
-    /// <summary>Marks a command without a result as carried out.</summary>
-    public async Task CompleteAsync(string tenant, Reservation reservation, CancellationToken cancellationToken)
+    /// <summary>Tells what a command that chooses its result itself came to: <see cref="Done"/> for one that makes no object.</summary>
+    public async Task CompleteAsync(string tenant, Reservation reservation, string resultId, CancellationToken cancellationToken)
     {
         if (reservation.Key is null) return;
         await using var command = database.CreateCommand("update marionette.idempotency set result_id = $3 where tenant = $1 and key = $2");
         command.Parameters.Add(new() { Value = tenant });
         command.Parameters.Add(new() { Value = reservation.Key });
-        command.Parameters.Add(new() { Value = Done });
+        command.Parameters.Add(new() { Value = resultId });
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>Frees the key: the command was refused and changed nothing.</summary>
+    public async Task ReleaseAsync(string tenant, Reservation reservation, CancellationToken cancellationToken)
+    {
+        if (reservation.Key is null) return;
+        await using var command = database.CreateCommand("delete from marionette.idempotency where tenant = $1 and key = $2 and result_id = $3");
+        command.Parameters.Add(new() { Value = tenant });
+        command.Parameters.Add(new() { Value = reservation.Key });
+        command.Parameters.Add(new() { Value = reservation.ResultId });
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 

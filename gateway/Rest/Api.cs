@@ -43,6 +43,8 @@ internal sealed class Api(IGrainFactory grains, IdempotencyStore idempotency, Ga
         EntityId.ScheduledTask => "There is no such scheduled task.",
         EntityId.Profile => "There is no such profile.",
         EntityId.AgentConfig => "There is no such agent configuration.",
+        EntityId.Host => "There is no such host.",
+        EntityId.JoinToken => "There is no such join token.",
         _ => "There is no such object.",
     });
 
@@ -54,6 +56,10 @@ internal sealed class Api(IGrainFactory grains, IdempotencyStore idempotency, Ga
     /// <summary>The names of the configured providers.</summary>
     public Task<ImmutableArray<string>> ProvidersAsync(CancellationToken cancellationToken) =>
         CallAsync(token => grains.GetGrain<IProviderCatalogGrain>(IProviderCatalogGrain.Id).GetNamesAsync(token).AsTask(), cancellationToken);
+
+    /// <summary>The names of those that are pools of hosts.</summary>
+    public Task<ImmutableArray<string>> PoolsAsync(CancellationToken cancellationToken) =>
+        CallAsync(token => grains.GetGrain<IProviderCatalogGrain>(IProviderCatalogGrain.Id).GetPoolsAsync(token).AsTask(), cancellationToken);
 
     public ValueTask<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext http) => ReadBodyAsync(http, options.MaxBodyBytes);
 
@@ -77,7 +83,14 @@ internal sealed class Api(IGrainFactory grains, IdempotencyStore idempotency, Ga
     }
 
     /// <summary>Marks a command that makes no object as carried out, so that a late repeat of it changes nothing.</summary>
-    public Task CompleteAsync(Caller caller, Reservation reservation) => idempotency.CompleteAsync(caller.Tenant, reservation, CancellationToken.None);
+    public Task CompleteAsync(Caller caller, Reservation reservation) => CompleteAsync(caller, reservation, IdempotencyStore.Done);
+
+    /// <summary>Binds a request to the id that its command has chosen.</summary>
+    public Task CompleteAsync(Caller caller, Reservation reservation, string resultId) =>
+        idempotency.CompleteAsync(caller.Tenant, reservation, resultId, CancellationToken.None);
+
+    /// <summary>Frees the key of a request that was refused without a change.</summary>
+    public Task ReleaseAsync(Caller caller, Reservation reservation) => idempotency.ReleaseAsync(caller.Tenant, reservation, CancellationToken.None);
 
     public static IResult Ok<T>(T value, JsonTypeInfo<T> type, int status = StatusCodes.Status200OK) => TypedResults.Json(value, type, statusCode: status);
 }
@@ -91,7 +104,7 @@ internal static class EndpointDeclarations
     /// <summary>An endpoint of the API: its scope, its name in the document, and the problems that it can answer with.</summary>
     public static RouteHandlerBuilder Api(this RouteHandlerBuilder endpoint, string scope, string name, string summary, params int[] problems)
     {
-        endpoint.WithGroupName(Document).WithName(name).WithSummary(summary).WithTags(scope[..scope.IndexOf(':')]).WithMetadata(new ScopeMetadata(scope));
+        endpoint.WithGroupName(Document).WithName(name).WithSummary(summary).WithTags(scope.Split(':')[0]).WithMetadata(new ScopeMetadata(scope));
         foreach (var status in problems.Concat([400, 401, 403, 503]).Distinct().Order()) endpoint.Produces<ProblemModel>(status, "application/problem+json");
         return endpoint;
     }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Profiles;
 
@@ -6,7 +7,7 @@ namespace Marionette.Gateway.Rest;
 /// <summary>What a profile may say.</summary>
 internal static class ProfileRules
 {
-    private const int MaxScript = 64 * 1024;
+    private const int MaxScript = 64 * 1024, MaxHostLabels = 16;
 
     /// <exception cref="MarionetteException">Invalid, with every wrong field.</exception>
     public static ProfileChange Check(ChangeProfileModel body, bool isNew)
@@ -29,6 +30,7 @@ internal static class ProfileRules
             NetworkPolicy = body.NetworkPolicy is null or "" ? body.NetworkPolicy : NetworkTargets.Policy(errors, body.NetworkPolicy),
             AllowedHosts = body.AllowedHosts is null ? default : NetworkTargets.Check(errors, body.AllowedHosts, body.NetworkPolicy ?? ""),
             Labels = body.Labels is null ? null : errors.Labels("labels", body.Labels),
+            HostLabels = body.HostLabels is null ? null : HostLabels(errors, body.HostLabels),
         };
         errors.ThrowIfAny();
         return change;
@@ -38,6 +40,22 @@ internal static class ProfileRules
     {
         if (text is { Length: > 0 } && (text.Length > 64 || !text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-'))) errors.Add(field, "must be the name of a provider");
         return text;
+    }
+
+    /// <summary>At most 16; keys and values that an operator can write on a command line of a host.</summary>
+    private static ImmutableDictionary<string, string> HostLabels(FieldErrors errors, Dictionary<string, string?> labels)
+    {
+        if (labels.Count > MaxHostLabels) errors.Add("host_labels", $"must have at most {MaxHostLabels} entries");
+        var checkedLabels = ImmutableDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        foreach (var (key, value) in labels)
+        {
+            if (key.Length is 0 or > 63 || !key.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '.' or '_' or '-'))
+                errors.Add("host_labels", "keys must have 1 to 63 characters of a-z, 0-9, '.', '_' and '-'");
+            else if (value is null) errors.Add($"host_labels.{key}", "must be text");
+            else if (errors.Text($"host_labels.{key}", value, 63) is { } text) checkedLabels[key] = text;
+        }
+
+        return checkedLabels.ToImmutable();
     }
 
     // The grammar of an image reference is the backend's; here only what no backend takes is held back.

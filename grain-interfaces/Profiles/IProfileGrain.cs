@@ -55,6 +55,8 @@ public sealed record ProfileChange
     [Id(12)] public ImmutableArray<string> AllowedHosts { get; init; }
     /// <summary>Labels; all of them.</summary>
     [Id(13)] public ImmutableDictionary<string, string>? Labels { get; init; }
+    /// <summary>Labels that a pool's host must have; all of them. See <see cref="RunnerShape"/>.</summary>
+    [Id(14)] public ImmutableDictionary<string, string>? HostLabels { get; init; }
 }
 
 /// <summary>A profile. Times are UTC.</summary>

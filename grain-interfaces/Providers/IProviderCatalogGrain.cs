@@ -11,4 +11,7 @@ public interface IProviderCatalogGrain : IGrainWithStringKey
 
     /// <summary>Names of the providers, which are the keys of their grains, in order.</summary>
     [Alias("names")] ValueTask<ImmutableArray<string>> GetNamesAsync(CancellationToken cancellationToken = default);
+
+    /// <summary>Names of those that are pools of hosts, which are the keys of their grains, in order.</summary>
+    [Alias("pools")] ValueTask<ImmutableArray<string>> GetPoolsAsync(CancellationToken cancellationToken = default);
 }

@@ -30,7 +30,7 @@ internal sealed class ProfileGrain(
         {
             Image = Or(c.Image, s.Shape.Image), Cpus = c.Cpus ?? s.Shape.Cpus, MemoryMib = c.MemoryMib ?? s.Shape.MemoryMib,
             DiskMib = c.DiskMib ?? s.Shape.DiskMib, Pids = c.Pids ?? s.Shape.Pids, Sandbox = Or(c.Sandbox, s.Shape.Sandbox) ?? "auto",
-            Env = c.Env ?? s.Shape.Env, InitScript = Or(c.InitScript, s.Shape.InitScript),
+            Env = c.Env ?? s.Shape.Env, InitScript = Or(c.InitScript, s.Shape.InitScript), HostLabels = c.HostLabels ?? s.Shape.HostLabels,
         };
         var name = c.Name ?? s.Name;
         return s with

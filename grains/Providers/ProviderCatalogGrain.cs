@@ -7,7 +7,12 @@ namespace Marionette.Providers;
 [GrainType("provider-catalog"), StatelessWorker(1)]
 internal sealed class ProviderCatalogGrain(IEnumerable<IRunnerProvider> providers) : Grain, IProviderCatalogGrain
 {
-    private readonly ImmutableArray<string> _names = [.. providers.Select(provider => provider.Name).Distinct().Order(StringComparer.Ordinal)];
+    private readonly ImmutableArray<string> _names = NamesOf(providers);
+    private readonly ImmutableArray<string> _pools = NamesOf(providers.Where(provider => provider.Capabilities.IsPool));
 
     public ValueTask<ImmutableArray<string>> GetNamesAsync(CancellationToken cancellationToken) => ValueTask.FromResult(_names);
+
+    public ValueTask<ImmutableArray<string>> GetPoolsAsync(CancellationToken cancellationToken) => ValueTask.FromResult(_pools);
+
+    private static ImmutableArray<string> NamesOf(IEnumerable<IRunnerProvider> some) => [.. some.Select(provider => provider.Name).Distinct().Order(StringComparer.Ordinal)];
 }

@@ -27,6 +27,9 @@ public sealed record ProviderCapabilities(string Isolation, bool CanPause, bool 
     /// <summary>It tells of deaths as they happen.</summary>
     public bool Watches { get; init; }
 
+    /// <summary>It is a pool: its runners live on hosts that join it.</summary>
+    public bool IsPool { get; init; }
+
     /// <summary>What of a profile it enforces.</summary>
     public RunnerLimits Limits { get; init; }
 }

@@ -13,6 +13,8 @@ public sealed class CompletionTests
     [InlineData("sessions create --network-policy ", "allow_list", "deny", "open")]
     [InlineData("profiles create --sandbox ", "auto", "bwrap", "runc", "runsc")]
     [InlineData("prov", "provider", "providers")]
+    [InlineData("pools tokens ", "create", "delete", "list", "ls", "revoke")]
+    [InlineData("hosts un", "undrain", "untaint")]
     [InlineData("tasks run --y", "--yes")]
     [InlineData("completion ", "bash", "fish", "zsh")]
     [InlineData("-s http://x tasks ca", "cancel")]

@@ -38,6 +38,17 @@ public sealed class ProcessTests : IDisposable
         Assert.Equal(["--docker-host", "unix:///run/x.sock", "--docker-image", "mine:1"], said.Out.TrimEnd('\n').Split('\n')[^4..]);
     }
 
+    [Fact]
+    public async Task Up_WithPools_HandsTheirNamesOn()
+    {
+        MakeHome("printf '%s\\n' \"$@\"");
+        var said = await Shell.RunAsync(
+            Shell.Program, ["up", "--data-dir", folder["data dir"], "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--pools", "metal, lab", "--pools", "gpu"],
+            null, ("MARIONETTE_HOME", folder.Path), ("MARIONETTE_CLAUDE", folder["tools/claude"]));
+        Assert.Equal("", said.Error);
+        Assert.Equal(["--pools", "metal,lab,gpu"], said.Out.TrimEnd('\n').Split('\n')[^2..]);
+    }
+
     [Theory]
     [InlineData("--api-port 5 --grpc-port 5", 2, "--api-port and --grpc-port are both 5")]
     [InlineData("--bind everywhere", 2, "--bind everywhere is not an IP address")]

@@ -8,7 +8,7 @@ public sealed class RunnerRequestTests : IAsyncLifetime
 {
     private const string Profile = """
         {"id":"prof_1","name":"big","provider":"docker","image":"node:22","cpus":4.5,"memory_mib":8192,"disk_mib":0,"pids":4096,"sandbox":"auto","env":{"A":"1"},
-         "network_policy":"allow_list","allowed_hosts":["a.example:443"],"labels":{"team":"web"},"created_at":"2026-11-23T11:59:48Z","updated_at":"2026-11-23T11:59:48Z"}
+         "network_policy":"allow_list","allowed_hosts":["a.example:443"],"labels":{"team":"web"},"host_labels":{"zone":"a"},"created_at":"2026-11-23T11:59:48Z","updated_at":"2026-11-23T11:59:48Z"}
         """;
 
     private FakeServer server = null!;
@@ -23,12 +23,12 @@ public sealed class RunnerRequestTests : IAsyncLifetime
         server.On("POST /api/v1/profiles", Profile, 201);
         var ran = await Support.Cli.For(server, input: "npm ci\n").RunAsync("profiles", "create", "--name", "big", "--description", "d", "--provider", "docker", "--image", "node:22",
             "--cpus", "4.5", "--memory-mib", "8192", "--disk-mib", "0", "--pids", "4096", "--sandbox", "runsc", "--env", "A=1", "--init-script-file", "-", "--network-policy", "allow_list",
-            "--allow-host", "a.example:443", "--allow-host", "10.0.0.0/8", "--labels", "team=web", "--idempotency-key", "once");
+            "--allow-host", "a.example:443", "--allow-host", "10.0.0.0/8", "--labels", "team=web", "--host-label", "zone=a", "--host-labels", "gpu=yes,disk=ssd", "--idempotency-key", "once");
         Assert.True(ran.Code == 0, ran.Error);
         Assert.Equal("once", server.Requests[0].Headers["Idempotency-Key"]);
         Same("""
             {"name":"big","description":"d","provider":"docker","image":"node:22","cpus":4.5,"memory_mib":8192,"disk_mib":0,"pids":4096,"sandbox":"runsc","env":{"A":"1"},
-             "init_script":"npm ci\n","network_policy":"allow_list","allowed_hosts":["a.example:443","10.0.0.0/8"],"labels":{"team":"web"}}
+             "init_script":"npm ci\n","network_policy":"allow_list","allowed_hosts":["a.example:443","10.0.0.0/8"],"labels":{"team":"web"},"host_labels":{"zone":"a","gpu":"yes","disk":"ssd"}}
             """, server.Requests[0].Body);
         Assert.Equal("""
             ID:          prof_1
@@ -40,6 +40,7 @@ public sealed class RunnerRequestTests : IAsyncLifetime
             Environment: A=1
             Network:     allow_list · a.example:443
             Labels:      team=web
+            Host labels: zone=a
 
             """, ran.Out);
     }

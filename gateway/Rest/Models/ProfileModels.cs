@@ -29,6 +29,8 @@ internal sealed class ChangeProfileModel
     public string? NetworkPolicy { get; init; }
     public List<string?>? AllowedHosts { get; init; }
     public Dictionary<string, string?>? Labels { get; init; }
+    /// <summary>Labels that a pool's host must have to take its runners; all of them, at most 16.</summary>
+    public Dictionary<string, string?>? HostLabels { get; init; }
 }
 
 /// <summary>A named size and make of runners.</summary>
@@ -49,6 +51,7 @@ internal sealed class ProfileModel
     public string? NetworkPolicy { get; init; }
     public required ImmutableArray<string> AllowedHosts { get; init; }
     public required ImmutableDictionary<string, string> Labels { get; init; }
+    public required ImmutableDictionary<string, string> HostLabels { get; init; }
     public required DateTime CreatedAt { get; init; }
     public required DateTime UpdatedAt { get; init; }
 
@@ -57,6 +60,7 @@ internal sealed class ProfileModel
         Id = view.Id, Name = view.Name, Description = view.Description, Provider = view.Provider, Image = view.Shape.Image, Cpus = view.Shape.Cpus,
         MemoryMib = view.Shape.MemoryMib, DiskMib = view.Shape.DiskMib, Pids = view.Shape.Pids, Sandbox = view.Shape.Sandbox, Env = view.Shape.Env,
         InitScript = view.Shape.InitScript, NetworkPolicy = view.NetworkPolicy, AllowedHosts = view.AllowedHosts, Labels = view.Labels,
+        HostLabels = view.Shape.HostLabels,
         CreatedAt = view.CreatedAt.UtcDateTime, UpdatedAt = view.UpdatedAt.UtcDateTime,
     };
 }

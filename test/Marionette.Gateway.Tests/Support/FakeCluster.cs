@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using Marionette.AgentConfigs;
 using Marionette.Budgets;
 using Marionette.Permissions;
+using Marionette.Pools;
 using Marionette.Providers;
 using Marionette.Runners;
 using Marionette.Schedules;
@@ -26,13 +27,18 @@ internal sealed class FakeCluster
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IScheduleGrain) => Schedule((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IAgentConfigGrain) => Config((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IProviderCatalogGrain) =>
-            Fake<IProviderCatalogGrain>.Create((_, _) => new ValueTask<ImmutableArray<string>>(["docker", "process"])),
+            Fake<IProviderCatalogGrain>.Create((call, _) => new ValueTask<ImmutableArray<string>>(
+                call.Name == nameof(IProviderCatalogGrain.GetPoolsAsync) ? ["metal"] : ["docker", "metal", "process"])),
+        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IPoolGrain) => Pools.Pool((string)arguments[0]!),
+        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IHostGrain) => Pools.Host((string)arguments[0]!),
         nameof(IGrainFactory.CreateObjectReference) => arguments[0],
         nameof(IGrainFactory.DeleteObjectReference) => null,
         _ => throw new NotSupportedException(method.Name),
     });
 
     public IGrainFactory Grains { get; }
+
+    public FakePools Pools { get; } = new();
 
     /// <summary>Commands that arrived, as <c>method key</c>.</summary>
     public ConcurrentQueue<string> Calls { get; } = new();

@@ -1,7 +1,9 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using Marionette.Gateway.Auth;
+using Marionette.Gateway.Hosting;
 using Marionette.Silo.Database;
 using Marionette.TestSupport;
 using Microsoft.AspNetCore.Builder;
@@ -34,6 +36,9 @@ internal sealed class GatewayHost : IAsyncDisposable
     public string OperatorToken { get; private set; } = "";
 
     public IServiceProvider Services => app.Services;
+
+    /// <summary>Where hosts dial in.</summary>
+    public Uri GrpcUrl { get; private set; } = null!;
 
     public static async Task<GatewayHost> StartAsync(PostgresFixture postgres) =>
         await StartAsync(MarionetteDataSource.Create(await postgres.CreateDatabaseAsync()), bootstrap: true);
@@ -89,15 +94,17 @@ internal sealed class GatewayHost : IAsyncDisposable
         var cluster = new FakeCluster();
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenForMarionette(IPAddress.Loopback, 0, 0));
         builder.Services.AddSingleton(database).AddSingleton(cluster.Grains);
         builder.Services.AddMarionetteGateway(new GatewayOptions { MasterKey = new(new byte[32]), MaxStreams = 40, TenantPoll = TimeSpan.FromMilliseconds(20) });
         var app = builder.Build();
         app.MapMarionetteGateway();
         await app.StartAsync();
+        // In the order in which they listen.
+        Uri[] addresses = [.. app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address))];
         var host = new GatewayHost(app, database, cluster)
         {
-            Url = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single()),
+            Url = addresses[0], GrpcUrl = addresses[1],
         };
         if (bootstrap) host.OperatorToken = await app.Services.GetRequiredService<ApiKeyStore>().EnsureBootstrapAsync(host.folder, TimeProvider.System);
         host.Operator = host.Client(bootstrap ? host.OperatorToken : null);
