@@ -43,51 +43,37 @@ public sealed class HostOutboxProperties
         var confirmed = new HashSet<int>();
         var thisConnection = new List<int>();
         (long Sent, int Count)? beat = null;
-        var waiting = 0;
         foreach (var step in steps)
         {
             switch (step)
             {
                 case Step.Say:
                     outbox.Say(new OrderResult { Id = $"{++made}" }, again: false);
-                    waiting++;
                     break;
                 case Step.Happen:
                     notices.Writer.TryWrite(new HostMessage { Ended = new RunnerReport { Runner = $"{++made}" } });
-                    waiting++;
                     break;
                 case Step.Progress:
                     outbox.Say(new HostMessage { Progress = new OrderProgress() });
-                    waiting++;
                     break;
                 case Step.Beat:
                     outbox.SayHeartbeat();
-                    waiting++;
                     break;
-                case Step.Write when waiting > 0:
-                    waiting--;
-                    await WriteAsync();
+                case Step.Write:
+                    await TryWriteAsync();
                     break;
                 case Step.Answer when beat is { } answered:
                     outbox.Confirm(answered.Sent);
                     confirmed.UnionWith(thisConnection.Take(answered.Count));
                     break;
                 case Step.Break:
-                    waiting = 0;
                     Break();
                     break;
             }
         }
 
         Break();
-        outbox.SayHeartbeat();
-        while (await WriteAsync() || notices.Reader.Count > 0)
-        {
-        }
-
-        // Notices come after what waits: drain up to a heartbeat that follows them.
-        outbox.SayHeartbeat();
-        while (await WriteAsync())
+        while (await TryWriteAsync())
         {
         }
 
@@ -98,18 +84,25 @@ public sealed class HostOutboxProperties
             thisConnection.Clear();
             beat = null;
             outbox.Rewind();
-            waiting = 0;
         }
 
-        // False at a heartbeat.
-        async Task<bool> WriteAsync()
+        // False when nothing waits: then the next message would have to be waited for.
+        async Task<bool> TryWriteAsync()
         {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-            var message = await outbox.NextAsync(limit.Token);
+            using var limit = new CancellationTokenSource();
+            var next = outbox.NextAsync(limit.Token).AsTask();
+            if (!next.IsCompleted)
+            {
+                await limit.CancelAsync();
+                await Assert.ThrowsAnyAsync<OperationCanceledException>(() => next);
+                return false;
+            }
+
+            var message = await next;
             if (message.KindCase == HostMessage.KindOneofCase.Heartbeat)
             {
                 beat = (message.Heartbeat.SentMs, thisConnection.Count);
-                return false;
+                return true;
             }
 
             var number = message.KindCase switch
