@@ -60,11 +60,7 @@ internal static class HostCommand
                 _ => await ServeAsync(options, clock, log).ConfigureAwait(false),
             };
         }
-        catch (HostSetupException exception)
-        {
-            return Complain(exception.Message);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is HostSetupException or HostFault or IOException or UnauthorizedAccessException)
         {
             return Complain(exception.Message);
         }

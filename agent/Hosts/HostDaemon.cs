@@ -135,8 +135,7 @@ internal sealed class HostDaemon(
             while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
             {
                 var due = clock.GetElapsedTime(said) >= timings.Inventory;
-                var changed = await facts.ReadAsync(withAgents: due, cancellationToken).ConfigureAwait(false);
-                if (!due && !changed)
+                if (!await LookAsync(due, cancellationToken).ConfigureAwait(false) && !due)
                     continue;
                 outbox.SayInventory();
                 said = clock.GetTimestamp();
@@ -145,6 +144,19 @@ internal sealed class HostDaemon(
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // The end.
+        }
+    }
+
+    private async Task<bool> LookAsync(bool withAgents, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await facts.ReadAsync(withAgents, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            log.CheckFailed(exception.Message);
+            return false;
         }
     }
 }

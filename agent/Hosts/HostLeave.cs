@@ -41,9 +41,9 @@ internal static class HostLeave
         File.Delete(Path.Combine(state, HostLock.FileName));
         await output.WriteLineAsync(identity switch
         {
-            null => $"{runners} runners ended; {state} had joined nothing",
+            null or { Joined: false } => $"{runners} runners ended; {state} had joined nothing",
             _ when heard => $"{runners} runners ended; {identity.Host} has left pool {identity.Pool}. Remove it there: marionette hosts remove {identity.Host}",
-            _ => $"{runners} runners ended; the server did not hear it: marionette hosts remove {identity.Host} --force",
+            _ => $"{runners} runners ended; the server did not hear it: marionette hosts remove {identity.Host}",
         }).ConfigureAwait(false);
         return ExitCodes.Stopped;
     }

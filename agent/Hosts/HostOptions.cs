@@ -148,7 +148,7 @@ internal sealed class HostOptions
         {
             case "--server":
                 Server = AgentConfig.TryHttpUri(value, out var uri) ? uri : null;
-                return uri is { UserInfo: "", AbsolutePath: "/", Query: "" } ? null : "--server must be an http or https URL without a path";
+                return Server is { UserInfo: "", AbsolutePath: "/", Query: "" } ? null : "--server must be an http or https URL without a path";
             case "--pool":
                 Pool = value;
                 return IsPool(value) ? null : "--pool must be 1 to 40 characters of a-z, 0-9 and -, and start with a letter or a digit";

@@ -24,16 +24,7 @@ internal sealed class HostOutbox(ChannelReader<HostMessage> notices, Func<Invent
     private HostMessage? last;
     private long beat;
 
-    /// <summary>Messages that the server may not have, waiting or unconfirmed.</summary>
-    public int Open
-    {
-        get
-        {
-            lock (gate)
-                return waiting.Count + written.Count;
-        }
-    }
-
+    /// <summary>Says it in its turn.</summary>
     public void Say(HostMessage message)
     {
         lock (gate)
