@@ -51,7 +51,7 @@ public sealed partial class DockerProvider
             steps.End("start");
             steps.Begin();
             var network = AttachAsync(found.ID, spec.Egress, cancellationToken);
-            await HandAsync(spec, input, cancellationToken);
+            await HandAsync(spec, input);
             await network;
             steps.End("network");
         }

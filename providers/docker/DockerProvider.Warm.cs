@@ -50,9 +50,11 @@ public sealed partial class DockerProvider
         // A removal that broke off claimed it for nobody: it is shown, and removed again.
         var claims = await ListVolumesAsync(ResourceNames.ClaimRole, cancellationToken);
         var claimed = claims.Where(volume => ResourceNames.RunnerOf(volume.Labels) is not null).Select(volume => volume.Name).ToHashSet();
-        var slots = from container in await ListContainersAsync(ResourceNames.WarmRole, cancellationToken)
+        var containers = await ListContainersAsync(ResourceNames.WarmRole, cancellationToken);
+        await SweepSlotsAsync(containers, claimed, cancellationToken);
+        var slots = from container in containers
             let slot = container.Labels[ResourceNames.Slot]
-            where container.State == "running" && container.Names.Contains("/" + _names.WarmContainer(slot)) && !claimed.Contains(_names.Claim(slot))
+            where container.State == "running" && IsUnclaimed(container, claimed)
             orderby container.Created, slot
             select new WarmSlot(slot, container.Labels[ResourceNames.Profile], container.Labels[ResourceNames.Revision], container.Created);
         foreach (var slot in slots) yield return slot;

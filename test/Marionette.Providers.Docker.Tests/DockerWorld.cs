@@ -38,7 +38,7 @@ internal sealed class DockerWorld : IAsyncDisposable
     /// <summary>A profile whose stand-in does something of its own accord.</summary>
     public static RunnerProfile Acting(string how) => RunnerProfile.Default with { MemoryMib = 64, Env = RunnerProfile.Default.Env.Add("STAND_IN", how) };
 
-    public DockerProvider Make(string? image = null, ImagePull pull = ImagePull.Missing, Uri? host = null, TimeSpan? limit = null, string? network = "none", string? server = null)
+    public DockerProvider Make(string? image = null, ImagePull pull = ImagePull.Missing, Uri? host = null, TimeSpan? limit = null, string? network = "none", string? server = null, TimeProvider? clock = null)
     {
         var provider = new DockerProvider(
             new DockerProviderOptions
@@ -51,7 +51,7 @@ internal sealed class DockerWorld : IAsyncDisposable
                 Network = network,
                 CallTimeout = limit ?? TimeSpan.FromSeconds(60),
             },
-            TimeProvider.System);
+            clock ?? TimeProvider.System);
         _made.Add(provider);
         return provider;
     }
