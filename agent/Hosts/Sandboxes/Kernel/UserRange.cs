@@ -19,7 +19,7 @@ internal static class UserRange
         if (IsFree(wanted))
             return wanted;
         // Not the lowest that is free: files that somebody forgot somewhere are nobody's for a while.
-        var start = Random.Shared.Next(Count / 2);
+        var start = (int)(BitConverter.ToUInt32(Processes.Libc.RandomBytes(4)) % (Count / 2));
         for (var at = 0; at < Count / 2; at++)
         {
             var user = First + ((start + at) % (Count / 2) * 2);
