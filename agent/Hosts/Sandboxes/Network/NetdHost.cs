@@ -54,6 +54,14 @@ internal sealed class NetdHost(
         }
     }
 
+    /// <summary>Takes a runner's network away; one that does not run has none to take away.</summary>
+    /// <exception cref="IOException">It refused.</exception>
+    public async Task DetachAsync(string key, CancellationToken cancellationToken)
+    {
+        if (link is { Ended.IsCompleted: false } good)
+            await good.AskAsync(new NetdAsk(0, "detach", key), cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Ends it, where nobody needs it: at the end of the last sandbox, or for a newer version of it.</summary>
     public async Task EndAsync()
     {
