@@ -17,9 +17,9 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
 
     private readonly ConcurrentDictionary<string, Place> places = new(StringComparer.Ordinal);
     private readonly Channel<HostMessage> notices =
-        Channel.CreateBounded<HostMessage>(new BoundedChannelOptions(KeptNotices) { FullMode = BoundedChannelFullMode.DropOldest });
+        System.Threading.Channels.Channel.CreateBounded<HostMessage>(new BoundedChannelOptions(KeptNotices) { FullMode = BoundedChannelFullMode.DropOldest });
 
-    private readonly Channel<HostMessage> ends = Channel.CreateUnbounded<HostMessage>();
+    private readonly Channel<HostMessage> ends = System.Threading.Channels.Channel.CreateUnbounded<HostMessage>();
     private readonly SemaphoreSlim allotting = new(1);
     private readonly CancellationTokenSource life = new();
     private readonly HostFolders folders;
@@ -42,7 +42,7 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
         copies = new AgentCopies(folders, agentBinary);
         network = new NetdHost(folders, cgroups, () => copies.Binary, Living, Heard, clock, log);
         host = new SandboxHost(folders, cgroups, copies, network, toolsPath, clock, log);
-        check = new SandboxCheck(folders, host, copies, Allot, clock, log);
+        check = new SandboxCheck(folders, host, copies, Allot, log);
         reader = new NoticeReader(ends.Reader, notices.Reader);
     }
 
@@ -114,6 +114,13 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
                 throw;
             }
         });
+
+    /// <summary>Ends what this host keeps running beside its runners, where nothing shall be left of it.</summary>
+    internal async Task RemoveHelpersAsync()
+    {
+        await network.EndAsync().ConfigureAwait(false);
+        cgroups.RemoveEmpty();
+    }
 
     /// <summary>Lets go of everything; what runs goes on.</summary>
     public async ValueTask DisposeAsync()

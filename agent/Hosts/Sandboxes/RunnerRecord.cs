@@ -12,7 +12,15 @@ internal sealed record ProcessMark(int Pid, long Start)
     public static ProcessMark Of(int pid) => new(pid, ProcessTree.StartTime(pid) ?? 0);
 
     /// <summary>Whether it runs. A child of this process that has ended is reaped.</summary>
-    public bool IsAlive() => Pid > 1 && !Libc.TryReap(Pid) && ProcessTree.StartTime(Pid) == Start && !ProcessTree.HasEnded(Pid);
+    public bool IsAlive()
+    {
+        if (Pid <= 1 || ProcessTree.StartTime(Pid) != Start)
+            return false;
+        if (!ProcessTree.HasEnded(Pid))
+            return true;
+        _ = Libc.TryReap(Pid);
+        return false;
+    }
 
     /// <summary>Ends it, if it is still the one that is meant.</summary>
     public void Kill() => ProcessTree.KillIfSame(Pid, Start);

@@ -80,6 +80,9 @@ internal sealed class SandboxHost(
     /// <summary>The control group of a runner.</summary>
     public Cgroup GroupOf(RunnerRecord record) => cgroups.Open(HostFolders.Leaf(record.Runner));
 
+    /// <summary>File of what its program writes.</summary>
+    public string OutputOf(RunnerRecord record) => Path.Combine(folders.OfRunner(record.Runner), AgentOutput.FileName);
+
     /// <summary>How its sandbox ended; null when nobody could tell.</summary>
     public SandboxEnd? EndOf(RunnerRecord record)
     {
@@ -210,7 +213,7 @@ internal sealed class SandboxHost(
         return null;
     }
 
-    private Task RunscAsync(RunnerRecord record, params IReadOnlyList<string> command) => Task.Run(() =>
+    private Task<string> RunscAsync(RunnerRecord record, params IReadOnlyList<string> command) => Task.Run(() =>
         SystemProgram.Run(Patience, RunscBundle.Command(ProgramOf(record.Sandbox), folders.Runsc, command)));
 
     private static string ProgramOf(string kind) => SystemProgram.Find(kind) ?? throw new IOException($"{kind} is missing");

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Marionette.Agent.Egress.Namespaces;
 using Marionette.Agent.Processes;
 

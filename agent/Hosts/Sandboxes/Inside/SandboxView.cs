@@ -1,5 +1,3 @@
-using Marionette.Agent.Processes;
-
 namespace Marionette.Agent.Hosts.Sandboxes;
 
 /// <summary>

@@ -46,7 +46,7 @@ internal static class SeccompProgram
             program.AddRange([new(BpfInstruction.JumpEqual, 0, 1, number), Give(Refuse)]);
         // Its flags lie in memory, where no filter looks; libraries fall back to clone.
         program.AddRange([new(BpfInstruction.JumpEqual, 0, 1, table.Clone3), Give(NotThere)]);
-        AddFlags(program, table.Clone);
+        AddFlags(program, table.CloneCall);
         AddFlags(program, table.Unshare);
         AddArgument(program, table.Ioctl, SecondArgumentAt, DeniedIoctls, Refuse, Allow);
         AddArgument(program, table.Ptrace, FirstArgumentAt, DeniedPtrace, Refuse, Allow);

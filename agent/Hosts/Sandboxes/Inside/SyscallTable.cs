@@ -6,7 +6,7 @@ namespace Marionette.Agent.Hosts.Sandboxes;
 /// <param name="Audit">The kernel's name of the processor (AUDIT_ARCH_…).</param>
 /// <param name="Denied">Calls that no agent and no build needs, and that have been ways out of sandboxes.</param>
 internal sealed record SyscallTable(
-    uint Audit, uint Clone, uint Clone3, uint Unshare, uint Ioctl, uint Socket, uint Ptrace, IReadOnlyDictionary<string, uint> Denied)
+    uint Audit, uint CloneCall, uint Clone3, uint Unshare, uint Ioctl, uint Socket, uint Ptrace, IReadOnlyDictionary<string, uint> Denied)
 {
     // From 424 on the numbers are the same everywhere.
     private static readonly Dictionary<string, uint> Common = new()

@@ -1,8 +1,6 @@
 using System.Net.Sockets;
 using System.Text.Json;
 using Marionette.Agent.Egress;
-using Marionette.Agent.Egress.Namespaces;
-using Marionette.Agent.Processes;
 using Microsoft.Extensions.Logging;
 
 namespace Marionette.Agent.Hosts.Sandboxes;
