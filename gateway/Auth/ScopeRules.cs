@@ -4,7 +4,7 @@ namespace Marionette.Gateway.Auth;
 
 /// <summary>
 /// Scopes are <c>area:read</c> and <c>area:write</c>; <c>area:*</c> is both, <c>*</c> is every area. <c>operator</c> (act for other
-/// tenants) is outside of <c>*</c>: it has to be given by name.
+/// tenants, and what belongs to no tenant: pools of hosts) is outside of <c>*</c>: it has to be given by name.
 /// </summary>
 internal static class ScopeRules
 {

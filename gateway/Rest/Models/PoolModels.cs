@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.ComponentModel.DataAnnotations;
-using System.Text.Json.Serialization;
 using Marionette.Pools;
 
 namespace Marionette.Gateway.Rest.Models;
@@ -113,8 +112,7 @@ internal sealed class ChangeHostModel
     }
 
     /// <summary>The body has the member, be it null: that is another thing than leaving it out.</summary>
-    [JsonIgnore]
-    public bool NamesTaint { get; private set; }
+    internal bool NamesTaint { get; private set; }
 }
 
 /// <summary>Body of POST /api/v1/pools/{pool}/tokens.</summary>

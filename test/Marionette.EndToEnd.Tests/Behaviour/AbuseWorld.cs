@@ -37,6 +37,7 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         Ids["agent-configs"] = (await Owner.PostAsync("/api/v1/agent-configs", new { name = "mine", agent = "command", api_key = "sk-owner" })).Id();
         Ids["profiles"] = (await Owner.PostAsync("/api/v1/profiles", new { name = "mine" })).Id();
         Ids["scheduled-tasks"] = (await Owner.PostAsync("/api/v1/scheduled-tasks", new { name = "mine", cron_expression = "0 0 1 1 *", prompt_template = "x", session_id = Ids["sessions"] })).Id();
+        Ids["pools"] = "none"; // They belong to no tenant, and this stack has none.
         Ids["keys"] = (await Owner.GetAsync("/api/v1/keys")).Items()[0].Id();
     }
 
@@ -44,6 +45,9 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
 
     /// <summary>An id of the same kind that nothing has.</summary>
     internal string Missing(string collection) => Ids[collection][..^4] + (Ids[collection].EndsWith("zzzz", StringComparison.Ordinal) ? "yyyy" : "zzzz");
+
+    /// <summary>A key that may call it: the operator's for what belongs to no tenant.</summary>
+    internal Api KeyOf(Operation operation) => operation.IsOperators ? Stack.Api : Owner;
 
     /// <summary>The operation's path with an id of the owner's.</summary>
     internal string Own(Operation operation) => operation.HasId ? operation.With(Ids[operation.Collection]) : operation.Path;
@@ -63,6 +67,7 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         "/api/v1/permissions/{id}/links" => new() { ["actor"] = "ann" },
         "/api/v1/tasks/{id}/messages" => new() { ["text"] = "more" },
         "/api/v1/scheduled-tasks" => new() { ["name"] = "x", ["cron_expression"] = "0 0 1 1 *", ["prompt_template"] = "x", ["session_id"] = Ids["sessions"] },
+        "/api/v1/pools/{pool}/tokens" => new() { ["name"] = "x" },
         "/api/v1/profiles" => new() { ["name"] = "x" },
         "/api/v1/sessions/{id}/network/allow" => new() { ["host"] = "api.example.com:443" },
         "/api/v1/agent-configs" => new() { ["name"] = "x", ["agent"] = "claude" },

@@ -105,7 +105,7 @@ public sealed class BodyTests(AbuseWorld world) : IClassFixture<AbuseWorld>
             if (operation.Query.Contains("labels[key]")) queries.AddRange(["labels[=x", "labels[]=x", "labels[a]=%00", "labels[a]=1&labels[a]=2"]);
             foreach (var query in queries)
             {
-                using var response = await world.Owner.Http.GetAsync($"{world.Own(operation)}?{query}");
+                using var response = await world.KeyOf(operation).Http.GetAsync($"{world.Own(operation)}?{query}");
                 await Problems.CheckAsync(response, 400, $"{operation}?{query[..Math.Min(40, query.Length)]}");
             }
         }
@@ -203,7 +203,7 @@ public sealed class BodyTests(AbuseWorld world) : IClassFixture<AbuseWorld>
     private async Task<string> RefusedAsync(Operation operation, HttpContent content, int status, string what)
     {
         using var request = new HttpRequestMessage(operation.Method, world.Own(operation)) { Content = content };
-        using var response = await world.Owner.Http.SendAsync(request);
+        using var response = await world.KeyOf(operation).Http.SendAsync(request);
         return await Problems.CheckAsync(response, status, $"{operation} with {what}");
     }
 

@@ -12,6 +12,9 @@ internal sealed record Operation(HttpMethod Method, string Path, string Scope, J
     /// <summary>Takes a body and refuses a wrong one.</summary>
     public bool HasBody => Method == HttpMethod.Post && !Path.EndsWith("/execute", StringComparison.Ordinal);
 
+    /// <summary>It belongs to no tenant: only the scope "operator" opens it, which "*" does not have.</summary>
+    public bool IsOperators => Scope == "operator";
+
     public bool HasId => Path.Contains('{', StringComparison.Ordinal);
 
     /// <summary>The collection that the id belongs to: <c>sessions</c>, <c>tasks</c>, …; logs are asked for by task.</summary>
