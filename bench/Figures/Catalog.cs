@@ -15,7 +15,10 @@ internal interface IMeasurement
 internal static class Catalog
 {
     private static readonly IMeasurement[] All =
-        [new EventsDurable(), new EventsLatency(), new EventsFanOut(), new EventsReplay(), new PermissionRoundTrip(), new TaskRate(), new ApiRate(), new MemoryUse(), new AdapterCost(), new EgressCost()];
+    [
+        new EventsDurable(), new EventsLatency(), new EventsFanOut(), new EventsReplay(), new PermissionRoundTrip(), new TaskRate(), new ApiRate(), new MemoryUse(), new AdapterCost(), new EgressCost(),
+        new StartProcess(), new StartDocker(warm: false), new StartDocker(warm: true), new StartDockerMany(50), new StartDockerMany(200), new DockerIdleMemory(),
+    ];
 
     public static IReadOnlyList<string> Names { get; } = [.. All.Select(measurement => measurement.Name)];
 

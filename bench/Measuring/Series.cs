@@ -14,6 +14,13 @@ internal sealed class Series
     public Figure ToFigure(string name, string unit, Goal? goal, string note) => new(
         name, Median(_values), unit, Median(_floors), Median([.. _values.Zip(_floors, (value, floor) => value / floor)]), goal, note);
 
+    /// <summary>Two figures: p50 with the ratio of the rounds, and p99 of the values over p99 of the floors.</summary>
+    public Figure[] ToPercentiles(string name, string unit, string note)
+    {
+        var (value, floor) = (Percentile(_values, 0.99), Percentile(_floors, 0.99));
+        return [ToFigure($"{name}/p50", unit, null, $"median of {_values.Count}: {note}"), new Figure($"{name}/p99", value, unit, floor, value / floor, null, "of the same")];
+    }
+
     public static double Median(IReadOnlyCollection<double> numbers) => Percentile(numbers, 0.5);
 
     /// <summary>Nearest rank.</summary>
