@@ -17,6 +17,7 @@ internal static class HostChanges
     public static HostRecord Give(HostRecord host, EnsureRunnerOrder order, DateTimeOffset now) => host.With(order.RunnerKey, new HostRunnerRecord
     {
         Epoch = order.Epoch, Cpus = order.Shape.Cpus, MemoryMib = order.Shape.MemoryMib, DiskMib = order.Shape.DiskMib, WorkspaceId = order.WorkspaceId, OrderedAt = now,
+        IsFirstOfWorkspace = !host.Workspaces.Contains(order.WorkspaceId),
     }) with
     {
         Workspaces = [.. host.Workspaces.Remove(order.WorkspaceId).TakeLast(MaxWorkspaces - 1), order.WorkspaceId],

@@ -168,7 +168,7 @@ internal sealed partial class HostGrain
                 break;
             case EnsureRunnerOrder when result.Fault != "ambiguous":
                 // Nothing of it is left behind, so that it may go elsewhere.
-                await WriteAsync(record => record.Runners.GetValueOrDefault(key) is { IsMade: false } runner && runner.Epoch == order.Epoch ? record.Without(key) : record);
+                await WriteAsync(record => record.Runners.GetValueOrDefault(key) is { IsMade: false } runner && runner.Epoch == order.Epoch ? record.WithoutStart(key) : record);
                 break;
             case RunnerOrder { Kind: RunnerOrderKind.Release } when isOk:
                 await WriteAsync(record => record.Runners.GetValueOrDefault(key) is { IsReleasing: true } runner && runner.Epoch <= order.Epoch ? record.Without(key) : record);

@@ -34,6 +34,11 @@ internal sealed record HostRecord
     public HostRecord With(string key, HostRunnerRecord runner) => this with { Runners = Runners.SetItem(key, runner) };
 
     public HostRecord Without(string key) => this with { Runners = Runners.Remove(key) };
+
+    /// <summary>Its start failed and left nothing, no files either where it would have been the first with them.</summary>
+    public HostRecord WithoutStart(string key) => Runners.GetValueOrDefault(key) is { IsFirstOfWorkspace: true } runner
+        ? Without(key) with { Workspaces = Workspaces.Remove(runner.WorkspaceId) }
+        : Without(key);
 }
 
 /// <summary>A runner that was given to a host.</summary>
@@ -50,6 +55,9 @@ internal sealed record HostRunnerRecord
     public string WorkspaceId { get; init; } = "";
 
     public DateTimeOffset OrderedAt { get; init; }
+
+    /// <summary>No files of its workspace were here when it was ordered.</summary>
+    public bool IsFirstOfWorkspace { get; init; }
 
     /// <summary>The host has made it.</summary>
     public bool IsMade { get; init; }

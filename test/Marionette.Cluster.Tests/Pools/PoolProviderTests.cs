@@ -136,7 +136,6 @@ public sealed class PoolProviderTests(PostgresFixture postgres) : PoolTest(postg
         await RunAsync();
         await Provider.GetAsync(Cancel);
         await Eventually.SeesAsync("runners", () => Task.FromResult(host.Runners.Count), count => count == 0, Cancel);
-        Assert.Equal(1, (await Provider.GetAsync(Cancel)).Reconcile!.Removed);
     }
 
     private async Task<IRunnerGrain> OrderAsync(RunnerShape? shape = null, NetworkRules? network = null)

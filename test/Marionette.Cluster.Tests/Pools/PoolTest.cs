@@ -20,6 +20,9 @@ namespace Marionette.Cluster.Tests.Pools;
 public abstract class PoolTest(PostgresFixture postgres) : DatabaseTest(postgres)
 {
     protected const string Name = "lab";
+
+    /// <summary>Held here, since references to observers do not hold them.</summary>
+    private readonly List<ScriptedHost> _hosts = [];
     private IHost? _silo;
     private int _runners;
 
@@ -40,10 +43,11 @@ public abstract class PoolTest(PostgresFixture postgres) : DatabaseTest(postgres
     private protected async Task<string> TokenAsync(int maxHosts = 0, params ImmutableArray<string> tenants) =>
         (await Pool.CreateTokenAsync(new CreateJoinToken("ci", tenants, null, maxHosts), Cancel)).Token;
 
-    private protected ScriptedHost NewHost(byte[]? secret = null)
+    private protected ScriptedHost NewHost()
     {
         var host = new ScriptedHost(Grains, Name, EntityId.New(EntityId.Host, TimeProvider.System.GetUtcNow()));
-        return secret is null ? host : new ScriptedHost(Grains, Name, host.Id) { Secret = secret };
+        _hosts.Add(host);
+        return host;
     }
 
     /// <summary>A host that has joined and is up.</summary>

@@ -54,6 +54,15 @@ public sealed class HostChangesTests
         Assert.Single(host.Workspaces, "ws_7");
     }
 
+    [Fact]
+    public void AFailedStart_BindsNoWorkspace_ThatHadNoFilesThere()
+    {
+        var host = HostChanges.Give(new HostRecord { Id = "host_1" }, Order("ws_1"), Now);
+        Assert.Empty(host.WithoutStart(Key).Workspaces);
+        var again = HostChanges.Give(host.Without(Key), Order("ws_1"), Now);
+        Assert.Single(again.WithoutStart(Key).Workspaces, "ws_1");
+    }
+
     [Theory]
     [InlineData(0, "exited", 10, false)]
     [InlineData(75, "exited", 10, false)]
