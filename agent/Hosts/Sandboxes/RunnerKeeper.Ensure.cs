@@ -59,8 +59,8 @@ internal sealed partial class RunnerKeeper
         var record = await ReserveAsync(place, order, gateway, kind, cancellationToken).ConfigureAwait(false);
         try
         {
-            var program = InsteadOfAgent?.Invoke(order)
-                ?? new SandboxProgram([InsidePaths.Agent, "run", "--config", "-"], AgentConfigOf(order, gateway));
+            var config = AgentConfigOf(order, gateway);
+            var program = InsteadOfAgent?.Invoke(order, config) ?? new SandboxProgram([InsidePaths.Agent, "run", "--config", "-"], config);
             await host.StartAsync(record, program, progress, cancellationToken).ConfigureAwait(false);
             return record.ToReport();
         }

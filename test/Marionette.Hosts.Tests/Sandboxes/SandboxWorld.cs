@@ -135,5 +135,5 @@ internal sealed class SandboxWorld : IAsyncDisposable
         Directory.Delete(state, recursive: true);
     }
 
-    private RunnerKeeper Make() => RunnerKeeper.Create(state, Agent, order => programs[order.Runner], NullLogger.Instance);
+    private RunnerKeeper Make() => RunnerKeeper.Create(state, Agent, (order, _) => programs[order.Runner], NullLogger.Instance);
 }

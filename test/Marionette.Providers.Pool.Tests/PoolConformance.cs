@@ -1,0 +1,51 @@
+using Marionette.Pools;
+using Marionette.Providers.Conformance;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace Marionette.Providers.Pool.Tests;
+
+/// <summary>The pool's provider against the contract, from the grains down to the sandbox.</summary>
+public abstract class PoolConformance(PoolFixture fixture, string kind) : ProviderConformance
+{
+    private PoolHost? _host;
+    private IRunnerProvider? _provider;
+
+    protected override IRunnerProvider Provider => _provider!;
+
+    /// <summary>Why this kind is not tried; null when it is.</summary>
+    protected virtual string? Obstacle => PoolFixture.Obstacle;
+
+    public override async ValueTask InitializeAsync()
+    {
+        Assert.SkipWhen(Obstacle is not null, Obstacle ?? "");
+        _host = await fixture.HostAsync(kind);
+        _provider = Another();
+    }
+
+    protected override IRunnerProvider Another() => new PoolProvider(
+        kind, fixture.Services.GetRequiredService<IGrainFactory>(), fixture.Services.GetRequiredService<IOptionsMonitor<PoolOptions>>(), TimeProvider.System);
+
+    protected override Task CrashAsync(RunnerHandle handle)
+    {
+        _host!.Crash(handle);
+        return Task.CompletedTask;
+    }
+
+    protected override Task<string?> WorkspaceFileAsync(string workspaceId, string name) => Task.Run(() => _host!.WorkspaceFile(workspaceId, name));
+
+    protected override Task<(int Code, string Output)> InsideAsync(RunnerHandle handle, string command) => Task.Run(() => _host!.Inside(handle, command));
+
+    protected override Task<string> PublicTraceAsync(RunnerHandle handle) => Task.FromResult(_host!.PublicTrace(handle));
+}
+
+/// <summary>On hosts with bubblewrap.</summary>
+public sealed class BwrapPoolTests(PoolFixture fixture) : PoolConformance(fixture, "bwrap");
+
+/// <summary>On hosts with gVisor.</summary>
+public sealed class GvisorPoolTests(PoolFixture fixture) : PoolConformance(fixture, "runsc")
+{
+    protected override string? Obstacle => PoolFixture.Obstacle
+        ?? (Environment.GetEnvironmentVariable("MARIONETTE_SANDBOX_TESTS") != "1" ? "The same cases in gVisor take minutes and a machine to themselves: MARIONETTE_SANDBOX_TESTS=1 runs them." : null)
+        ?? (Programs.Find("runsc") is null ? "runsc is not installed." : null);
+}

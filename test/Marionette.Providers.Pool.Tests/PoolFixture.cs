@@ -1,0 +1,90 @@
+using Marionette.Pools;
+using Marionette.Providers.Conformance;
+using Marionette.Providers.Pool.Tests;
+using Marionette.Silo;
+using Marionette.Silo.Database;
+using Marionette.Silo.Hosting;
+using Marionette.TestSupport;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using Xunit.Sdk;
+using Xunit.v3;
+
+[assembly: AssemblyFixture(typeof(PoolFixture))]
+// One machine, whose cores and loop devices the cases share.
+[assembly: Parallelization(Mode = ParallelMode.None)]
+
+namespace Marionette.Providers.Pool.Tests;
+
+/// <summary>
+/// A whole pool: a silo with its gateway on a real database, and for each kind of sandbox a host, which is the shipped daemon. Its runners' agent is
+/// the conformance cases' stand-in.
+/// </summary>
+public sealed class PoolFixture : IAsyncLifetime
+{
+    private readonly PostgresFixture _postgres = new();
+    private readonly Dictionary<string, PoolHost> _hosts = [];
+    private readonly SemaphoreSlim _starting = new(1);
+    private NpgsqlDataSource? _source;
+    private WebApplication? _app;
+    private string? _folder;
+
+    /// <summary>Why no pool can run here; null when it can.</summary>
+    public static string? Obstacle =>
+        Environment.UserName != "root" ? "Sandboxes of a pool need root." :
+        Programs.Find("bwrap") is null ? "bubblewrap is not installed." :
+        Programs.Find("nft") is null ? "nft is not installed." : null;
+
+    internal IServiceProvider Services => _app!.Services;
+
+    /// <summary>The pool's host of a kind of sandbox; started when it is first asked for.</summary>
+    internal async Task<PoolHost> HostAsync(string kind)
+    {
+        await _starting.WaitAsync();
+        try
+        {
+            if (_hosts.TryGetValue(kind, out var known)) return known;
+            if (_app is null) await StartAsync();
+            var pool = Services.GetRequiredService<IGrainFactory>().GetGrain<IPoolGrain>(kind);
+            var token = (await pool.CreateTokenAsync(new CreateJoinToken("tests", [], null, 1))).Token;
+            var host = new PoolHost(Path.Combine(_folder!, kind), kind, GrpcUrl, token, StandIn.Script);
+            await host.StartAsync(pool);
+            return _hosts[kind] = host;
+        }
+        finally
+        {
+            _starting.Release();
+        }
+    }
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var host in _hosts.Values) await host.DisposeAsync();
+        if (_app is not null)
+        {
+            await _app.StopAsync();
+            await _app.DisposeAsync();
+        }
+
+        if (_source is not null) await _source.DisposeAsync();
+        if (_folder is not null) TestFolder.Delete(_folder);
+        await _postgres.DisposeAsync();
+        _starting.Dispose();
+    }
+
+    private string GrpcUrl => Services.GetRequiredService<BoundPorts>().GrpcUrl;
+
+    private async Task StartAsync()
+    {
+        _folder = TestFolder.Create();
+        _source = MarionetteDataSource.Create(await _postgres.CreateDatabaseAsync());
+        var settings = SiloSettings.Parse(
+            ["up", "--data-dir", Path.Combine(_folder, "silo"), "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--pools", "bwrap,runsc"]);
+        Directory.CreateDirectory(settings.DataDirectory);
+        _app = SiloApplication.Build(settings, _source);
+        await _app.StartAsync();
+    }
+}
