@@ -126,9 +126,11 @@ internal static class HostsCommand
         ? $"{(int)Math.Round((load.Amount("cpu") ?? 0) * 100)} % of the cores, {RunnersCommand.Mib(load.Number("memory_used_mib") ?? 0)} memory used, {RunnersCommand.Mib(load.Number("disk_free_mib") ?? 0)} disk free"
         : null;
 
-    private static string Sandboxes(JsonElement item, bool full) => string.Join(full ? "; " : " ", item.Items("sandboxes").Where(sandbox => full || sandbox.Flag("works")).Select(sandbox =>
+    private static string Sandboxes(JsonElement item, bool full) => string.Join(full ? "; " : " ", item.Items("sandboxes").Where(each => full || each.Flag("works")).Select(sandbox =>
         !full ? sandbox.Text("kind")
         : sandbox.Flag("works")
-            ? Columns.Join($"{sandbox.Text("kind")}: limits {Columns.Words(sandbox, "limits")}", sandbox.Flag("egress") ? "network policy" : null, sandbox.Flag("pause") ? "pause" : null, sandbox.Text("detail"))
+            ? Columns.Join(
+                $"{sandbox.Text("kind")}: limits {Columns.Words(sandbox, "limits")}", sandbox.Flag("egress") ? "network policy" : null,
+                sandbox.Flag("pause") ? "pause" : null, sandbox.Text("detail"))
             : $"{sandbox.Text("kind")} does not work: {sandbox.Text("detail")}"));
 }

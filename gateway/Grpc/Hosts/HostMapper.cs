@@ -181,7 +181,7 @@ internal static class HostMapper
     private static string Words(string text, int most)
     {
         if (text.Length > most) text = text[..(char.IsHighSurrogate(text[most - 1]) ? most - 1 : most)];
-        return text.Any(char.IsControl) ? string.Create(text.Length, text, (to, from) => { for (var i = 0; i < to.Length; i++) to[i] = char.IsControl(from[i]) ? ' ' : from[i]; }) : text;
+        return text.Any(char.IsControl) ? string.Concat(text.Select(c => char.IsControl(c) ? ' ' : c)) : text;
     }
 
     private static MarionetteException Invalid(string message) => new(FaultCode.Invalid, message);
