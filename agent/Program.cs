@@ -3,6 +3,7 @@ using Marionette.Agent.Agents;
 using Marionette.Agent.Egress;
 using Marionette.Agent.Hosting;
 using Marionette.Agent.Hosts;
+using Marionette.Agent.Hosts.Sandboxes;
 using Marionette.Agent.Processes;
 using Microsoft.Extensions.Logging;
 
@@ -16,7 +17,7 @@ internal static class Program
         usage: marionette-agent run --config FILE [--standby]
                marionette-agent agents
                marionette-agent host --server URL --pool NAME | host --help
-               marionette-agent netd [--stay] [--resolv-conf FILE] | netd --check
+               marionette-agent netd [--stay | --socket PATH] [--resolv-conf FILE] | netd --check
                marionette-agent --version | --help
 
         agents prints as JSON which agent programs are in PATH, and their versions.
@@ -24,7 +25,8 @@ internal static class Program
         --standby waits until FILE is there; whoever makes it must make it whole (by a rename or a link).
 
         netd holds the network policy of the runners on this machine, told by JSON lines on standard input; --stay goes on after their
-        end. --check tells as JSON whether this machine can do it, by doing it. It needs root and nft.
+        end, --socket listens on a Unix socket instead and serves the newest client. --check tells as JSON whether this machine can do it, by
+        doing it. It needs root and nft.
 
         FILE is JSON, readable by its owner alone (it holds the runner's token): server_url, runner, epoch, token, state_dir,
         workspace_dir, home_dir; optional endpoints_file, tools_path, claude_path, agent_paths, env, stall_seconds, spool_mib.
@@ -38,6 +40,12 @@ internal static class Program
         {
             case [ChildLauncher.Verb, ..]:
                 return ChildLauncher.Run(args);
+            case [SandboxInit.Verb]:
+                return SandboxInit.Run();
+            case [SandboxChild.Verb, ..]:
+                return SandboxChild.Run(args);
+            case [SandboxProbe.Verb, .. var what]:
+                return SandboxProbe.Run(what);
             case ["--version"]:
                 Console.Out.WriteLine(AgentVersion.Text);
                 return 0;

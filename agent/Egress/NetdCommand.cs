@@ -21,6 +21,7 @@ internal static class NetdCommand
     {
         var stay = false;
         var check = false;
+        string? socket = null;
         var resolvConf = ResolvConf.DefaultPath;
         for (var at = 0; at < options.Count; at++)
         {
@@ -31,6 +32,9 @@ internal static class NetdCommand
                     break;
                 case "--check":
                     check = true;
+                    break;
+                case "--socket" when at + 1 < options.Count:
+                    socket = options[++at];
                     break;
                 case "--resolv-conf" when at + 1 < options.Count:
                     resolvConf = options[++at];
@@ -56,16 +60,17 @@ internal static class NetdCommand
 
         peers.Fill();
         log.EgressStarted(AgentVersion.Text, Environment.ProcessId, limit);
-        await ServeAsync(services, stay).ConfigureAwait(false);
+        await ServeAsync(services, stay, socket).ConfigureAwait(false);
         return ExitCodes.Stopped;
     }
 
-    private static async Task ServeAsync(EgressServices services, bool stay)
+    private static async Task ServeAsync(EgressServices services, bool stay, string? path)
     {
         using var end = new CancellationTokenSource();
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using var output = new NetdOutput(Console.OpenStandardOutput());
+        using var socket = path is null ? null : new NetdSocket(path);
+        using var output = new NetdOutput(socket ?? Console.OpenStandardOutput());
         var runners = new RunnerDirectory(services, output);
         await using (runners.ConfigureAwait(false))
         {
@@ -73,7 +78,7 @@ internal static class NetdCommand
             var flushing = server.FlushAsync(end.Token);
             var stopped = Task.Delay(Timeout.Infinite, end.Token);
             // Reading standard input cannot be given up: at a signal it is left behind.
-            var reading = Task.Run(() => server.ServeAsync(Console.OpenStandardInput(), end.Token));
+            var reading = Task.Run(() => socket?.ServeAsync(server, end.Token) ?? server.ServeAsync(Console.OpenStandardInput(), end.Token));
             var first = await Task.WhenAny(reading, stopped).ConfigureAwait(false);
             if (first == reading)
                 await reading.ConfigureAwait(false);

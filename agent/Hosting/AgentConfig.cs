@@ -11,6 +11,8 @@ namespace Marionette.Agent.Hosting;
 /// <remarks>Settable members: the compiled JSON reader gives an init-only member that is missing null in place of its default.</remarks>
 internal sealed record AgentConfig
 {
+    private const int MaxLine = 1 << 20;
+
     /// <summary>The gateway's gRPC address, http or https.</summary>
     [JsonPropertyName("server_url")]
     public string ServerUrl { get; set; } = "";
@@ -74,13 +76,15 @@ internal sealed record AgentConfig
     [JsonIgnore]
     public Uri ServerUri => TryHttpUri(ServerUrl, out var uri) ? uri : throw new InvalidOperationException("not validated");
 
-    /// <summary>Reads and checks a file.</summary>
+    /// <summary>Reads and checks a file; "-" is standard input.</summary>
     /// <returns>The configuration, or null and every complaint in one line.</returns>
     public static AgentConfig? Load(string path, out string problem)
     {
         AgentConfig? config;
         try
         {
+            if (path == "-")
+                return Check(JsonSerializer.Deserialize(ReadLine(Console.OpenStandardInput()), AgentJsonContext.Default.AgentConfig), out problem);
             using var file = File.OpenRead(path);
             config = JsonSerializer.Deserialize(file, AgentJsonContext.Default.AgentConfig);
         }
@@ -96,8 +100,27 @@ internal sealed record AgentConfig
             return null;
         }
 
+        return Check(config, out problem);
+    }
+
+    private static AgentConfig? Check(AgentConfig? config, out string problem)
+    {
         problem = config is null ? "it is empty" : string.Join("; ", config.Problems());
         return problem.Length == 0 ? config : null;
+    }
+
+    // Whoever starts the agent may keep its end open: the line's end is the end.
+    private static byte[] ReadLine(Stream input)
+    {
+        using var line = new MemoryStream();
+        for (int next; (next = input.ReadByte()) is >= 0 and not '\n';)
+        {
+            if (line.Length == MaxLine)
+                throw new IOException("the line is longer than 1 MiB");
+            line.WriteByte((byte)next);
+        }
+
+        return line.ToArray();
     }
 
     public static bool TryHttpUri(string? text, [NotNullWhen(true)] out Uri? uri) =>

@@ -23,6 +23,7 @@ internal static unsafe partial class Libc
     /// <summary>More than any libc needs for its attribute, action or signal set structures.</summary>
     public const int OpaqueSize = 1024;
 
+    private const int WaitNot = 1;
     private const int WaitExited = 0x4;
     private const int WaitKeep = 0x01000000;
     private const int WaitForPid = 1;
@@ -80,6 +81,14 @@ internal static unsafe partial class Libc
             return default;
         var signal = status & 0x7f;
         return signal == 0 ? new ExitStatus((status >> 8) & 0xff, null) : new ExitStatus(null, signal);
+    }
+
+    /// <summary>Takes the status of a child if it has ended.</summary>
+    /// <returns>False when it runs, or is no child of this process.</returns>
+    public static bool TryReap(int pid)
+    {
+        int status;
+        return WaitPid(pid, &status, WaitNot) == pid;
     }
 
     [LibraryImport("libc", EntryPoint = "prctl", SetLastError = true)]

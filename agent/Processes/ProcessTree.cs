@@ -11,6 +11,9 @@ internal static class ProcessTree
     /// <summary>Start time of a process in clock ticks since boot; null when there is none.</summary>
     public static long? StartTime(int pid) => Fields(pid) is { } fields ? Number(fields[StartTimeField]) : null;
 
+    /// <summary>Whether a process is one that somebody has to reap yet; nothing runs in it any more.</summary>
+    public static bool HasEnded(int pid) => Fields(pid) is ["Z" or "X", ..];
+
     /// <summary>Children of a process that have ended and wait to be reaped.</summary>
     public static IEnumerable<int> EndedChildren(int parent)
     {

@@ -1,0 +1,94 @@
+namespace Marionette.Agent.Hosts.Sandboxes;
+
+/// <summary>Disks of runners: images that grow as they are written, up to their size; or folders where there is no limit.</summary>
+internal static class DiskImage
+{
+    private const string Image = ".img";
+
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2), Look = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Finds or makes a disk. One that is too small grows; none shrinks.</summary>
+    /// <param name="path">Without its ending.</param>
+    /// <param name="mib">0: no limit.</param>
+    /// <returns>The image, or the folder.</returns>
+    /// <exception cref="IOException">It could not be made.</exception>
+    public static async Task<string> EnsureAsync(string path, long mib, CancellationToken cancellationToken)
+    {
+        var image = path + Image;
+        if (File.Exists(image))
+        {
+            await UnusedAsync(image, cancellationToken).ConfigureAwait(false);
+            if (mib << 20 > new FileInfo(image).Length)
+                await Task.Run(() => Grow(image, mib << 20), cancellationToken).ConfigureAwait(false);
+            return image;
+        }
+
+        if (mib == 0 || Directory.Exists(path))
+        {
+            if (mib > 0)
+                throw new IOException($"{Path.GetFileName(path)} was made without a limit of disk, and cannot be given one");
+            HostFolders.Make(path);
+            return path;
+        }
+
+        HostFolders.Make(Path.GetDirectoryName(path)!);
+        await Task.Run(() => Make(image, mib << 20), cancellationToken).ConfigureAwait(false);
+        return image;
+    }
+
+    /// <summary>The device of an image goes a moment after the last process that saw it; mounted twice it would be ruined.</summary>
+    /// <exception cref="IOException">Something holds it.</exception>
+    public static async Task UnusedAsync(string image, CancellationToken cancellationToken)
+    {
+        for (var began = Environment.TickCount64; IsUsed(image); await Task.Delay(Look, cancellationToken).ConfigureAwait(false))
+        {
+            if (Environment.TickCount64 - began > 20_000)
+                throw new IOException($"{image} is still in use");
+        }
+    }
+
+    public static bool IsUsed(string image) => Devices().Any(device => device.File == image);
+
+    /// <summary>Devices that images are attached to.</summary>
+    public static IEnumerable<(string Device, string File)> Devices()
+    {
+        foreach (var folder in Directory.GetDirectories("/sys/block", "loop*"))
+        {
+            string file;
+            try
+            {
+                file = File.ReadAllText(folder + "/loop/backing_file").TrimEnd('\n');
+            }
+            catch (IOException)
+            {
+                continue; // nothing is attached
+            }
+
+            yield return ("/dev/" + Path.GetFileName(folder), file);
+        }
+    }
+
+    private static void Make(string image, long bytes)
+    {
+        var fresh = image + ".new";
+        Allot(fresh, FileMode.Create, bytes);
+        SystemProgram.Run(Patience, "mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", fresh);
+        File.Move(fresh, image);
+    }
+
+    private static void Grow(string image, long bytes)
+    {
+        SystemProgram.Run(Patience, "e2fsck", "-p", "-f", image);
+        Allot(image, FileMode.Open, bytes);
+        SystemProgram.Run(Patience, "resize2fs", image);
+    }
+
+    private static void Allot(string path, FileMode mode, long bytes)
+    {
+        using var file = new FileStream(path, new FileStreamOptions
+        {
+            Mode = mode, Access = FileAccess.Write, UnixCreateMode = mode == FileMode.Create ? UnixFileMode.UserRead | UnixFileMode.UserWrite : null,
+        });
+        file.SetLength(bytes);
+    }
+}

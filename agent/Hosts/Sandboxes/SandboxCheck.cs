@@ -1,0 +1,231 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Marionette.Agent.Egress.Namespaces;
+using Marionette.Agent.Hosting;
+using Marionette.Protocol.Hosts.V1;
+using Microsoft.Extensions.Logging;
+
+namespace Marionette.Agent.Hosts.Sandboxes;
+
+/// <summary>
+/// Finds out what each kind of sandbox gives on this machine, by making some and trying in them what must not work. The answer is kept for as long
+/// as machine and programs are the same.
+/// </summary>
+/// <param name="allot">Gives a user.</param>
+internal sealed class SandboxCheck(
+    HostFolders folders, SandboxHost host, AgentCopies copies, Func<int, int> allot, ILogger log)
+{
+    /// <summary>What the check's own server says to whoever reaches it.</summary>
+    public const string Greeting = "marionette";
+
+    private const int MemoryMib = 192, DiskMib = 32, Pids = 64;
+    private const double Cpus = 1, FewCpus = 0.3;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60), Look = TimeSpan.FromMilliseconds(50);
+
+    private static readonly string[] Secrets = ["file", "processes", "root"];
+
+    private readonly SemaphoreSlim gate = new(1);
+    private IReadOnlyList<SandboxFinding>? known;
+
+    private string FilePath => Path.Combine(folders.State, SandboxFindings.FileName);
+
+    /// <summary>Checks, or remembers.</summary>
+    public async Task<IReadOnlyList<SandboxFacts>> RunAsync(CancellationToken cancellationToken)
+    {
+        await gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            known ??= await FindAsync(cancellationToken).ConfigureAwait(false);
+            return [.. known.Select(finding => finding.ToFacts())];
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    private async Task<IReadOnlyList<SandboxFinding>> FindAsync(CancellationToken cancellationToken)
+    {
+        var subject = await Task.Run(Subject, cancellationToken).ConfigureAwait(false);
+        if (Remembered() is { } findings && findings.Of == subject)
+            return findings.Kinds;
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var greeting = GreetAsync(listener, end.Token);
+        var found = new List<SandboxFinding>();
+        foreach (var kind in SandboxKinds.All)
+        {
+            var finding = await FindAsync(kind, ((IPEndPoint)listener.LocalEndPoint!).Port, cancellationToken).ConfigureAwait(false);
+            log.SandboxChecked(kind, finding.Works, string.Join(",", finding.Limits), finding.Egress, finding.Pause, finding.Detail);
+            found.Add(finding);
+        }
+
+        await end.CancelAsync().ConfigureAwait(false);
+        await greeting.ConfigureAwait(false);
+        WholeFile.Write(
+            FilePath, JsonSerializer.SerializeToUtf8Bytes(new SandboxFindings { Of = subject, Kinds = found }, SandboxJsonContext.Default.SandboxFindings));
+        return found;
+    }
+
+    private async Task<SandboxFinding> FindAsync(string kind, int port, CancellationToken cancellationToken)
+    {
+        var finding = new SandboxFinding { Kind = kind };
+        if (SystemProgram.Find(kind) is null)
+            return finding with { Detail = $"{kind} is not installed" };
+        if (Firewall.Program is null)
+            return finding with { Detail = "nft is missing (package nftables)" };
+        var trial = new SandboxTrial(host, allot, kind, new Uri($"http://127.0.0.1:{port}"));
+        try
+        {
+            return await TryAsync(finding, trial, port, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return finding with { Works = false, Detail = exception.Message };
+        }
+        finally
+        {
+            await trial.CleanAsync().ConfigureAwait(false);
+            TrialFiles();
+        }
+    }
+
+    private async Task<SandboxFinding> TryAsync(SandboxFinding finding, SandboxTrial trial, int port, CancellationToken cancellationToken)
+    {
+        var secret = Path.Combine(folders.State, "check.secret");
+        await File.WriteAllTextAsync(secret, Greeting, cancellationToken).ConfigureAwait(false);
+        var look = await trial.RunAsync(["look", secret, $"{port}"], Cpus, MemoryMib, 0, Pids * 4, Patience, cancellationToken).ConfigureAwait(false);
+        File.Delete(secret);
+        if (!look.Said.Contains(SandboxProbe.Done, StringComparison.Ordinal))
+            return finding with { Detail = $"the trial ended with exit code {look.Code}: {look.Said.Trim()}" };
+        var open = Secrets.Where(what => look.Said.Contains(what + "=yes", StringComparison.Ordinal)).ToList();
+        if (open.Count > 0)
+            return finding with { Detail = "it does not hide: " + string.Join(", ", open) };
+        finding.Egress = look.Said.Contains("gateway=yes", StringComparison.Ordinal) && look.Said.Contains("loopback=no", StringComparison.Ordinal)
+            && look.Said.Contains("outside=no", StringComparison.Ordinal);
+        var limits = new List<string>();
+        var lacks = new List<string>();
+        foreach (var (limit, test) in new (string, Func<Task<bool>>)[]
+                 {
+                     (CgroupTree.Cpu, () => HoldsCpuAsync(trial, cancellationToken)), (CgroupTree.Memory, () => HoldsMemoryAsync(trial, cancellationToken)),
+                     ("disk", () => HoldsDiskAsync(trial, cancellationToken)), (CgroupTree.Pids, () => HoldsPidsAsync(trial, cancellationToken)),
+                 })
+        {
+            try
+            {
+                if (await test().ConfigureAwait(false))
+                    limits.Add(limit);
+                else
+                    lacks.Add($"the limit of {limit} does not hold");
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                lacks.Add($"{limit}: {exception.Message}");
+            }
+        }
+
+        finding.Pause = await PausesAsync(trial, lacks, cancellationToken).ConfigureAwait(false);
+        if (!finding.Egress)
+            lacks.Insert(0, $"the network policy does not hold ({look.Said.Trim().ReplaceLineEndings(" ")})");
+        return finding with { Works = finding.Egress, Limits = limits, Detail = string.Join("; ", lacks) };
+    }
+
+    private static async Task<bool> HoldsMemoryAsync(SandboxTrial trial, CancellationToken cancellationToken)
+    {
+        var end = await trial.RunAsync(["memory", "2048"], Cpus, MemoryMib, 0, Pids * 4, Patience, cancellationToken).ConfigureAwait(false);
+        return !end.Said.Contains(SandboxProbe.Done, StringComparison.Ordinal) && trial.OutOfMemoryKills > 0;
+    }
+
+    private static async Task<bool> HoldsDiskAsync(SandboxTrial trial, CancellationToken cancellationToken)
+    {
+        var end = await trial.RunAsync(["disk", $"{DiskMib + 16}"], Cpus, MemoryMib, DiskMib, Pids * 4, Patience, cancellationToken).ConfigureAwait(false);
+        return end.Said.Contains("full=yes", StringComparison.Ordinal) && end.Said.Contains("workspace_full=yes", StringComparison.Ordinal);
+    }
+
+    // Those of the sandbox count as well, and gVisor may fall over when it gets none: what matters is that it ends there.
+    private static async Task<bool> HoldsPidsAsync(SandboxTrial trial, CancellationToken cancellationToken)
+    {
+        const int tries = (Pids * 4) + 256;
+        var end = await trial.RunAsync(["pids", $"{tries}"], Cpus, MemoryMib * 4, 0, Pids, Patience, cancellationToken).ConfigureAwait(false);
+        return !end.Said.Contains($"pids={tries}", StringComparison.Ordinal);
+    }
+
+    private static async Task<bool> HoldsCpuAsync(SandboxTrial trial, CancellationToken cancellationToken)
+    {
+        await trial.RunAsync(["cpu"], FewCpus, MemoryMib, 0, Pids * 4, Patience, cancellationToken).ConfigureAwait(false);
+        return trial.Throttled > 0;
+    }
+
+    private static async Task<bool> PausesAsync(SandboxTrial trial, List<string> lacks, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await trial.PausesAsync(Cpus, MemoryMib, Pids * 4, cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException exception)
+        {
+            lacks.Add("pause: " + exception.Message);
+            return false;
+        }
+    }
+
+    private static async Task GreetAsync(Socket listener, CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (true)
+            {
+                using var client = await listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
+                await client.SendAsync(Encoding.ASCII.GetBytes(Greeting), cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or SocketException)
+        {
+            // The check is over.
+        }
+    }
+
+    private SandboxFindings? Remembered()
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllBytes(FilePath), SandboxJsonContext.Default.SandboxFindings);
+        }
+        catch (Exception exception) when (exception is IOException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    private string Subject()
+    {
+        var versions = SandboxKinds.All.Select(kind =>
+        {
+            try
+            {
+                return SystemProgram.Find(kind) is { } program ? SystemProgram.Run(Look * 200, program, "--version").Split('\n')[0] : kind + " none";
+            }
+            catch (IOException exception)
+            {
+                return exception.Message;
+            }
+        });
+        var parts = versions.Append(File.ReadAllText("/proc/version").Trim()).Append(Path.GetFileName(copies.Folder)).Append(AgentVersion.Text)
+            .Append(Firewall.Program ?? "no nft");
+        return string.Join("; ", parts);
+    }
+
+    private void TrialFiles()
+    {
+        foreach (var folder in new[] { Path.Combine(folders.Workspaces, SandboxTrial.Tenant), Path.Combine(folders.Runners, SandboxTrial.Tenant) })
+        {
+            if (Directory.Exists(folder))
+                Directory.Delete(folder, recursive: true);
+        }
+    }
+}
