@@ -33,6 +33,10 @@ internal sealed partial class RunnerKeeper
                 await LookAtAsync(place, cancellationToken).ConfigureAwait(false);
                 log.SandboxFound(place.Record!.Runner, place.Record.State.ToString());
             }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                log.Stuck(place.Record!.Runner, exception.Message); // the others are found nevertheless; it is looked at again
+            }
             finally
             {
                 place.Gate.Release();

@@ -82,6 +82,9 @@ internal sealed class SandboxWorld : IAsyncDisposable
         return Keeper.EnsureAsync(order, gateway ?? Gateway, _ => { }, Token);
     }
 
+    /// <summary>Starts the agent itself as a runner.</summary>
+    public Task<RunnerReport> StartAgentAsync(EnsureRunner order, Uri gateway) => Keeper.EnsureAsync(order, gateway, _ => { }, Token);
+
     public static EnsureRunner Order(string runner, string kind) => new()
     {
         Runner = runner, Epoch = 1, Token = "token-of-" + runner, Workspace = "ws_" + runner.Split('/')[1],
@@ -157,5 +160,5 @@ internal sealed class SandboxWorld : IAsyncDisposable
         Directory.Delete(state, recursive: true);
     }
 
-    private RunnerKeeper Make() => RunnerKeeper.Create(state, Agent, order => programs[order.Runner], NullLogger.Instance);
+    private RunnerKeeper Make() => RunnerKeeper.Create(state, Agent, order => programs.GetValueOrDefault(order.Runner), NullLogger.Instance);
 }
