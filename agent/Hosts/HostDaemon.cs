@@ -114,11 +114,16 @@ internal sealed class HostDaemon(
         {
             var left = await HostWork.ReleaseAllAsync(keeper, log, limit.Token).ConfigureAwait(false);
             if (left == 0)
+            {
+                await keeper.ClearAsync(files: true).ConfigureAwait(false);
                 HostIdentity.Forget(state);
+            }
             else
+            {
                 log.RunnersLeft(left);
+            }
         }
-        catch (OperationCanceledException)
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or UnauthorizedAccessException)
         {
             log.RunnersLeft(keeper.List().Count);
         }

@@ -117,10 +117,16 @@ internal static class HostDoctor
 
     private static async Task<IReadOnlyList<SandboxFacts>> SandboxesAsync(HostOptions options, TimeProvider clock, ILogger log)
     {
-        Directory.CreateDirectory(options.State);
+        using var folder = HostLock.TryTake(options.State);
         var keeper = HostKeeper.Create(options.State, options.Tools ?? [], clock, log);
         await using (keeper.ConfigureAwait(false))
-            return await keeper.CheckAsync(CancellationToken.None).ConfigureAwait(false);
+        {
+            var sandboxes = await keeper.CheckAsync(CancellationToken.None).ConfigureAwait(false);
+            // A daemon that works here needs what runs beside its runners; nobody else does.
+            if (folder is not null)
+                await keeper.ClearAsync(files: false).ConfigureAwait(false);
+            return sandboxes;
+        }
     }
 
     private static IEnumerable<DoctorPoint> Machine()

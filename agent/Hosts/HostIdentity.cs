@@ -163,6 +163,19 @@ internal static class HostLock
 {
     public const string FileName = "lock";
 
+    /// <summary>The lock, or null where another process has it.</summary>
+    public static FileStream? TryTake(string state)
+    {
+        try
+        {
+            return Take(state);
+        }
+        catch (HostSetupException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Makes the folder when missing, and takes its lock until disposed; the kernel gives it back when the process ends in any way.</summary>
     /// <exception cref="HostSetupException">Another process has it, or the folder cannot be used.</exception>
     public static FileStream Take(string state)

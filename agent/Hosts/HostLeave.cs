@@ -37,6 +37,7 @@ internal static class HostLeave
         }
 
         var heard = identity is { Joined: true } && await SayGoodbyeAsync(identity, state, keeper, clock, log).ConfigureAwait(false);
+        await keeper.ClearAsync(files: true).ConfigureAwait(false);
         HostIdentity.Forget(state);
         File.Delete(Path.Combine(state, HostLock.FileName));
         await output.WriteLineAsync(identity switch

@@ -49,6 +49,12 @@ internal interface IRunnerKeeper : IAsyncDisposable
     /// <exception cref="HostFault">Rejected: there is no such runner.</exception>
     Task<RunnerReport> ApplyEgressAsync(ApplyEgress order, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Ends what runs beside the runners, where there are none: for a host that is to be none any more, or that never was one. Nothing where there are some.
+    /// </summary>
+    /// <param name="files">Also removes everything of its own in the state folder. Workspaces stay.</param>
+    Task ClearAsync(bool files);
+
     /// <summary>Every runner that has a place here.</summary>
     IReadOnlyList<RunnerReport> List();
 

@@ -32,6 +32,7 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
     public ProviderCapabilities Capabilities => new(_isolation, CanPause: true, OutlivesHost: true)
     {
         ControlsEgress = true,
+        IsPool = true,
         Watches = true,
         Limits = RunnerLimits.Cpu | RunnerLimits.Memory | RunnerLimits.Disk | RunnerLimits.Pids,
     };

@@ -6,6 +6,7 @@ using Marionette.Silo.Database;
 using Marionette.Silo.Hosting;
 using Marionette.TestSupport;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Xunit.Sdk;
@@ -86,5 +87,6 @@ public sealed class PoolFixture : IAsyncLifetime
         Directory.CreateDirectory(settings.DataDirectory);
         _app = SiloApplication.Build(settings, _source);
         await _app.StartAsync();
+        Services.GetRequiredService<BoundPorts>().Learn(Services.GetRequiredService<IServer>());
     }
 }

@@ -33,6 +33,10 @@ internal sealed partial class RunnerKeeper
                 await LookAtAsync(place, cancellationToken).ConfigureAwait(false);
                 log.SandboxFound(place.Record!.Runner, place.Record.State.ToString());
             }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                log.Stuck(place.Record!.Runner, exception.Message); // the others are found nevertheless; it is looked at again
+            }
             finally
             {
                 place.Gate.Release();
@@ -52,16 +56,13 @@ internal sealed partial class RunnerKeeper
     {
         if (place.Record is not { State: not RunnerState.Exited } record)
             return;
-        if (record.Boot == SandboxHost.Boot && record.Init?.IsAlive() == true)
-        {
-            if (record.State != RunnerState.Unknown)
-                return;
-            // A start that the last daemon did not finish: what runs of it has told nobody.
-            await host.EndAsync(record, cancellationToken).ConfigureAwait(false);
-        }
-
+        // A start that the last daemon did not finish is ended: what runs of it has told nobody.
+        if (record.State != RunnerState.Unknown && host.IsAlive(record))
+            return;
+        var kills = host.GroupOf(record).OutOfMemoryKills();
+        await host.EndAsync(record, cancellationToken).ConfigureAwait(false);
         var (code, cause, detail) = record.Boot == SandboxHost.Boot
-            ? SandboxEnding.Of(host.EndOf(record), record.Sandbox, host.GroupOf(record).OutOfMemoryKills())
+            ? SandboxEnding.Of(host.EndOf(record), record.Sandbox, kills)
             : (null, SandboxEnding.HostLost, "Its host was started anew.");
         await FinishAsync(record, code, cause, detail, cancellationToken).ConfigureAwait(false);
         ends.Writer.TryWrite(new HostMessage { Ended = record.ToReport() });
@@ -90,7 +91,7 @@ internal sealed partial class RunnerKeeper
         if (record.State == RunnerState.Paused)
             await host.PauseAsync(record, paused: false, cancellationToken).ConfigureAwait(false);
         await host.AskToEndAsync(record).ConfigureAwait(false);
-        for (var began = clock.GetTimestamp(); record.Init!.IsAlive() && clock.GetElapsedTime(began) < GoodbyeLimit;)
+        for (var began = clock.GetTimestamp(); host.IsAlive(record) && clock.GetElapsedTime(began) < GoodbyeLimit;)
             await Task.Delay(TimeSpan.FromMilliseconds(20), clock, cancellationToken).ConfigureAwait(false);
         await host.EndAsync(record, cancellationToken).ConfigureAwait(false);
         await FinishAsync(record, host.EndOf(record)?.Code, SandboxEnding.Exited, "It was stopped.", cancellationToken).ConfigureAwait(false);
@@ -103,7 +104,7 @@ internal sealed partial class RunnerKeeper
             foreach (var place in places.Values)
             {
                 // Who holds it looks at it.
-                if (place.Record is not { State: RunnerState.Running or RunnerState.Paused, Init: { } init } || init.IsAlive()
+                if (place.Record is not { State: RunnerState.Running or RunnerState.Paused } record || host.IsAlive(record)
                     || !await place.Gate.WaitAsync(TimeSpan.Zero).ConfigureAwait(false))
                     continue;
                 try

@@ -49,7 +49,7 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
     public ChannelReader<HostMessage> Notices => reader;
 
     /// <summary>What runs in place of the agent; null: the agent. For tests of the sandboxes themselves.</summary>
-    internal Func<EnsureRunner, string, SandboxProgram>? InsteadOfAgent { get; init; }
+    internal Func<EnsureRunner, string, SandboxProgram?>? InsteadOfAgent { get; init; }
 
     /// <summary>The sandboxes, for tests that look behind the reports.</summary>
     internal SandboxHost Host => host;
@@ -66,7 +66,7 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
         new(stateFolder, agentBinary, toolsPath, clock, log);
 
     /// <inheritdoc cref="Create(string, string, IReadOnlyList{string}, TimeProvider, ILogger)"/>
-    internal static RunnerKeeper Create(string stateFolder, string agentBinary, Func<EnsureRunner, string, SandboxProgram> program, ILogger log) =>
+    internal static RunnerKeeper Create(string stateFolder, string agentBinary, Func<EnsureRunner, string, SandboxProgram?> program, ILogger log) =>
         new(stateFolder, agentBinary, [], TimeProvider.System, log) { InsteadOfAgent = program };
 
     public Task<IReadOnlyList<SandboxFacts>> CheckAsync(CancellationToken cancellationToken) => check.RunAsync(cancellationToken);

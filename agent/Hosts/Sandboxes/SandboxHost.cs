@@ -80,6 +80,12 @@ internal sealed class SandboxHost(
     /// <summary>The control group of a runner.</summary>
     public Cgroup GroupOf(RunnerRecord record) => cgroups.Open(HostFolders.Leaf(record.Runner));
 
+    /// <summary>
+    /// Whether its processes run. gVisor of which the kernel ended a part for want of memory may stand still for ever: that is an end.
+    /// </summary>
+    public bool IsAlive(RunnerRecord record) => record.Boot == Boot && record.Init?.IsAlive() == true
+        && (record.Sandbox != SandboxKinds.Runsc || GroupOf(record).OutOfMemoryKills() == 0);
+
     /// <summary>File of what its program writes.</summary>
     public string OutputOf(RunnerRecord record) => Path.Combine(folders.OfRunner(record.Runner), AgentOutput.FileName);
 

@@ -23,7 +23,7 @@ internal sealed class SandboxTrial(SandboxHost host, Func<int, int> allot, strin
     {
         var started = await StartAsync(probe, cpus, memoryMib, diskMib, pids, cancellationToken).ConfigureAwait(false);
         var group = host.GroupOf(started);
-        for (var began = Environment.TickCount64; started.Init!.IsAlive() && Environment.TickCount64 - began < patience.TotalMilliseconds;)
+        for (var began = Environment.TickCount64; host.IsAlive(started) && Environment.TickCount64 - began < patience.TotalMilliseconds;)
             await Task.Delay(Look, cancellationToken).ConfigureAwait(false);
         (OutOfMemoryKills, Throttled) = (group.OutOfMemoryKills(), group.Throttled());
         await host.EndAsync(started, cancellationToken).ConfigureAwait(false);

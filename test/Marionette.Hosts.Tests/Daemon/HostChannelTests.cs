@@ -284,6 +284,7 @@ public sealed class HostChannelTests
         gateway.Send(new GatewayMessage { Dismissed = new HostDismissed { Reason = "removed" } });
         Assert.Equal(ExitCodes.Dismissed, await host.EndAsync());
         Assert.Empty(host.Keeper.List());
+        Assert.Equal("clear files: True", host.Keeper.Calls[^1]);
         Assert.Null(HostIdentity.Load(host.State));
     }
 
@@ -357,7 +358,7 @@ public sealed class HostChannelTests
         Assert.Equal(ExitCodes.Stopped, code);
         Assert.Empty(gateway.Hellos.Single().Inventory.Runners);
         Assert.Equal("left", gateway.Heard.Single(entry => entry.Message.Goodbye is not null).Message.Goodbye.Reason);
-        Assert.Equal(["recover", "release acme/run_1"], keeper.Calls);
+        Assert.Equal(["recover", "release acme/run_1", "clear files: True"], keeper.Calls);
         Assert.Empty(Directory.GetFiles(folder.Path));
         Assert.Contains($"{identity.Host} has left", output.ToString());
     }

@@ -13,14 +13,14 @@ public sealed class HostProcessTests
     public async Task Joins_AndTheNextStartNeedsTheStateFolderAlone()
     {
         await using var gateway = await ScriptedHostGateway.StartAsync();
-        using var folder = new TempFolder();
+        using var folder = new HostFolder();
         File.WriteAllText(folder.At("token"), "mj_canary\n");
         var state = folder.At("state");
         using (var first = new HostProcess(
             ["--server", gateway.Url, "--pool", "builders", "--token-file", folder.At("token"), "--state", state, "--label", "zone=b", "--cpus", "1.5"]))
         {
             gateway.HostLog = () => first.Log;
-            await gateway.UntilAsync(() => gateway.Heartbeats > 0, "a heartbeat");
+            await gateway.UntilAsync(() => gateway.Heartbeats > 0, "a heartbeat", 90);
             first.Terminate();
             Assert.Equal(0, await first.EndAsync());
         }
@@ -37,10 +37,51 @@ public sealed class HostProcessTests
     }
 
     [Fact]
+    public async Task Runners_OutliveTheDaemon_AreAdopted_AndEndWithTheLeave()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "Sandboxes need root.");
+        await using var gateway = await ScriptedHostGateway.StartAsync();
+        using var folder = new HostFolder();
+        var state = folder.At("state");
+        using (var first = new HostProcess(["--server", gateway.Url, "--pool", "builders", "--state", state], "mj_1"))
+        {
+            gateway.HostLog = () => first.Log;
+            await gateway.ConnectedAsync();
+            Assert.SkipUnless(gateway.Hellos[0].Inventory.Facts.Sandboxes.Any(sandbox => sandbox.Works), "No sandbox works here.");
+            var order = HostHarness.Ensure("o1", "acme/run_1");
+            order.Ensure.Workspace = "ws_1";
+            order.Ensure.Profile = new RunnerProfile { Cpus = 1, MemoryMib = 512, Pids = 128, Sandbox = "auto" };
+            order.Ensure.Egress = new EgressRules { Mode = "deny" };
+            gateway.Send(order);
+            var result = await gateway.ResultAsync("o1", seconds: 120);
+            Assert.True(result.Fault is null, result.Fault?.Message);
+            Assert.Equal(RunnerState.Running, result.Runner.State);
+            first.Terminate();
+            Assert.Equal(0, await first.EndAsync());
+        }
+
+        using (var second = new HostProcess(["--state", state]))
+        {
+            gateway.HostLog = () => second.Log;
+            await gateway.ConnectedAsync(2);
+            var adopted = gateway.Hellos[1].Inventory.Runners.Single();
+            Assert.Equal(("acme/run_1", RunnerState.Running), (adopted.Runner, adopted.State));
+            second.Terminate();
+            Assert.Equal(0, await second.EndAsync());
+        }
+
+        using var leave = new HostProcess(["--leave", "--state", state]);
+        Assert.Equal(0, await leave.EndAsync(120));
+        Assert.Contains("1 runners ended", leave.Output);
+        Assert.Empty(gateway.Hellos[2].Inventory.Runners);
+        Assert.Equal(["workspaces"], Directory.GetFileSystemEntries(state).Select(Path.GetFileName));
+    }
+
+    [Fact]
     public async Task TokenInTheEnvironment_IsTaken()
     {
         await using var gateway = await ScriptedHostGateway.StartAsync();
-        using var folder = new TempFolder();
+        using var folder = new HostFolder();
         using var host = new HostProcess(["--server", gateway.Url, "--pool", "builders", "--state", folder.At("state")], token: "mj_environment");
         gateway.HostLog = () => host.Log;
         await gateway.ConnectedAsync();
@@ -51,7 +92,7 @@ public sealed class HostProcessTests
     public async Task SecondDaemon_OnTheSameStateFolder_IsRefused()
     {
         await using var gateway = await ScriptedHostGateway.StartAsync();
-        using var folder = new TempFolder();
+        using var folder = new HostFolder();
         string[] arguments = ["--server", gateway.Url, "--pool", "builders", "--state", folder.At("state")];
         using var first = new HostProcess(arguments, "mj_1");
         gateway.HostLog = () => first.Log;
@@ -70,7 +111,7 @@ public sealed class HostProcessTests
     {
         await using var gateway = await ScriptedHostGateway.StartAsync();
         gateway.Refuse = StatusCode.Unauthenticated;
-        using var folder = new TempFolder();
+        using var folder = new HostFolder();
         using var host = new HostProcess(["--server", gateway.Url, "--pool", "builders", "--state", folder.At("state")], "mj_1");
         Assert.Equal(76, await host.EndAsync());
         Assert.DoesNotContain("mj_1", host.Log);
@@ -80,7 +121,7 @@ public sealed class HostProcessTests
     public async Task Dismissed_Exits75()
     {
         await using var gateway = await ScriptedHostGateway.StartAsync();
-        using var folder = new TempFolder();
+        using var folder = new HostFolder();
         using var host = new HostProcess(["--server", gateway.Url, "--pool", "builders", "--state", folder.At("state")], "mj_1");
         gateway.HostLog = () => host.Log;
         await gateway.ConnectedAsync();
@@ -93,13 +134,14 @@ public sealed class HostProcessTests
     public async Task Leave_SaysGoodbye_AndForgetsTheJoin()
     {
         await using var gateway = await ScriptedHostGateway.StartAsync();
-        using var folder = new TempFolder();
+        using var folder = new HostFolder();
         var identity = HostHarness.NewIdentity(gateway.Url);
         identity.Joined = true;
         identity.Save(folder.Path);
         using var leave = new HostProcess(["--leave", "--state", folder.Path]);
         Assert.Equal(0, await leave.EndAsync());
         Assert.Contains("has left pool builders", leave.Output);
+        Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
         Assert.Equal("left", gateway.Heard.Single(entry => entry.Message.Goodbye is not null).Message.Goodbye.Reason);
         Assert.Null(HostIdentity.Load(folder.Path));
     }
@@ -118,7 +160,7 @@ public sealed class HostProcessTests
     [Fact]
     public async Task Check_IsJson_AndItsExitCodeTellsWhetherASandboxWorks()
     {
-        using var folder = new TempFolder();
+        using var folder = new HostFolder();
         using var check = new HostProcess(["--check", "--state", folder.At("state")]);
         var code = await check.EndAsync();
         using var json = JsonDocument.Parse(check.Output);
@@ -130,7 +172,7 @@ public sealed class HostProcessTests
     public async Task Doctor_TellsEachPoint_AndTheServer()
     {
         await using var gateway = await ScriptedHostGateway.StartAsync();
-        using var folder = new TempFolder();
+        using var folder = new HostFolder();
         using var doctor = new HostProcess(["--doctor", "--state", folder.At("state"), "--server", gateway.Url]);
         Assert.InRange(await doctor.EndAsync(), 0, 1);
         foreach (var point in new[] { "root", "kernel", "bwrap", "runsc", "nft", "cgroups", "loop devices", "network policy", "room" })

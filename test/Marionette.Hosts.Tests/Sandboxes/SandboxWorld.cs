@@ -12,6 +12,10 @@ internal sealed class SandboxWorld : IAsyncDisposable
     private readonly Dictionary<string, SandboxProgram> programs = [];
     private readonly string state = Directory.CreateTempSubdirectory("mn-sandbox-").FullName;
 
+    // Checking takes its time: the first world's answer is the others' as well. Its own test has a world that checks.
+    private static readonly SemaphoreSlim Checking = new(1);
+    private static byte[]? findings;
+
     public SandboxWorld()
     {
         Keeper = Make();
@@ -31,7 +35,25 @@ internal sealed class SandboxWorld : IAsyncDisposable
     public static Uri Gateway { get; } = new("http://127.0.0.1:9");
 
     /// <summary>The sandboxes as they are before the first order.</summary>
-    public Task RecoverAsync() => Keeper.RecoverAsync(Token);
+    public async Task RecoverAsync(bool check = true)
+    {
+        await Keeper.RecoverAsync(Token);
+        if (!check)
+            return;
+        await Checking.WaitAsync(Token);
+        try
+        {
+            var file = Path.Combine(state, SandboxFindings.FileName);
+            if (findings is not null)
+                await File.WriteAllBytesAsync(file, findings, Token);
+            await Keeper.CheckAsync(Token);
+            findings ??= await File.ReadAllBytesAsync(file, Token);
+        }
+        finally
+        {
+            Checking.Release();
+        }
+    }
 
     /// <summary>Processes of a runner as this machine sees them, and their users.</summary>
     public IReadOnlyList<(int Pid, int User)> ProcessesOf(string runner) =>
@@ -59,6 +81,9 @@ internal sealed class SandboxWorld : IAsyncDisposable
         programs[runner] = new SandboxProgram(["/bin/bash", "-c", script], "");
         return Keeper.EnsureAsync(order, gateway ?? Gateway, _ => { }, Token);
     }
+
+    /// <summary>Starts the agent itself as a runner.</summary>
+    public Task<RunnerReport> StartAgentAsync(EnsureRunner order, Uri gateway) => Keeper.EnsureAsync(order, gateway, _ => { }, Token);
 
     public static EnsureRunner Order(string runner, string kind) => new()
     {
@@ -135,5 +160,5 @@ internal sealed class SandboxWorld : IAsyncDisposable
         Directory.Delete(state, recursive: true);
     }
 
-    private RunnerKeeper Make() => RunnerKeeper.Create(state, Agent, (order, _) => programs[order.Runner], NullLogger.Instance);
+    private RunnerKeeper Make() => RunnerKeeper.Create(state, Agent, (order, _) => programs.GetValueOrDefault(order.Runner), NullLogger.Instance);
 }

@@ -37,9 +37,11 @@ internal static class RunscBundle
         json.WriteEndObject();
         WriteProcess(json, plan);
         json.WriteStartArray("mounts");
-        WriteMount(json, "/proc", "proc");
-        WriteMount(json, "/dev", "tmpfs");
-        WriteMount(json, "/dev/shm", "tmpfs");
+        WriteMount(json, "/proc", "proc", "proc");
+        WriteMount(json, "/dev", "tmpfs", "tmpfs");
+        WriteMount(json, "/dev/shm", "tmpfs", "tmpfs");
+        // It would put one in memory over an empty folder of this name.
+        WriteMount(json, "/tmp", "bind", root + "/tmp");
         json.WriteEndArray();
         json.WriteStartObject("linux");
         json.WriteStartArray("namespaces");
@@ -89,12 +91,12 @@ internal static class RunscBundle
         json.WriteEndArray();
     }
 
-    private static void WriteMount(Utf8JsonWriter json, string place, string type)
+    private static void WriteMount(Utf8JsonWriter json, string place, string type, string source)
     {
         json.WriteStartObject();
         json.WriteString("destination", place);
         json.WriteString("type", type);
-        json.WriteString("source", type);
+        json.WriteString("source", source);
         json.WriteEndObject();
     }
 

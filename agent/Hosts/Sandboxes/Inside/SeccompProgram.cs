@@ -5,7 +5,7 @@ namespace Marionette.Agent.Hosts.Sandboxes;
 /// <summary>One instruction of the kernel's packet filter language, which judges system calls as well. Jumps skip instructions.</summary>
 internal readonly record struct BpfInstruction(ushort Code, byte WhenTrue, byte WhenFalse, uint Operand)
 {
-    public const ushort Load = 0x20, JumpEqual = 0x15, JumpAtLeast = 0x35, JumpAny = 0x45, And = 0x54, Return = 0x06;
+    public const ushort Load = 0x20, JumpEqual = 0x15, JumpAtLeast = 0x35, JumpAny = 0x45, Return = 0x06;
 }
 
 /// <summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using System.Text.Json;
 
 namespace Marionette.Hosts.Tests.Daemon.Support;
 
@@ -83,4 +84,34 @@ internal sealed class TempFolder : IDisposable
     public string At(string name) => System.IO.Path.Combine(Path, name);
 
     public void Dispose() => Directory.Delete(Path, recursive: true);
+}
+
+/// <summary>The same for a host that is a process: what runs beside its runners is ended with it.</summary>
+internal sealed class HostFolder : IDisposable
+{
+    private readonly TempFolder folder = new();
+
+    public string Path => folder.Path;
+
+    public string At(string name) => folder.At(name);
+
+    public void Dispose()
+    {
+        foreach (var state in new[] { Path, At("state") }.Where(state => File.Exists(System.IO.Path.Combine(state, "netd.json"))))
+        {
+            using var json = JsonDocument.Parse(File.ReadAllBytes(System.IO.Path.Combine(state, "netd.json")));
+            try
+            {
+                using var helper = Process.GetProcessById(json.RootElement.GetProperty("pid").GetInt32());
+                helper.Kill();
+                helper.WaitForExit();
+            }
+            catch (ArgumentException)
+            {
+                // It has ended.
+            }
+        }
+
+        folder.Dispose();
+    }
 }

@@ -166,14 +166,14 @@ internal sealed class ScriptedHostGateway : IAsyncDisposable
     }
 
     /// <summary>Waits for the result of an order, and gives the first that came.</summary>
-    public async Task<OrderResult> ResultAsync(string id)
+    public async Task<OrderResult> ResultAsync(string id, int seconds = 30)
     {
-        await UntilAsync(() => Results.Any(result => result.Id == id), $"a result of {id}");
+        await UntilAsync(() => Results.Any(result => result.Id == id), $"a result of {id}", seconds);
         return Results.First(result => result.Id == id);
     }
 
     /// <summary>Waits for a host's stream after so many before it.</summary>
-    public Task ConnectedAsync(int hello = 1) => UntilAsync(() => Hellos.Count >= hello && Open > 0, $"hello {hello}");
+    public Task ConnectedAsync(int hello = 1, int seconds = 90) => UntilAsync(() => Hellos.Count >= hello && Open > 0, $"hello {hello}", seconds);
 
     public async Task ServeAsync(IAsyncStreamReader<HostMessage> requests, IServerStreamWriter<GatewayMessage> responses, ServerCallContext context)
     {
