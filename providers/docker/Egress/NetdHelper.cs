@@ -13,12 +13,17 @@ internal sealed class NetdHelper(Engine engine, ResourceNames names, Images imag
 
     /// <summary>Sees to it that the helper runs, and connects to it.</summary>
     /// <returns>The connection, and whether the helper had to be started: it then knows of nobody.</returns>
+    /// <exception cref="IOException">It ended at once.</exception>
     public async Task<(MultiplexedStream Stream, bool Fresh)> ConnectAsync(TimeProvider clock, CancellationToken cancellationToken)
     {
         var (id, fresh) = await RunAsync(clock, cancellationToken);
         var how = new ContainerAttachParameters { Stream = true, Stdin = true, Stdout = true };
         var stream = await engine.GetAsync("talk to the network helper", t => engine.Client.Containers.AttachContainerAsync(id, tty: false, how, t), cancellationToken);
-        return (stream, fresh);
+        // The end of what had ended before is never told: a connection to it would stay open and silent.
+        if (await engine.FindAsync("look at the network helper", t => engine.Client.Containers.InspectContainerAsync(id, t), cancellationToken) is { State.Running: true })
+            return (stream, fresh);
+        stream.Dispose();
+        throw new IOException("the helper has ended");
     }
 
     /// <summary>What it said last, for people: why it does not work here.</summary>
