@@ -16,7 +16,8 @@ internal static class HostChanges
     /// <summary>Records a runner before the host hears of it.</summary>
     public static HostRecord Give(HostRecord host, EnsureRunnerOrder order, DateTimeOffset now) => host.With(order.RunnerKey, new HostRunnerRecord
     {
-        Epoch = order.Epoch, Cpus = order.Shape.Cpus, MemoryMib = order.Shape.MemoryMib, DiskMib = order.Shape.DiskMib, WorkspaceId = order.WorkspaceId, OrderedAt = now,
+        Epoch = order.Epoch,
+        Cpus = order.Shape.Cpus, MemoryMib = order.Shape.MemoryMib, DiskMib = order.Shape.DiskMib, WorkspaceId = order.WorkspaceId, OrderedAt = now,
         IsFirstOfWorkspace = !host.Workspaces.Contains(order.WorkspaceId),
     }) with
     {
@@ -26,7 +27,9 @@ internal static class HostChanges
     /// <summary>Its lease has run out. A start that was not finished goes elsewhere, so it must not go on here when the host is back.</summary>
     public static HostRecord GiveUp(HostRecord host) => host with
     {
-        Status = HostStatus.Lost, Runners = host.Runners.ToImmutableDictionary(pair => pair.Key, pair => pair.Value with { IsGivenUp = true, IsReleasing = pair.Value.IsReleasing || !pair.Value.IsMade }),
+        Status = HostStatus.Lost,
+        Runners = host.Runners.ToImmutableDictionary(
+            pair => pair.Key, pair => pair.Value with { IsGivenUp = true, IsReleasing = pair.Value.IsReleasing || !pair.Value.IsMade }),
     };
 
     /// <summary>
@@ -39,14 +42,16 @@ internal static class HostChanges
         var (leftovers, unseen) = (ImmutableArray.CreateBuilder<(string, long)>(), ImmutableArray.CreateBuilder<(string, long)>());
         foreach (var runner in there.SelectMany(group => group))
         {
-            if (host.Runners.GetValueOrDefault(runner.RunnerKey) is not { IsReleasing: false } known || known.Epoch != runner.Epoch) leftovers.Add((runner.RunnerKey, runner.Epoch));
+            if (host.Runners.GetValueOrDefault(runner.RunnerKey) is not { IsReleasing: false } known || known.Epoch != runner.Epoch)
+                leftovers.Add((runner.RunnerKey, runner.Epoch));
         }
 
         foreach (var (key, known) in host.Runners)
         {
             var isThere = there[key].Any(runner => runner.Epoch == known.Epoch);
             if (known.IsReleasing && !isThere) host = host.Without(key);
-            else if (!known.IsReleasing && isThere && known is not { IsMade: true, IsGivenUp: false }) host = host.With(key, known with { IsMade = true, IsGivenUp = false });
+            else if (known is { IsReleasing: false } and not { IsMade: true, IsGivenUp: false } && isThere)
+                host = host.With(key, known with { IsMade = true, IsGivenUp = false });
             else if (known is { IsReleasing: false, IsMade: true, IsGivenUp: false } && !isThere) unseen.Add((key, known.Epoch));
         }
 
@@ -56,7 +61,8 @@ internal static class HostChanges
     /// <summary>An agent's end that says something of its host: soon after its start, and neither of its own will nor for want of memory.</summary>
     /// <remarks>75 and 76 are the agent's word that it was replaced or its token refused.</remarks>
     public static bool SpeaksAgainstHost(HostRunnerView runner, TimeSpan lived) =>
-        lived < TimeSpan.FromMinutes(2) && runner.ExitCode is not (0 or 75 or 76) && runner.Cause is not (Providers.DeathCauses.OutOfMemory or Providers.DeathCauses.DiskFull);
+        lived < TimeSpan.FromMinutes(2) && runner.ExitCode is not (0 or 75 or 76)
+        && runner.Cause is not (Providers.DeathCauses.OutOfMemory or Providers.DeathCauses.DiskFull);
 
     /// <summary>A host says what it likes: what is kept of it has bounds.</summary>
     public static HostFacts Bounded(HostFacts facts) => facts with
@@ -74,7 +80,8 @@ internal static class HostChanges
         (a with { Labels = b.Labels, Sandboxes = b.Sandboxes, Agents = b.Agents }) == b && a.Agents.SequenceEqual(b.Agents)
         && a.Labels.Count == b.Labels.Count && a.Labels.All(label => b.Labels.GetValueOrDefault(label.Key) == label.Value)
         && a.Sandboxes.Length == b.Sandboxes.Length
-        && a.Sandboxes.Zip(b.Sandboxes).All(pair => pair.First with { Limits = pair.Second.Limits } == pair.Second && Limits(pair.First).SequenceEqual(Limits(pair.Second)));
+        && a.Sandboxes.Zip(b.Sandboxes).All(pair =>
+            pair.First with { Limits = pair.Second.Limits } == pair.Second && Limits(pair.First).SequenceEqual(Limits(pair.Second)));
 
     private static ImmutableArray<string> Limits(HostSandbox sandbox) => sandbox.Limits.IsDefault ? [] : sandbox.Limits;
 

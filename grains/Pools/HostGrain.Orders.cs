@@ -23,6 +23,9 @@ internal sealed partial class HostGrain
         if (!_orders.TryGetValue(order.OrderId, out var given))
         {
             if (await AcceptAsync(order) is { } already) return already;
+            // It may have been given up or back while it was recorded: it goes on elsewhere, and must not be sent when the host is back.
+            if (order is EnsureRunnerOrder && !IsOurs(order.RunnerKey, order.Epoch))
+                throw new MarionetteException(FaultCode.Conflict, $"Host {NameOf(_record!)} has given runner {order.RunnerKey} up.");
             // Another release of the runner may be under way, and this order may have come twice at once.
             given = _orders.GetValueOrDefault(order.OrderId) ?? Twin(order) ?? Send(order);
         }
@@ -119,11 +122,14 @@ internal sealed partial class HostGrain
     private static HostOrderResult Done(HostOrder order) => new(order.OrderId, null, null, 0, new HostRunnerView(order.RunnerKey, order.Epoch, "missing"));
 
     private Given? Twin(HostOrder order) => order is RunnerOrder { Kind: RunnerOrderKind.Release }
-        ? _orders.Values.FirstOrDefault(given => given.Order is RunnerOrder { Kind: RunnerOrderKind.Release } other && other.RunnerKey == order.RunnerKey && other.Epoch == order.Epoch)
+        ? _orders.Values.FirstOrDefault(given => IsFor(given.Order, order.RunnerKey, order.Epoch, RunnerOrderKind.Release))
         : null;
 
     private bool IsOrdered(string key, long epoch, RunnerOrderKind kind) =>
-        _orders.Values.Any(given => given.Order is RunnerOrder order && order.Kind == kind && order.RunnerKey == key && order.Epoch == epoch);
+        _orders.Values.Any(given => IsFor(given.Order, key, epoch, kind));
+
+    private static bool IsFor(HostOrder order, string key, long epoch, RunnerOrderKind kind) =>
+        order is RunnerOrder plain && plain.Kind == kind && plain.RunnerKey == key && plain.Epoch == epoch;
 
     private string NewOrderId() => EntityId.New("ord", Now);
 
@@ -168,10 +174,14 @@ internal sealed partial class HostGrain
                 break;
             case EnsureRunnerOrder when result.Fault != "ambiguous":
                 // Nothing of it is left behind, so that it may go elsewhere.
-                await WriteAsync(record => record.Runners.GetValueOrDefault(key) is { IsMade: false } runner && runner.Epoch == order.Epoch ? record.WithoutStart(key) : record);
+                await WriteAsync(record => record.Runners.GetValueOrDefault(key) is { IsMade: false } runner && runner.Epoch == order.Epoch
+                    ? record.WithoutStart(key)
+                    : record);
                 break;
             case RunnerOrder { Kind: RunnerOrderKind.Release } when isOk:
-                await WriteAsync(record => record.Runners.GetValueOrDefault(key) is { IsReleasing: true } runner && runner.Epoch <= order.Epoch ? record.Without(key) : record);
+                await WriteAsync(record => record.Runners.GetValueOrDefault(key) is { IsReleasing: true } runner && runner.Epoch <= order.Epoch
+                    ? record.Without(key)
+                    : record);
                 if (!_record!.Runners.ContainsKey(key)) Forget(key);
                 break;
             default:

@@ -25,8 +25,10 @@ internal sealed record HostRecord
 
     public DateTimeOffset? LastSeenAt { get; init; }
 
+    private static ImmutableDictionary<string, HostRunnerRecord> None => ImmutableDictionary<string, HostRunnerRecord>.Empty;
+
     /// <summary>Runners by key.</summary>
-    public ImmutableDictionary<string, HostRunnerRecord> Runners { get => field ?? ImmutableDictionary<string, HostRunnerRecord>.Empty; init; } = ImmutableDictionary<string, HostRunnerRecord>.Empty;
+    public ImmutableDictionary<string, HostRunnerRecord> Runners { get => field ?? None; init; } = None;
 
     /// <summary>Workspaces whose files lie on it; the one that was used last is last.</summary>
     public ImmutableArray<string> Workspaces { get => field.IsDefault ? [] : field; init; } = [];

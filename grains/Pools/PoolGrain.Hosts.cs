@@ -16,7 +16,7 @@ internal sealed partial class PoolGrain
     private readonly Dictionary<string, Reported> _hosts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Kept> _kept = new(StringComparer.Ordinal);
     private readonly HashSet<string> _uncounted = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _asking = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, DateTimeOffset> _askedAt = new(StringComparer.Ordinal);
     private DateTimeOffset _countedBy;
 
     public Task ReportAsync(HostView host, ImmutableArray<HostRunnerView> runners, CancellationToken cancellationToken)
@@ -128,6 +128,7 @@ internal sealed partial class PoolGrain
 
     private void Drop(string hostId)
     {
+        _askedAt.Remove(hostId);
         _hosts.Remove(hostId);
         _uncounted.Remove(hostId);
     }
@@ -137,7 +138,9 @@ internal sealed partial class PoolGrain
         foreach (var id in row.State.Hosts.Keys)
         {
             if (_hosts.TryGetValue(id, out var known) && Now - known.At < SilentAfter) continue;
-            if (_asking.Add(id)) RunBeside(AskAsync(id), id);
+            if (Now - _askedAt.GetValueOrDefault(id) < SilentAfter) continue;
+            _askedAt[id] = Now;
+            RunBeside(AskAsync(id), id);
         }
 
         return Task.CompletedTask;
@@ -152,15 +155,13 @@ internal sealed partial class PoolGrain
             var runners = await Host(id).ListRunnersAsync();
             // Its own report, if one came since, is newer than this answer.
             if (!(_hosts.GetValueOrDefault(id)?.At >= began)) Take(view, runners);
+            // The end of its removal was lost. A call of its own, since a row is written by turns alone.
+            if (view.Status == HostStatus.Removed) await GrainFactory.GetGrain<IPoolGrain>(Name).ForgetHostAsync(id);
         }
         catch (MarionetteException e) when (e.Code == FaultCode.NotFound)
         {
             // Its join was not finished: it says hello again.
             Drop(id);
-        }
-        finally
-        {
-            _asking.Remove(id);
         }
     }
 

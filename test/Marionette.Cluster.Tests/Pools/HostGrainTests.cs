@@ -116,6 +116,22 @@ public sealed class HostGrainTests(PostgresFixture postgres) : PoolTest(postgres
         Assert.Equal(2, host.Releases);
     }
 
+    /// <summary>A gateway that dies says nothing: silence is enough.</summary>
+    [Fact]
+    public async Task AHostThatFallsSilent_IsLost_AndItsStreamIsTakenUpAgain()
+    {
+        Settings["HostLease"] = "00:00:05";
+        await StartAsync();
+        var host = await UpAsync();
+        var (key, _) = await RunAsync();
+        await SeesHostAsync(host, view => view.Load is not null);
+        await host.SilenceAsync();
+        await SeesHostAsync(host, view => view.Status == HostStatus.Lost);
+        await host.AttachAsync();
+        await SeesHostAsync(host, view => view is { Status: HostStatus.Online, Runners: 1 });
+        Assert.Equal("running", (await host.Grain.ObserveAsync(key, 1, Cancel)).State);
+    }
+
     [Fact]
     public async Task ARunnerThatIsNotThereAnyMore_IsLookedAt_AndIsMissing()
     {
@@ -134,7 +150,7 @@ public sealed class HostGrainTests(PostgresFixture postgres) : PoolTest(postgres
     {
         await StartAsync();
         var host = await UpAsync();
-        var second = new ScriptedHost(Grains, Name, host.Id);
+        var second = NewHost(host.Id);
         await second.JoinAsync("");
         await Eventually.SeesAsync("closed", () => Task.FromResult(host.Dismissed), dismissed => dismissed == false, Cancel);
         var key = NewRunner();

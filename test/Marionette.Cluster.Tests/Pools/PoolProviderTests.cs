@@ -114,11 +114,12 @@ public sealed class PoolProviderTests(PostgresFixture postgres) : PoolTest(postg
         var host = await UpAsync();
         var runner = await OrderAsync();
         await SeesAsync(runner, RunnerStatus.Started);
-        var (secret, facts, there) = (host.Secret, host.Facts, host.Runners.ToArray());
+        var (facts, there) = (host.Facts, host.Runners.ToArray());
         await StopAsync();
         await StartAsync();
         await Provider.GetAsync(Cancel);
-        var again = new ScriptedHost(Grains, Name, host.Id) { Secret = secret, Facts = facts };
+        var again = NewHost(host.Id);
+        again.Facts = facts;
         foreach (var (key, seen) in there) again.Runners[key] = seen;
         await again.JoinAsync("");
         await Eventually.SeesAsync("adopted", () => Provider.GetAsync(Cancel).AsTask(), view => view is { Watched: 1, Reconcile.Owned: 1 }, Cancel);

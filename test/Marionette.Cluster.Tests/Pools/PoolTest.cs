@@ -36,6 +36,7 @@ public abstract class PoolTest(PostgresFixture postgres) : DatabaseTest(postgres
     public override async ValueTask DisposeAsync()
     {
         await StopAsync();
+        foreach (var host in _hosts) await host.DisposeAsync();
         await base.DisposeAsync();
         GC.SuppressFinalize(this);
     }
@@ -43,9 +44,9 @@ public abstract class PoolTest(PostgresFixture postgres) : DatabaseTest(postgres
     private protected async Task<string> TokenAsync(int maxHosts = 0, params ImmutableArray<string> tenants) =>
         (await Pool.CreateTokenAsync(new CreateJoinToken("ci", tenants, null, maxHosts), Cancel)).Token;
 
-    private protected ScriptedHost NewHost()
+    private protected ScriptedHost NewHost(string? id = null)
     {
-        var host = new ScriptedHost(Grains, Name, EntityId.New(EntityId.Host, TimeProvider.System.GetUtcNow()));
+        var host = new ScriptedHost(Grains, Name, id ?? EntityId.New(EntityId.Host, TimeProvider.System.GetUtcNow()));
         _hosts.Add(host);
         return host;
     }
@@ -95,6 +96,7 @@ public abstract class PoolTest(PostgresFixture postgres) : DatabaseTest(postgres
     private protected async Task StopAsync()
     {
         if (_silo is null) return;
+        foreach (var host in _hosts) await host.SilenceAsync();
         await _silo.StopAsync(CancellationToken.None);
         _silo.Dispose();
         _silo = null;

@@ -6,10 +6,12 @@ using Marionette.Runners;
 namespace Marionette.Cluster.Tests.Pools;
 
 /// <summary>A host, and the gateway's end of its stream, in memory: it does what it is ordered, unless it is told to be deaf.</summary>
-internal sealed class ScriptedHost(IGrainFactory grains, string pool, string id) : IHostConnection
+internal sealed class ScriptedHost(IGrainFactory grains, string pool, string id) : IHostConnection, IAsyncDisposable
 {
     private IHostConnection? _reference;
     private string _connectionId = "";
+    private CancellationTokenSource _up = new();
+    private Task _beating = Task.CompletedTask;
 
     public string Id => id;
 
@@ -52,9 +54,29 @@ internal sealed class ScriptedHost(IGrainFactory grains, string pool, string id)
         _reference ??= grains.CreateObjectReference<IHostConnection>(this);
         _connectionId = Guid.NewGuid().ToString("n");
         await Grain.AttachAsync(_connectionId, new HostInventory(Facts, [.. Runners.Values]), _reference);
+        await SilenceAsync();
+        _up = new CancellationTokenSource();
+        _beating = BeatAsync(_up.Token);
     }
 
-    public Task DetachAsync() => Grain.DetachAsync(_connectionId, goodbye: false);
+    public async Task DetachAsync()
+    {
+        await SilenceAsync();
+        await Grain.DetachAsync(_connectionId, goodbye: false);
+    }
+
+    /// <summary>No more heartbeats, and nobody is told.</summary>
+    public async Task SilenceAsync()
+    {
+        await _up.CancelAsync();
+        await _beating.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await SilenceAsync();
+        _up.Dispose();
+    }
 
     public Task SayAsync(HostSaying saying) => Grain.HeardAsync(_connectionId, saying);
 
@@ -75,6 +97,12 @@ internal sealed class ScriptedHost(IGrainFactory grains, string pool, string id)
     {
         Dismissed = dismissed;
         return Task.CompletedTask;
+    }
+
+    private async Task BeatAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1));
+        while (await timer.WaitForNextTickAsync(cancellationToken)) await SayAsync(new HostAlive(new HostLoad(0.25, 1000, 50_000)));
     }
 
     private HostOrderResult Do(HostOrder order)
