@@ -115,18 +115,17 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
             }
         });
 
-    /// <summary>Ends what this host keeps running beside its runners, where nothing shall be left of it.</summary>
-    internal async Task RemoveHelpersAsync()
-    {
-        await network.EndAsync().ConfigureAwait(false);
-        cgroups.RemoveEmpty();
-    }
-
-    /// <summary>Lets go of everything; what runs goes on.</summary>
+    /// <summary>Lets go of everything. Runners go on, and the network helper for them; without one, nothing of this host runs any more.</summary>
     public async ValueTask DisposeAsync()
     {
         await life.CancelAsync().ConfigureAwait(false);
         await watching.ConfigureAwait(false);
+        if (!Living().Any())
+        {
+            await network.EndAsync().ConfigureAwait(false);
+            await cgroups.RemoveEmptyAsync().ConfigureAwait(false);
+        }
+
         await network.DisposeAsync().ConfigureAwait(false);
         ends.Writer.TryComplete();
         notices.Writer.TryComplete();

@@ -197,11 +197,11 @@ public sealed class EscapeTests(ITestOutputHelper output)
         }
     }
 
-    // The best of three seconds: other work on the machine is not what is measured.
+    // The best of eight seconds: other work on the machine is not what is measured.
     private static async Task<long> SpeedAsync(SandboxWorld world)
     {
         var before = Lines().Length;
-        await SandboxWorld.UntilAsync(() => Task.FromResult(Lines().Length >= before + 4), "four seconds");
+        await SandboxWorld.UntilAsync(() => Task.FromResult(Lines().Length >= before + 9), "nine seconds");
         return Lines().Skip(before + 1).Max(line => long.Parse(line.AsSpan(2), System.Globalization.CultureInfo.InvariantCulture));
 
         string[] Lines() => [.. world.Said(Victim).Split('\n').Where(line => line.StartsWith("n ", StringComparison.Ordinal))];

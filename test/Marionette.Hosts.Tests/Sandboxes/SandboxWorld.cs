@@ -155,8 +155,8 @@ internal sealed class SandboxWorld : IAsyncDisposable
     {
         foreach (var report in Keeper.List())
             await Keeper.ReleaseAsync(Ref(report.Runner, report.Epoch), CancellationToken.None);
-        await Keeper.RemoveHelpersAsync();
         await Keeper.DisposeAsync();
+        Assert.Empty(Directory.GetDirectories("/sys/fs/cgroup", Keeper.Folders.Name, new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 }));
         Directory.Delete(state, recursive: true);
     }
 

@@ -100,14 +100,11 @@ internal sealed class CgroupTree
         }
     }
 
-    /// <summary>Removes the daemon's own folders where nothing is in them.</summary>
-    public void RemoveEmpty()
+    /// <summary>Removes the daemon's own folders where nothing is in them. A process that ended is in them for a moment yet.</summary>
+    public async Task RemoveEmptyAsync()
     {
-        foreach (var mount in mounts)
-        {
-            foreach (var folder in new[] { Folder(mount, KeepLeaf), Path.Combine(mount.Folder, Name) })
-                Cgroup.TryRemove(folder);
-        }
+        for (var tries = 0; tries < 50 && !TryRemoveEmpty(); tries++)
+            await Task.Delay(20).ConfigureAwait(false);
     }
 
     private static string[] Unified(string folder)
@@ -121,6 +118,18 @@ internal sealed class CgroupTree
         {
             return [];
         }
+    }
+
+    private bool TryRemoveEmpty()
+    {
+        var gone = true;
+        foreach (var mount in mounts)
+        {
+            foreach (var folder in new[] { Folder(mount, KeepLeaf), Path.Combine(mount.Folder, Name) })
+                gone &= Cgroup.TryRemove(folder);
+        }
+
+        return gone;
     }
 
     private string Folder(CgroupMount mount, string leaf) => Path.Combine(mount.Folder, Name, leaf);
