@@ -106,7 +106,6 @@ internal sealed class PoolHost : IAsyncDisposable
         await _stop.CancelAsync();
         if (_running is not null) await _running;
         foreach (var runner in _keeper.List()) await _keeper.ReleaseAsync(new RunnerRef { Runner = runner.Runner, Epoch = runner.Epoch }, CancellationToken.None);
-        await _keeper.RemoveHelpersAsync();
         await _keeper.DisposeAsync();
         _stop.Dispose();
     }

@@ -7,7 +7,8 @@ internal sealed partial class RunnerKeeper
         // Runners that this process has not looked for count as well: their daemon may be away for a moment.
         if (Directory.GetDirectories(folders.Runners).SelectMany(Directory.GetDirectories).Any())
             return;
-        await RemoveHelpersAsync().ConfigureAwait(false);
+        await network.EndAsync().ConfigureAwait(false);
+        await cgroups.RemoveEmptyAsync().ConfigureAwait(false);
         if (!files)
             return;
         foreach (var folder in new[] { folders.Runners, folders.Runsc, Path.Combine(folders.State, "bin") })
