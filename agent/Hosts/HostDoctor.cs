@@ -27,7 +27,6 @@ internal sealed record DoctorPoint(string Name, bool? Good, string Text, string 
 /// <summary><c>--check</c> and <c>--doctor</c>: what this machine can do as a host, found out by doing it.</summary>
 internal static class HostDoctor
 {
-    private const string SystemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     private const string CgroupRoot = "/sys/fs/cgroup";
     private const int EnoughConnections = 64;
     private static readonly string[] AllLimits = ["cpu", "memory", "pids", "disk"];
@@ -58,7 +57,9 @@ internal static class HostDoctor
         foreach (var point in points)
             Console.Out.WriteLine(point);
         var works = sandboxes.Where(sandbox => sandbox.Works).Select(sandbox => sandbox.Kind).ToList();
-        Console.Out.WriteLine(works.Count > 0 ? $"This machine can be a host: {string.Join(", ", works)}." : "No sandbox works: this machine cannot be a host yet.");
+        Console.Out.WriteLine(works.Count > 0
+            ? $"This machine can be a host: {string.Join(", ", works)}."
+            : "No sandbox works: this machine cannot be a host yet.");
         return CodeOf(sandboxes);
     }
 
@@ -142,7 +143,7 @@ internal static class HostDoctor
         yield return new DoctorPoint("loop devices", loop ? true : null, loop ? "there" : "no /dev/loop-control", loop ? "" : "modprobe loop: disk limits need it");
     }
 
-    private static DoctorPoint Program(string name, string advice) => ChildEnvironment.Find(name, SystemPath) is { } path
+    private static DoctorPoint Program(string name, string advice) => ChildEnvironment.Find(name, HostFactsReader.SystemPath) is { } path
         ? new DoctorPoint(name, true, path)
         : new DoctorPoint(name, null, "not found", advice);
 
@@ -151,8 +152,10 @@ internal static class HostDoctor
         var controllers = Path.Combine(CgroupRoot, "cgroup.controllers");
         if (File.Exists(controllers))
             return Cgroups("v2", File.ReadAllText(controllers).Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries));
-        var v1 = Directory.Exists(CgroupRoot) ? Directory.GetDirectories(CgroupRoot).SelectMany(folder => Path.GetFileName(folder).Split(',')).ToArray() : [];
-        return v1.Length > 0 ? Cgroups("v1", v1) : new DoctorPoint("cgroups", null, "not mounted", "mount them at /sys/fs/cgroup: limits of runners need them");
+        var folders = Directory.Exists(CgroupRoot) ? Directory.GetDirectories(CgroupRoot) : [];
+        return folders.Length > 0
+            ? Cgroups("v1", [.. folders.SelectMany(folder => Path.GetFileName(folder).Split(','))])
+            : new DoctorPoint("cgroups", null, "not mounted", "mount them at /sys/fs/cgroup: limits of runners need them");
     }
 
     private static DoctorPoint Cgroups(string version, string[] controllers)
@@ -191,7 +194,10 @@ internal static class HostDoctor
     {
         using var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false };
         using var client = new HttpClient(handler) { Timeout = ServerPatience };
-        using var request = new HttpRequestMessage(HttpMethod.Get, server) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var request = new HttpRequestMessage(HttpMethod.Get, server)
+        {
+            Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
         try
         {
             using var answer = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).ConfigureAwait(false);

@@ -9,7 +9,8 @@ namespace Marionette.Agent.Hosts;
 /// <summary>What this host is and can do: by the machine, by what it was told, and by the keeper's tests.</summary>
 internal sealed class HostFactsReader(HostIdentity identity, string state, IRunnerKeeper keeper, TimeProvider clock, ILogger log)
 {
-    private const string SystemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    /// <summary>Where the machine's own programs are.</summary>
+    public const string SystemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     private static readonly TimeSpan SandboxPatience = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan AgentPatience = TimeSpan.FromSeconds(5);
 

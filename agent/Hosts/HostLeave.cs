@@ -4,7 +4,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Marionette.Agent.Hosts;
 
-/// <summary><c>--leave</c>: this machine is no host any more. Its runners end, the server hears it where it can be reached, and the join is forgotten.</summary>
+/// <summary>
+/// <c>--leave</c>: this machine is no host any more. Its runners end, the server hears it where it can be reached, and the join is forgotten.
+/// </summary>
 internal static class HostLeave
 {
     private static readonly TimeSpan Dialling = TimeSpan.FromSeconds(10);

@@ -13,7 +13,10 @@ internal sealed class HostProcess : IDisposable
 
     public HostProcess(IEnumerable<string> arguments, string? token = null)
     {
-        var start = new ProcessStartInfo(Binary, ["host", .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(Binary, ["host", .. arguments])
+        {
+            RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false,
+        };
         start.Environment["MARIONETTE_JOIN_TOKEN"] = token;
         process = Process.Start(start)!;
         process.ErrorDataReceived += (_, line) => Add(log, line.Data);
