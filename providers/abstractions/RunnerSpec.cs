@@ -9,6 +9,12 @@ public sealed record RunnerHandle(string RunnerKey, long Epoch)
 {
     /// <summary>What stands between this one and its host, where a backend's runners differ; null = as <see cref="ProviderCapabilities.Isolation"/> says.</summary>
     public string? Isolation { get; init; }
+
+    /// <summary>What isolates a runner is no part of its name.</summary>
+    public bool Equals(RunnerHandle? other) => other is not null && RunnerKey == other.RunnerKey && Epoch == other.Epoch;
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(RunnerKey, Epoch);
 }
 
 /// <summary>What to make.</summary>

@@ -6,6 +6,8 @@ namespace Marionette.Providers.Conformance;
 /// </summary>
 public abstract partial class ProviderConformance : IAsyncLifetime
 {
+    /// <summary>Names of one case are no other's: a backend may keep workspaces beyond it.</summary>
+    private readonly string _case = Guid.NewGuid().ToString("n")[..8];
     private int _runners;
 
     /// <summary>The provider under test, fresh for each case.</summary>
@@ -40,7 +42,7 @@ public abstract partial class ProviderConformance : IAsyncLifetime
 
     /// <summary>A runner that nobody has asked for yet.</summary>
     protected RunnerSpec NewSpec(string? workspace = null) =>
-        new($"acme/run_{_runners++:d16}", 1, $"rtok_secret_{_runners}", workspace ?? $"ws_{_runners:d16}");
+        new($"acme/run_{_case}{_runners++:d8}", 1, $"rtok_secret_{_runners}", workspace ?? $"ws_{_case}{_runners:d8}");
 
     [Fact]
     public async Task Ensure_New_Runs()

@@ -59,6 +59,14 @@ public sealed class PoolFixture : IAsyncLifetime
         }
     }
 
+    /// <summary>Takes the taint from the pool's hosts.</summary>
+    internal async Task UntaintAsync(string kind)
+    {
+        var grains = Services.GetRequiredService<IGrainFactory>();
+        foreach (var host in await grains.GetGrain<IPoolGrain>(kind).ListHostsAsync())
+            await grains.GetGrain<IHostGrain>(PoolKeys.OfHost(kind, host.Id)).TaintAsync(null);
+    }
+
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
     public async ValueTask DisposeAsync()

@@ -30,14 +30,13 @@ internal sealed class PoolHost : IAsyncDisposable
             ["--server", server, "--pool", kind, "--token", token, "--state", state, "--cpus", "64", "--memory-mib", "262144", "--disk-mib", "1048576"],
             new Dictionary<string, string>(), out var problem) ?? throw new InvalidOperationException(problem);
         var identity = HostIdentity.From(null, options, TimeProvider.System.GetUtcNow());
-        _keeper = RunnerKeeper.Create(state, Path.Combine(AppContext.BaseDirectory, "agent", "marionette-agent"), ProgramOf, NullLogger.Instance);
+        _keeper = RunnerKeeper.Create(state, Path.Combine(AppContext.BaseDirectory, "agent", "marionette-agent"), ProgramOf, NullLogger.Instance, only: kind);
         _daemon = new HostDaemon(identity, token, state, _keeper, new HostTimings(), TimeProvider.System, NullLogger.Instance);
     }
 
     /// <summary>Starts the daemon and waits until the pool counts on it.</summary>
     public async Task StartAsync(IPoolGrain pool)
     {
-        // The kinds that are not meant are not offered: what a case asks for with "auto" is then this host's kind.
         var sandboxes = await _keeper.CheckAsync(CancellationToken.None);
         if (sandboxes.FirstOrDefault(sandbox => sandbox.Kind == _kind) is not { Works: true } ours)
             throw new InvalidOperationException($"{_kind} does not work here: {sandboxes.FirstOrDefault(s => s.Kind == _kind)?.Detail}");

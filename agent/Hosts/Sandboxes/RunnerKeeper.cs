@@ -51,6 +51,9 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
     /// <summary>What runs in place of the agent; null: the agent. For tests of the sandboxes themselves.</summary>
     internal Func<EnsureRunner, string, SandboxProgram?>? InsteadOfAgent { get; init; }
 
+    /// <summary>The one kind of sandbox that is offered; null: each that works. For tests of one kind.</summary>
+    internal string? OnlyKind { get; init; }
+
     /// <summary>The sandboxes, for tests that look behind the reports.</summary>
     internal SandboxHost Host => host;
 
@@ -66,10 +69,14 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
         new(stateFolder, agentBinary, toolsPath, clock, log);
 
     /// <inheritdoc cref="Create(string, string, IReadOnlyList{string}, TimeProvider, ILogger)"/>
-    internal static RunnerKeeper Create(string stateFolder, string agentBinary, Func<EnsureRunner, string, SandboxProgram?> program, ILogger log) =>
-        new(stateFolder, agentBinary, [], TimeProvider.System, log) { InsteadOfAgent = program };
+    internal static RunnerKeeper Create(string stateFolder, string agentBinary, Func<EnsureRunner, string, SandboxProgram?> program, ILogger log, string? only = null) =>
+        new(stateFolder, agentBinary, [], TimeProvider.System, log) { InsteadOfAgent = program, OnlyKind = only };
 
-    public Task<IReadOnlyList<SandboxFacts>> CheckAsync(CancellationToken cancellationToken) => check.RunAsync(cancellationToken);
+    public async Task<IReadOnlyList<SandboxFacts>> CheckAsync(CancellationToken cancellationToken)
+    {
+        var facts = await check.RunAsync(cancellationToken).ConfigureAwait(false);
+        return OnlyKind is { } only ? [.. facts.Where(fact => fact.Kind == only)] : facts;
+    }
 
     public IReadOnlyList<RunnerReport> List() => [.. places.Values.Select(place => place.Record).OfType<RunnerRecord>().Select(record => record.ToReport())];
 
