@@ -63,7 +63,7 @@ public sealed class ArchitectureTests
     [Fact]
     public void NobodyReferencesTheSilo_ButItsTests()
     {
-        var projects = Directory.EnumerateFiles(Root, "*.csproj", SearchOption.AllDirectories).Where(p => !p.Contains("/obj/", StringComparison.Ordinal));
+        var projects = SourceProjects();
         var users = projects.Where(p => File.ReadAllText(p).Contains("Marionette.Silo.csproj", StringComparison.Ordinal)).Select(p => Path.GetRelativePath(Root, p));
         Assert.All(users, user => Assert.StartsWith("test/", user, StringComparison.Ordinal));
     }
@@ -71,9 +71,13 @@ public sealed class ArchitectureTests
     [Fact]
     public void Packages_AreVersionedInOnePlace()
     {
-        var projects = Directory.EnumerateFiles(Root, "*.csproj", SearchOption.AllDirectories);
+        var projects = SourceProjects();
         Assert.DoesNotContain(projects, p => XDocument.Load(p).Descendants("PackageReference").Any(r => r.Attribute("Version") is not null));
     }
+
+    /// <summary>What is built is no source, and may be another test's folder at work.</summary>
+    private static IEnumerable<string> SourceProjects() => Directory.EnumerateDirectories(Root).Where(folder => Path.GetFileName(folder) is not "artifacts")
+        .SelectMany(folder => Directory.EnumerateFiles(folder, "*.csproj", SearchOption.AllDirectories)).Where(path => !path.Contains("/obj/", StringComparison.Ordinal));
 
     private static string Root { get; } = FindRoot(AppContext.BaseDirectory);
 
