@@ -89,6 +89,17 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         return string.Join('\n', parts);
     }
 
+    /// <summary>Ends a session that a test made, and waits until nothing of it changes any more: the next test compares.</summary>
+    internal async Task EndAsync(string session)
+    {
+        (await Owner.SendAsync(HttpMethod.Delete, $"/api/v1/sessions/{session}")).Dispose();
+        await Wait.ForAsync(
+            async () => (await Owner.GetAsync($"/api/v1/sessions/{session}")).Text("status") == "terminated"
+                && (await Owner.GetAsync("/api/v1/runners?limit=200")).Items().Where(runner => runner.Text("session_id") == session)
+                    .All(runner => runner.Text("status") is "released" or "lost"),
+            $"the end of {session}");
+    }
+
     internal static StringContent Json(object? body) => Raw(JsonSerializer.Serialize(body));
 
     internal static StringContent Raw(string text) => new(text, System.Text.Encoding.UTF8, "application/json");

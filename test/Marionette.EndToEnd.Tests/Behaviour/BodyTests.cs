@@ -82,7 +82,7 @@ public sealed class BodyTests(AbuseWorld world) : IClassFixture<AbuseWorld>
         using var more = await world.Owner.SendAsync(HttpMethod.Post, "/api/v1/tasks", new { session_id = session, prompt = most + "p" });
         Assert.Contains("prompt", await Problems.CheckAsync(more, 400, "a byte more"));
         Assert.Equal(1, (await world.Owner.GetAsync($"/api/v1/tasks?session_id={session}")).Number("total_count"));
-        (await world.Owner.SendAsync(HttpMethod.Delete, $"/api/v1/sessions/{session}")).Dispose();
+        await world.EndAsync(session);
     }
 
     [Fact]
@@ -140,7 +140,7 @@ public sealed class BodyTests(AbuseWorld world) : IClassFixture<AbuseWorld>
             (await world.Owner.PostAsync("/api/v1/tasks", new { session_id = ids[0], prompt = "@scenario say text=hi" }, key + "-task")).Id()));
         Assert.Single(tasks.Distinct());
         Assert.Equal(1, (await world.Owner.GetAsync($"/api/v1/tasks?session_id={ids[0]}")).Number("total_count"));
-        (await world.Owner.SendAsync(HttpMethod.Delete, $"/api/v1/sessions/{ids[0]}")).Dispose();
+        await world.EndAsync(ids[0]);
     }
 
     [Fact]
