@@ -52,7 +52,12 @@ internal sealed partial class HostGrain
         var (record, key) = (Known(), order.RunnerKey);
         var runner = record.Runners.GetValueOrDefault(key);
         if (runner?.Epoch > order.Epoch)
+        {
+            // What is to end has ended: the newer one took its place.
+            if (order is RunnerOrder { Kind: RunnerOrderKind.Stop or RunnerOrderKind.Release }) return Done(order);
             throw new MarionetteException(FaultCode.Fenced, $"Runner {key} has epoch {runner.Epoch} on host {NameOf(record)}; the order is of epoch {order.Epoch}.");
+        }
+
         switch (order)
         {
             case EnsureRunnerOrder ensure:

@@ -89,7 +89,7 @@ internal sealed class PoolHost : IAsyncDisposable
         var holder = Records().FirstOrDefault(record => record.Workspace == workspace && record.Init?.IsAlive() == true);
         var (code, output) = holder is not null
             ? Inside(new RunnerHandle(holder.Runner, holder.Epoch), $"cat {name} 2>/dev/null")
-            : Run("/bin/sh", "-c", $"debugfs -R 'cat /{name}' '{_keeper.Folders.OfWorkspace("acme/", workspace)}.img' 2>/dev/null");
+            : Run("/bin/sh", "-c", $"debugfs -R 'cat /tree/{name}' '{_keeper.Folders.OfWorkspace("acme/", workspace)}.img' 2>/dev/null");
         return code == 0 && output.Length > 0 ? output : null;
     }
 

@@ -62,7 +62,7 @@ internal sealed partial class RunnerKeeper
         var kills = host.GroupOf(record).OutOfMemoryKills();
         await host.EndAsync(record, cancellationToken).ConfigureAwait(false);
         var (code, cause, detail) = record.Boot == SandboxHost.Boot
-            ? SandboxEnding.Of(host.EndOf(record), record.Sandbox, kills)
+            ? SandboxEnding.Of(host.EndOf(record), kills)
             : (null, SandboxEnding.HostLost, "Its host was started anew.");
         await FinishAsync(record, code, cause, detail, cancellationToken).ConfigureAwait(false);
         ends.Writer.TryWrite(new HostMessage { Ended = record.ToReport() });

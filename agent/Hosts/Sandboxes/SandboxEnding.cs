@@ -11,9 +11,8 @@ internal static partial class SandboxEnding
     private const long NearlyNothing = 1 << 20;
 
     /// <param name="end">What its first process wrote; null when that was ended as well.</param>
-    /// <param name="kind">Kind of the sandbox.</param>
     /// <param name="kills">Times that the kernel ended a process of it for want of memory.</param>
-    public static (int? Code, string Cause, string Detail) Of(SandboxEnd? end, string kind, long kills)
+    public static (int? Code, string Cause, string Detail) Of(SandboxEnd? end, long kills)
     {
         if (end is null)
         {
@@ -23,9 +22,9 @@ internal static partial class SandboxEnding
         }
 
         var last = end.Said.Trim().Split('\n')[^1] is { Length: > 0 } line ? $" Its last words: {line}" : "";
-        // gVisor is one process for all of them: its end has many shapes.
-        if (kills > 0 && (end.Code == KilledCode || (kind == SandboxKinds.Runsc && end.Code != 0)))
-            return (end.Code, OutOfMemory, "The kernel ended a process of the runner: it needed more memory than its profile has.");
+        // Of the agent itself or of a child that it could not do without: either way there was too little.
+        if (kills > 0 && end.Code != 0)
+            return (end.Code, OutOfMemory, $"The kernel ended a process of the runner, which needed more memory than its profile has; exit code {end.Code}.{last}");
         if (end.Code != 0 && (FullDisk().Match(end.Said) is { Success: true } || end.FreeBytes < NearlyNothing))
             return (end.Code, DiskFull, $"The agent ended with exit code {end.Code}, and its disk was full.{last}");
         return end.Code == KilledCode

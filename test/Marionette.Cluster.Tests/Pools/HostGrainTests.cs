@@ -39,6 +39,21 @@ public sealed class HostGrainTests(PostgresFixture postgres) : PoolTest(postgres
         Assert.Equal(2, host.Runners[key].Epoch);
     }
 
+    [Theory]
+    [InlineData(RunnerOrderKind.Stop)]
+    [InlineData(RunnerOrderKind.Release)]
+    public async Task AnEndOfAnOlderEpoch_HasHappened_AndLeavesTheNewer(RunnerOrderKind kind)
+    {
+        await StartAsync();
+        var host = await UpAsync();
+        var key = NewRunner();
+        await host.Grain.OrderAsync(Ensure(key, 2), TimeSpan.FromSeconds(10), Cancel);
+        var result = await host.Grain.OrderAsync(new RunnerOrder(EntityId.New("ord", TimeProvider.System.GetUtcNow()), key, 1, kind), TimeSpan.FromSeconds(1), Cancel);
+        Assert.Null(result!.Fault);
+        Assert.Equal(2, host.Runners[key].Epoch);
+        Assert.Equal("running", (await host.Grain.ObserveAsync(key, 2, Cancel)).State);
+    }
+
     [Fact]
     public async Task AStartThatFails_LeavesNothingRecorded()
     {
