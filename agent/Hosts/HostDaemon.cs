@@ -49,7 +49,7 @@ internal sealed class HostDaemon(
 
         log.HostStarted(AgentVersion.Text, identity.Host, identity.Pool, keeper.List().Count, Environment.ProcessId);
         var outbox = new HostOutbox(keeper.Notices, TakeInventory, new HostLoadReader(state).Read, clock);
-        var work = new HostWork(keeper, identity.ServerUri, outbox.Say, outbox.SayInventory, clock, log);
+        var work = new HostWork(keeper, identity.ServerUri, outbox.Say, clock, log);
         using var book = new OrderBook(work.DoAsync, outbox.Say);
         var channel = new HostChannel(identity, token, TakeInventory, outbox, book, OnWelcome, clock, log);
         using var life = new CancellationTokenSource();

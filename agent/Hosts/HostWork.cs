@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace Marionette.Agent.Hosts;
 
 /// <summary>Carries orders out by the keeper, and turns whatever goes wrong into a fault of the result.</summary>
-internal sealed class HostWork(IRunnerKeeper keeper, Uri gateway, Action<HostMessage> say, Action sayInventory, TimeProvider clock, ILogger log)
+internal sealed class HostWork(IRunnerKeeper keeper, Uri gateway, Action<HostMessage> say, TimeProvider clock, ILogger log)
 {
     private const int Tries = 3;
 
@@ -90,8 +90,8 @@ internal sealed class HostWork(IRunnerKeeper keeper, Uri gateway, Action<HostMes
                 return await keeper.UnpauseAsync(order.Unpause, cancellationToken).ConfigureAwait(false);
             case Order.WhatOneofCase.Egress:
                 return await keeper.ApplyEgressAsync(order.Egress, cancellationToken).ConfigureAwait(false);
-            case Order.WhatOneofCase.Inventory:
-                sayInventory();
+            case Order.WhatOneofCase.ForgetWorkspace:
+                await keeper.ForgetWorkspaceAsync(order.ForgetWorkspace.Workspace, cancellationToken).ConfigureAwait(false);
                 return null;
             default:
                 throw new HostFault(FaultKind.Rejected, "This host does not know the order: it is older than the server.");

@@ -49,6 +49,11 @@ internal interface IRunnerKeeper : IAsyncDisposable
     /// <exception cref="HostFault">Rejected: there is no such runner.</exception>
     Task<RunnerReport> ApplyEgressAsync(ApplyEgress order, CancellationToken cancellationToken);
 
+    /// <summary>Removes the files of a workspace: they are out of date. Absent is a success.</summary>
+    /// <param name="workspace">"tenant/ws_…".</param>
+    /// <exception cref="HostFault">Unavailable: a runner has them; Rejected: that is no name of a workspace.</exception>
+    Task ForgetWorkspaceAsync(string workspace, CancellationToken cancellationToken);
+
     /// <summary>
     /// Ends what runs beside the runners, where there are none: for a host that is to be none any more, or that never was one. Nothing where there are some.
     /// </summary>

@@ -9,6 +9,9 @@ internal static class LinkLoops
     /// <summary>How often the other end is to send a heartbeat.</summary>
     public const int HeartbeatMs = 5_000;
 
+    /// <summary>Messages that may wait to go out. Far more than a link has under way that is read, however slowly.</summary>
+    private const int MostWaiting = 50_000;
+
     /// <summary>How often the grain behind a stream is asked whether it knows it: it may have moved to another silo.</summary>
     public static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(3);
 
@@ -26,6 +29,13 @@ internal static class LinkLoops
     public static async Task WriteAsync<T>(Channel<T> outgoing, IServerStreamWriter<T> responses, CancellationToken cancellationToken)
     {
         await foreach (var message in outgoing.Reader.ReadAllAsync(cancellationToken)) await responses.WriteAsync(message, cancellationToken);
+    }
+
+    /// <summary>Looks, at each message that comes, at what waits to go out: who asks on and reads nothing must not fill our memory.</summary>
+    /// <exception cref="RpcException">ResourceExhausted: too much waits.</exception>
+    public static void CheckReads<T>(Channel<T> outgoing)
+    {
+        if (outgoing.Reader.Count > MostWaiting) throw new RpcException(new Status(StatusCode.ResourceExhausted, "What is sent is not read."));
     }
 
     /// <summary>A loop's end without its error: the first loop's end tells why, the others end because of it.</summary>

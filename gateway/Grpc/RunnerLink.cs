@@ -23,7 +23,7 @@ internal sealed class RunnerLink(
 
     private readonly string _connectionId = Guid.NewGuid().ToString("n");
     private readonly ISessionGrain _session = grains.GetGrain<ISessionGrain>(admission.SessionKey);
-    private readonly Channel<ServerMessage> _outgoing = Channel.CreateUnbounded<ServerMessage>(new() { SingleReader = true });
+    private readonly Channel<ServerMessage> _outgoing = Channel.CreateUnbounded<ServerMessage>();
     private readonly OutputQueue _incoming = new((long)WindowBytes + MaxEventBytes);
     private readonly Lock _commandGate = new();
     private readonly SilenceWatch _silence = new(clock, "runner");
@@ -84,6 +84,7 @@ internal sealed class RunnerLink(
         {
             var message = requests.Current;
             _silence.Heard();
+            LinkLoops.CheckReads(_outgoing);
             switch (message.KindCase)
             {
                 case RunnerMessage.KindOneofCase.Events:

@@ -45,7 +45,9 @@ public sealed record HostRunnerBlocked(
 public sealed record HostOrderProgress([property: Id(0)] string OrderId, [property: Id(1)] RunnerStep Step) : HostSaying;
 
 /// <summary>An order's end.</summary>
-/// <param name="Fault">"rejected", "capacity", "throttled", "unavailable", "ambiguous"; null: it was done.</param>
+/// <param name="Fault">
+/// "rejected", "capacity", "throttled", "unavailable", "ambiguous"; "abandoned": it is not wanted any more, or its host is lost; null: it was done.
+/// </param>
 /// <param name="Message">For people, with a fault.</param>
 /// <param name="Runner">The runner afterwards.</param>
 [GenerateSerializer, Immutable, Alias("mn.host.saying.result.v1")]
@@ -101,6 +103,11 @@ public enum RunnerOrderKind
 /// <summary>An order that needs no more than the runner.</summary>
 [GenerateSerializer, Immutable, Alias("mn.host.order.runner.v1")]
 public sealed record RunnerOrder(string OrderId, string RunnerKey, long Epoch, [property: Id(0)] RunnerOrderKind Kind) : HostOrder(OrderId, RunnerKey, Epoch);
+
+/// <summary>Remove the files of a workspace that no runner has.</summary>
+/// <param name="Workspace">"tenant/ws_…"; it stands as the order's key as well.</param>
+[GenerateSerializer, Immutable, Alias("mn.host.order.forget-workspace.v1")]
+public sealed record ForgetWorkspaceOrder(string OrderId, [property: Id(0)] string Workspace) : HostOrder(OrderId, Workspace, 0);
 
 /// <summary>Put other network rules in force.</summary>
 [GenerateSerializer, Immutable, Alias("mn.host.order.network.v1")]

@@ -47,8 +47,12 @@ public interface IHostGrain : IGrainWithStringKey
     /// <summary>Every runner that was given to it, as it last said. Empty for a host that is not known.</summary>
     [Alias("runners")] ValueTask<ImmutableArray<HostRunnerView>> ListRunnersAsync(CancellationToken cancellationToken = default);
 
-    /// <summary>The files of a workspace that lie here are out of date: they go on at another host. Called by the pool's grain, which does not wait. Idempotent.</summary>
-    [Alias("forget-workspace")] Task ForgetWorkspaceAsync(string workspaceId, CancellationToken cancellationToken = default);
+    /// <summary>
+    /// The files of a workspace that lie here are out of date: they go on at another host, and the host is told to remove them. Called by the pool's
+    /// grain, which does not wait. Idempotent.
+    /// </summary>
+    /// <param name="workspaceKey">"tenant/ws_…".</param>
+    [Alias("forget-workspace")] Task ForgetWorkspaceAsync(string workspaceKey, CancellationToken cancellationToken = default);
 
     /// <summary>No new runners (true), or takes them again (false). Those it has go on. Idempotent.</summary>
     [Alias("drain")] Task<HostView> DrainAsync(bool drain, CancellationToken cancellationToken = default);

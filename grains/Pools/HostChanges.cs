@@ -14,10 +14,10 @@ internal static class HostChanges
     public const int MaxWorkspaces = 1000;
 
     /// <summary>Records a runner before the host hears of it.</summary>
-    public static HostRecord Give(HostRecord host, EnsureRunnerOrder order, DateTimeOffset now) => host.With(order.RunnerKey, new HostRunnerRecord
+    public static HostRecord Give(HostRecord host, EnsureRunnerOrder order) => host.With(order.RunnerKey, new HostRunnerRecord
     {
         Epoch = order.Epoch,
-        Cpus = order.Shape.Cpus, MemoryMib = order.Shape.MemoryMib, DiskMib = order.Shape.DiskMib, WorkspaceId = order.WorkspaceId, OrderedAt = now,
+        Cpus = order.Shape.Cpus, MemoryMib = order.Shape.MemoryMib, DiskMib = order.Shape.DiskMib, WorkspaceId = order.WorkspaceId,
         IsFirstOfWorkspace = !host.Workspaces.Contains(order.WorkspaceId),
     }) with
     {
@@ -49,6 +49,8 @@ internal static class HostChanges
         foreach (var (key, known) in host.Runners)
         {
             var isThere = there[key].Any(runner => runner.Epoch == known.Epoch);
+            // A start under way: its result tells.
+            if (there[key].Any(runner => runner.Epoch == known.Epoch && runner.State == "ordered") && !known.IsMade) continue;
             if (known.IsReleasing && !isThere) host = host.Without(key);
             else if (known is { IsReleasing: false } and not { IsMade: true, IsGivenUp: false } && isThere)
                 host = host.With(key, known with { IsMade = true, IsGivenUp = false });
@@ -63,6 +65,16 @@ internal static class HostChanges
     public static bool SpeaksAgainstHost(HostRunnerView runner, TimeSpan lived) =>
         lived < TimeSpan.FromMinutes(2) && runner.ExitCode is not (0 or 75 or 76)
         && runner.Cause is not (Providers.DeathCauses.OutOfMemory or Providers.DeathCauses.DiskFull);
+
+    /// <summary>Whether so many runners failed that it is the host's fault: more than are tolerated, and not of one tenant alone while another one's live.</summary>
+    public static bool SpeakAgainstHost(IReadOnlyCollection<string> failed, IEnumerable<string> living, int tolerated)
+    {
+        if (failed.Count <= tolerated) return false;
+        var tenants = failed.Select(TenantOf).Distinct().ToList();
+        return tenants.Count > 1 || living.All(key => TenantOf(key) == tenants[0]);
+
+        static string TenantOf(string key) => GrainKeys.Split(key).Tenant;
+    }
 
     /// <summary>A host says what it likes: what is kept of it has bounds.</summary>
     public static HostFacts Bounded(HostFacts facts) => facts with

@@ -5,8 +5,8 @@ namespace Marionette.Pools;
 /// <content>The host's stream: what it says.</content>
 internal sealed partial class HostGrain
 {
-    private static readonly TimeSpan DeathsWithin = TimeSpan.FromMinutes(10);
-    private const int DeathsTolerated = 4;
+    private static readonly TimeSpan FailuresWithin = TimeSpan.FromMinutes(10);
+    private const int FailuresTolerated = 4;
 
     /// <summary>Runners as the host last said.</summary>
     private readonly Dictionary<string, HostRunnerView> _seen = new(StringComparer.Ordinal);
@@ -14,7 +14,9 @@ internal sealed partial class HostGrain
 
     /// <summary>Runners whose end was ordered: it is nobody's fault.</summary>
     private readonly HashSet<string> _stopped = new(StringComparer.Ordinal);
-    private readonly List<DateTimeOffset> _deaths = [];
+
+    /// <summary>Runners that spoke against the host by their end or by a failed start, each once, by its last time.</summary>
+    private readonly Dictionary<string, DateTimeOffset> _failures = new(StringComparer.Ordinal);
 
     public async Task AttachAsync(string connectionId, HostInventory inventory, IHostConnection connection, CancellationToken cancellationToken)
     {
@@ -26,6 +28,7 @@ internal sealed partial class HostGrain
         // Before the inventory, whose own orders need no second sending.
         SendUnanswered();
         await TakeInventoryAsync(inventory);
+        RemoveOutdated();
         Log.Attached(logger, Id, PoolName, connectionId);
         Changed();
     }
@@ -117,14 +120,28 @@ internal sealed partial class HostGrain
     {
         if (_stopped.Contains(runner.RunnerKey) || !_startedAt.Remove(runner.RunnerKey, out var startedAt)) return;
         if (!HostChanges.SpeaksAgainstHost(runner, Now - startedAt)) return;
-        _deaths.RemoveAll(at => Now - at > DeathsWithin);
-        _deaths.Add(Now);
-        if (_deaths.Count <= DeathsTolerated || _record!.Taint is not null) return;
-        var why = runner.Detail ?? (runner.ExitCode is { } code ? $"exit code {code}" : runner.Cause ?? "no reason known");
-        var taint = $"Runners keep dying here: {(why.Length > MaxReason - 50 ? why[..(MaxReason - 50)] : why)}";
+        await CountFailureAsync(
+            runner.RunnerKey, "Runners keep dying here", runner.Detail ?? (runner.ExitCode is { } code ? $"exit code {code}" : runner.Cause ?? "no reason known"));
+    }
+
+    /// <summary>
+    /// Holds the host off once enough runners speak against it. Those of one tenant alone do not, while another one's live here: a tenant must not be
+    /// able to take host after host from the others.
+    /// </summary>
+    private async Task CountFailureAsync(string key, string what, string why)
+    {
+        foreach (var (old, at) in _failures.ToList())
+            if (Now - at > FailuresWithin) _failures.Remove(old);
+        _failures[key] = Now;
+        if (_record!.Taint is not null || !HostChanges.SpeakAgainstHost(_failures.Keys, LivingKeys(), FailuresTolerated)) return;
+        var taint = $"{what}: {(why.Length > MaxReason - 50 ? why[..(MaxReason - 50)] : why)}";
         await WriteAsync(record => record with { Taint = record.Taint ?? taint });
         Log.Tainted(logger, Id, PoolName, taint);
     }
+
+    private IEnumerable<string> LivingKeys() =>
+        _record!.Runners.Where(runner => runner.Value is { IsMade: true, IsReleasing: false, IsGivenUp: false } && _seen.GetValueOrDefault(runner.Key)?.State is "running" or "paused")
+            .Select(runner => runner.Key);
 
     private void Forget(string key)
     {

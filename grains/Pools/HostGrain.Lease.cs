@@ -5,10 +5,10 @@ namespace Marionette.Pools;
 /// <content>The lease, and what the pool and people see.</content>
 internal sealed partial class HostGrain
 {
-    private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(5), LongestSilence = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(5), LongestSilence = TimeSpan.FromSeconds(20), OutdatedEvery = TimeSpan.FromMinutes(1);
 
     private bool _isChanged, _isReporting, _wasAway;
-    private DateTimeOffset _reportedAt;
+    private DateTimeOffset _reportedAt, _outdatedAskedAt;
 
     /// <summary>No stream, or one on which nothing comes: a gateway may have died without a word.</summary>
     private bool IsAway => _connection is null || Now - _aliveAt > (_options.HostLease < LongestSilence ? _options.HostLease : LongestSilence);
@@ -25,6 +25,7 @@ internal sealed partial class HostGrain
         if (IsAway != _wasAway) Changed();
         _wasAway = IsAway;
         if (Now - _reportedAt >= ReportEvery) Changed();
+        if (!record.Outdated.IsEmpty && !IsAway && Now - _outdatedAskedAt >= OutdatedEvery) RemoveOutdated();
     }
 
     private async Task LoseAsync(HostRecord record)
@@ -68,7 +69,7 @@ internal sealed partial class HostGrain
         {
             Id = record.Id, Pool = PoolName, Status = record.Status == HostStatus.Online && IsAway ? HostStatus.Offline : record.Status, Draining = record.Draining,
             Taint = record.Taint, Tenants = record.Tenants, Facts = record.Facts, Load = _load, Runners = held.Count(runner => !runner.IsReleasing),
-            CpusHeld = held.Sum(runner => runner.Cpus), MemoryHeldMib = held.Sum(runner => runner.MemoryMib), DiskHeldMib = held.Sum(runner => runner.DiskMib),
+            CpusHeld = held.Sum(runner => runner.Cpus), MemoryHeldMib = held.Sum(runner => runner.MemoryMib), DiskHeldMib = held.Sum(runner => PoolPlacement.DisksOfRunner * runner.DiskMib),
             LastSeenAt = _seenAt ?? record.LastSeenAt, CreatedAt = record.CreatedAt, Workspaces = record.Workspaces,
         };
     }

@@ -101,7 +101,7 @@ internal sealed partial class HostGrain
         {
             if (Refusal(_record!, order) is { } early) throw early;
             MarionetteException? refusal = null;
-            await WriteAsync(record => (refusal = Refusal(record, order)) is null ? HostChanges.Give(record, order, Now) : record);
+            await WriteAsync(record => (refusal = Refusal(record, order)) is null ? HostChanges.Give(record, order) : record);
             if (refusal is not null) throw refusal;
             Forget(key);
             Changed();
@@ -117,6 +117,7 @@ internal sealed partial class HostGrain
         var reason = record.Status is HostStatus.Removed or HostStatus.Lost ? record.Status.ToString().ToLowerInvariant()
             : record.Draining ? "draining"
             : record.Taint is { } taint ? $"held off ({taint})"
+            : record.Outdated.Contains(GrainKeys.Of(GrainKeys.Split(order.RunnerKey).Tenant, order.WorkspaceId)) ? "still removing old files of its workspace"
             : _options.OneTenantPerHost && PoolPlacement.ServesAnother(runners, order.RunnerKey) ? "serving another tenant"
             : PoolPlacement.NoRoom(record.Facts, runners, order.RunnerKey, order.Shape, _options);
         return reason is null ? null : new MarionetteException(FaultCode.Conflict, $"Host {NameOf(record)} takes no new runner: {reason}.");
@@ -182,6 +183,11 @@ internal sealed partial class HostGrain
                 await WriteAsync(record => record.Runners.GetValueOrDefault(key) is { IsMade: false } runner && runner.Epoch == order.Epoch
                     ? record.WithoutStart(key)
                     : record);
+                RemoveOutdated();
+                if (result.Fault == "unavailable") await CountFailureAsync(key, "Starts keep failing here", result.Message ?? "no reason given");
+                break;
+            case ForgetWorkspaceOrder forget when isOk:
+                await WriteAsync(record => record with { Outdated = record.Outdated.Remove(forget.Workspace) });
                 break;
             case RunnerOrder { Kind: RunnerOrderKind.Release } when isOk:
                 await WriteAsync(record => record.Runners.GetValueOrDefault(key) is { IsReleasing: true } runner && runner.Epoch <= order.Epoch
@@ -212,8 +218,16 @@ internal sealed partial class HostGrain
         foreach (var given in _orders.Values.Where(given => which(given.Order)).ToList())
         {
             _orders.Remove(given.Order.OrderId);
-            given.Done.TrySetResult(new HostOrderResult(given.Order.OrderId, "unavailable", reason, 0, null));
+            given.Done.TrySetResult(new HostOrderResult(given.Order.OrderId, "abandoned", reason, 0, null));
         }
+    }
+
+    /// <summary>Old files are removed; what could not be done is asked for again by a later look.</summary>
+    private void RemoveOutdated()
+    {
+        _outdatedAskedAt = Now;
+        foreach (var workspace in _record!.Outdated.Where(workspace => !_orders.Values.Any(given => given.Order is ForgetWorkspaceOrder order && order.Workspace == workspace)))
+            Send(new ForgetWorkspaceOrder(NewOrderId(), workspace));
     }
 
     /// <summary>An order that has no result yet.</summary>

@@ -98,16 +98,19 @@ internal sealed partial class HostGrain(
         Known();
         var taint = string.IsNullOrWhiteSpace(reason) ? null : reason.Trim();
         if (taint?.Length > MaxReason) throw new MarionetteException([new FieldError("reason", $"At most {MaxReason} characters.")]);
-        _deaths.Clear();
+        _failures.Clear();
         await WriteAsync(record => record with { Taint = taint });
         Changed();
         return View(Known());
     }
 
-    public async Task ForgetWorkspaceAsync(string workspaceId, CancellationToken cancellationToken)
+    public async Task ForgetWorkspaceAsync(string workspaceKey, CancellationToken cancellationToken)
     {
-        if (_record?.Workspaces.Contains(workspaceId) != true) return;
-        await WriteAsync(record => record with { Workspaces = record.Workspaces.Remove(workspaceId) });
+        var workspace = GrainKeys.Split(workspaceKey).Id;
+        if (_record?.Workspaces.Contains(workspace) != true) return;
+        // A start that was recorded meanwhile counts on them, old as they are.
+        await WriteAsync(record => record.Runners.Values.Any(runner => runner.WorkspaceId == workspace && runner is { IsReleasing: false, IsGivenUp: false }) ? record : record.WithoutFiles(workspaceKey));
+        RemoveOutdated();
         Changed();
     }
 
@@ -119,7 +122,7 @@ internal sealed partial class HostGrain(
             var living = record.Runners.Where(runner => runner.Value is { IsReleasing: false, IsGivenUp: false }).ToList();
             if (!force && living.Count > 0)
                 throw new MarionetteException(FaultCode.Conflict, $"Host {NameOf(record)} has {living.Count} runner(s): drain it and wait, or remove it by force.");
-            await WriteAsync(r => r with { Status = HostStatus.Removed, Runners = r.Runners.Clear(), Workspaces = [] });
+            await WriteAsync(r => r with { Status = HostStatus.Removed, Runners = r.Runners.Clear(), Workspaces = [], Outdated = [] });
             Log.Removed(logger, Id, PoolName);
             foreach (var (key, runner) in living) Tell(new PoolRunnerEnded(key, runner.Epoch));
             Abandon(_ => true, "The host was removed.");

@@ -33,14 +33,24 @@ internal sealed record HostRecord
     /// <summary>Workspaces whose files lie on it; the one that was used last is last.</summary>
     public ImmutableArray<string> Workspaces { get => field.IsDefault ? [] : field; init; } = [];
 
+    /// <summary>Workspaces, as "tenant/ws_…", whose files here are out of date or were never used: the host is to remove them.</summary>
+    public ImmutableArray<string> Outdated { get => field.IsDefault ? [] : field; init; } = [];
+
     public HostRecord With(string key, HostRunnerRecord runner) => this with { Runners = Runners.SetItem(key, runner) };
 
     public HostRecord Without(string key) => this with { Runners = Runners.Remove(key) };
 
-    /// <summary>Its start failed and left nothing, no files either where it would have been the first with them.</summary>
+    /// <summary>Its start failed. Where it would have been the first with the workspace's files, what was made of them is to go.</summary>
     public HostRecord WithoutStart(string key) => Runners.GetValueOrDefault(key) is { IsFirstOfWorkspace: true } runner
-        ? Without(key) with { Workspaces = Workspaces.Remove(runner.WorkspaceId) }
+        ? Without(key).WithoutFiles(GrainKeys.Of(GrainKeys.Split(key).Tenant, runner.WorkspaceId))
         : Without(key);
+
+    /// <summary>The files of a workspace are not to be here any more.</summary>
+    public HostRecord WithoutFiles(string workspaceKey) => this with
+    {
+        Workspaces = Workspaces.Remove(GrainKeys.Split(workspaceKey).Id),
+        Outdated = Outdated.Contains(workspaceKey) ? Outdated : Outdated.Add(workspaceKey),
+    };
 }
 
 /// <summary>A runner that was given to a host.</summary>
@@ -55,8 +65,6 @@ internal sealed record HostRunnerRecord
     public long DiskMib { get; init; }
 
     public string WorkspaceId { get; init; } = "";
-
-    public DateTimeOffset OrderedAt { get; init; }
 
     /// <summary>No files of its workspace were here when it was ordered.</summary>
     public bool IsFirstOfWorkspace { get; init; }

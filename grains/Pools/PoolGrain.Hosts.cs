@@ -122,7 +122,7 @@ internal sealed partial class PoolGrain
         {
             if (id == hostId || !other.View.Workspaces.Contains(runner.WorkspaceId)) continue;
             var isUsed = other.Runners.Values.Any(r => r.WorkspaceId == runner.WorkspaceId && !r.IsReleasing && r.State != "missing");
-            if (!isUsed) RunBeside(Host(id).ForgetWorkspaceAsync(runner.WorkspaceId), id);
+            if (!isUsed) RunBeside(Host(id).ForgetWorkspaceAsync(GrainKeys.Of(GrainKeys.Split(runner.RunnerKey).Tenant, runner.WorkspaceId)), id);
         }
     }
 

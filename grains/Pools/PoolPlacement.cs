@@ -25,6 +25,9 @@ internal sealed record Placement(PlacementKind Kind, string Text);
 /// <summary>Which host takes a runner: a pure function, the same for any order of the hosts.</summary>
 internal static class PoolPlacement
 {
+    /// <summary>A runner has two disks of its profile's size: the workspace, and its own with home and temporary files.</summary>
+    public const int DisksOfRunner = 2;
+
     /// <summary>
     /// The host that has the runner already. Else the one where the files of its workspace lie, since they are nowhere else, unless that host is lost.
     /// Else the least loaded of those that may, can and have room.
@@ -60,7 +63,7 @@ internal static class PoolPlacement
         var (cpus, memory, disk) = Held(runners, runnerKey);
         if (cpus + shape.Cpus > (facts.Cpus * options.CpuOvercommit) + 1e-6) return $"no room for {Text(shape.Cpus)} cores";
         if (memory + shape.MemoryMib > facts.MemoryMib) return $"no room for {shape.MemoryMib} MiB of memory";
-        return shape.DiskMib > 0 && disk + shape.DiskMib > facts.DiskMib ? $"no room for {shape.DiskMib} MiB of disk" : null;
+        return shape.DiskMib > 0 && disk + (DisksOfRunner * shape.DiskMib) > facts.DiskMib ? $"no room for two disks of {shape.DiskMib} MiB" : null;
     }
 
     /// <summary>Whether a host that serves one tenant at a time has another one's runners.</summary>
@@ -75,20 +78,28 @@ internal static class PoolPlacement
             .Select(label => $"{label.Key}={label.Value}").Order(StringComparer.Ordinal).ToList();
         if (lacking.Count > 0) return $"no label {string.Join(", ", lacking)}";
         var kind = shape.Sandbox == "auto" ? options.Sandbox : shape.Sandbox;
-        if (NoSandbox(facts, kind) is { } noSandbox) return noSandbox;
+        if (NoSandbox(facts, kind, shape) is { } noSandbox) return noSandbox;
         if (NoRoom(facts, [], need.RunnerKey, shape, options) is null) return null;
-        return $"too small for {Text(shape.Cpus)} cores, {shape.MemoryMib} MiB of memory and {shape.DiskMib} MiB of disk";
+        return $"too small for {Text(shape.Cpus)} cores, {shape.MemoryMib} MiB of memory and two disks of {shape.DiskMib} MiB";
     }
 
-    /// <summary>Every sandbox of a pool must hold the network policy: also "open" keeps private networks out of reach.</summary>
-    private static string? NoSandbox(HostFacts facts, string kind)
+    /// <summary>
+    /// Every sandbox of a pool must hold the network policy, since also "open" keeps private networks out of reach, and the limits that the profile sets:
+    /// a neighbour relies on them.
+    /// </summary>
+    private static string? NoSandbox(HostFacts facts, string kind, RunnerShape shape)
     {
         var fitting = facts.Sandboxes.Where(sandbox => kind == "auto" || sandbox.Kind == kind).ToList();
-        if (fitting.Any(sandbox => sandbox is { Works: true, Egress: true })) return null;
+        var working = fitting.Where(sandbox => sandbox is { Works: true, Egress: true }).ToList();
+        string[] needed = shape.DiskMib > 0 ? ["cpu", "memory", "pids", "disk"] : ["cpu", "memory", "pids"];
+        if (working.Any(sandbox => needed.All(limit => Holds(sandbox, limit)))) return null;
+        if (working.Count > 0) return $"no limit of {string.Join(", ", needed.Where(limit => !working.All(sandbox => Holds(sandbox, limit))))} holds there";
         var wanted = kind == "auto" ? "no sandbox that works and holds network policies" : $"no working sandbox {kind}";
         var why = fitting.Select(sandbox => sandbox.Detail).FirstOrDefault(detail => detail.Length > 0);
         return why is null ? wanted : $"{wanted} ({why})";
     }
+
+    private static bool Holds(HostSandbox sandbox, string limit) => !sandbox.Limits.IsDefault && sandbox.Limits.Contains(limit);
 
     private static string? NowReason(PlacementHost host, PlaceRunner need, PoolOptions options, ImmutableArray<string> refused)
     {
@@ -99,6 +110,8 @@ internal static class PoolPlacement
         if (view.Taint is { } taint) return $"held off ({taint})";
         if (refused.Contains(view.Id)) return "refused it just now";
         if (options.OneTenantPerHost && ServesAnother(host.Runners, need.RunnerKey)) return "serving another tenant";
+        // Workspaces without a runner hold what they hold, promised or not.
+        if (need.Shape.DiskMib > 0 && view.Load is { } load && load.DiskFreeMib < need.Shape.DiskMib) return $"only {load.DiskFreeMib} MiB of its disk are free";
         return NoRoom(view.Facts, host.Runners, need.RunnerKey, need.Shape, options);
     }
 
@@ -117,7 +130,7 @@ internal static class PoolPlacement
         foreach (var runner in runners)
         {
             if (runner.RunnerKey == butFor) continue;
-            (cpus, memory, disk) = (cpus + runner.Cpus, memory + runner.MemoryMib, disk + runner.DiskMib);
+            (cpus, memory, disk) = (cpus + runner.Cpus, memory + runner.MemoryMib, disk + (DisksOfRunner * runner.DiskMib));
         }
 
         return (cpus, memory, disk);

@@ -119,7 +119,7 @@ internal sealed partial class PoolProvider
     {
         var fault = result.Fault switch
         {
-            "rejected" => ProviderFault.Rejected, "capacity" => ProviderFault.Capacity, "throttled" => ProviderFault.Throttled, "unavailable" => ProviderFault.Unavailable,
+            "rejected" => ProviderFault.Rejected, "capacity" => ProviderFault.Capacity, "throttled" => ProviderFault.Throttled, "unavailable" or "abandoned" => ProviderFault.Unavailable,
             _ => ProviderFault.Ambiguous,
         };
         // What one host says is no word about the pool.

@@ -144,11 +144,21 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
         var began = clock.GetTimestamp();
         var (shape, network) = (Shape(spec), spec.Egress.ToRules());
         var orders = new Dictionary<string, EnsureRunnerOrder>(StringComparer.Ordinal);
-        var (refused, why) = (ImmutableArray<string>.Empty, "");
+        // What the last host said that could not: one host's trouble is not the pool's, so the next one is asked.
+        var (refused, said) = (ImmutableArray<string>.Empty, default(ProviderException?));
         while (refused.Length < MaxRefusals)
         {
             var placing = new PlaceRunner(spec.RunnerKey, spec.Epoch, spec.WorkspaceId, shape, network, refused);
-            var host = await CountedAsync(() => Pool.PlaceAsync(placing, cancellationToken).AsTask(), cancellationToken);
+            string host;
+            try
+            {
+                host = await CountedAsync(() => Pool.PlaceAsync(placing, cancellationToken).AsTask(), cancellationToken);
+            }
+            catch (ProviderException e) when (said is not null && e.Fault is ProviderFault.Capacity or ProviderFault.Rejected)
+            {
+                throw said; // nobody else could take it
+            }
+
             // One order for each host: to ask again is to wait on.
             if (!orders.TryGetValue(host, out var order))
                 orders[host] = order = new EnsureRunnerOrder(NewOrderId(), spec.RunnerKey, spec.Epoch, spec.Token, spec.WorkspaceId, shape, network);
@@ -157,14 +167,15 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
                 if (await Host(host).OrderAsync(order, Patience, cancellationToken) is { } result)
                 {
                     if (result.Fault is null) return Started(handle, host, result, progress);
-                    if (result.Fault != "capacity") throw Failed(result);
-                    (refused, why) = (refused.Add(host), result.Message ?? "");
+                    if (result.Fault is "ambiguous" or "abandoned") throw Failed(result);
+                    (refused, said) = (refused.Add(host), Failed(result));
                     continue;
                 }
             }
             catch (MarionetteException e) when (e.Code == FaultCode.Conflict)
             {
-                (refused, why) = (refused.Add(host), e.Message);
+                refused = refused.Add(host);
+                said ??= new ProviderException(ProviderFault.Capacity, e.Message, e);
                 continue;
             }
             catch (MarionetteException e) when (e.Code == FaultCode.Unavailable)
@@ -186,7 +197,7 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
             }
         }
 
-        throw new ProviderException(ProviderFault.Capacity, $"{MaxRefusals} hosts in a row refused it; the last one said: {why}");
+        throw new ProviderException(ProviderFault.Capacity, $"{MaxRefusals} hosts in a row refused it; the last one said: {said!.Message}", said);
     }
 
     private RunnerHandle Started(RunnerHandle handle, string host, HostOrderResult result, IProgress<StartStep>? progress)

@@ -3,7 +3,8 @@ namespace Marionette.Agent.Hosts.Sandboxes;
 /// <summary>Disks of runners: images that grow as they are written, up to their size; or folders where there is no limit.</summary>
 internal static class DiskImage
 {
-    private const string Image = ".img";
+    /// <summary>What the name of an image ends with.</summary>
+    public const string Ending = ".img";
 
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2), Look = TimeSpan.FromMilliseconds(20);
 
@@ -14,7 +15,7 @@ internal static class DiskImage
     /// <exception cref="IOException">It could not be made.</exception>
     public static async Task<string> EnsureAsync(string path, long mib, CancellationToken cancellationToken)
     {
-        var image = path + Image;
+        var image = path + Ending;
         if (File.Exists(image))
         {
             await UnusedAsync(image, cancellationToken).ConfigureAwait(false);

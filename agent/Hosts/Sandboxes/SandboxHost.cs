@@ -139,7 +139,7 @@ internal sealed class SandboxHost(
 
         foreach (var file in Directory.GetFiles(folders.Runsc, $"*{HostFolders.Leaf(record.Runner)}*"))
             File.Delete(file);
-        foreach (var image in new[] { Path.Combine(folders.OfRunner(record.Runner), "disk.img"), folders.OfWorkspace(record.Runner, record.Workspace) + ".img" })
+        foreach (var image in new[] { Path.Combine(folders.OfRunner(record.Runner), "disk.img"), folders.OfWorkspace(record.Runner, record.Workspace) + DiskImage.Ending })
             await DiskImage.UnusedAsync(image, cancellationToken).ConfigureAwait(false);
         try
         {

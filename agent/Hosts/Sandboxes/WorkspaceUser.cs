@@ -20,6 +20,8 @@ internal static class WorkspaceUser
         }
     }
 
+    public static void Forget(string workspace) => File.Delete(workspace + Ending);
+
     public static void Save(string workspace, int user)
     {
         if (Of(workspace) != user)

@@ -16,7 +16,7 @@ internal sealed class HostLink(
     private const int MaxWaiting = 1024;
 
     private readonly string _connectionId = Guid.NewGuid().ToString("n");
-    private readonly Channel<GatewayMessage> _outgoing = Channel.CreateUnbounded<GatewayMessage>(new() { SingleReader = true });
+    private readonly Channel<GatewayMessage> _outgoing = Channel.CreateUnbounded<GatewayMessage>();
     private readonly Channel<HostSaying> _sayings = Channel.CreateBounded<HostSaying>(new BoundedChannelOptions(MaxWaiting) { SingleReader = true, SingleWriter = true });
     private readonly KnownRunners _known = new(inventory);
     private readonly SilenceWatch _silence = new(clock, "host");
@@ -80,6 +80,7 @@ internal sealed class HostLink(
             while (!_goodbye && await requests.MoveNext(cancellationToken))
             {
                 _silence.Heard();
+                LinkLoops.CheckReads(_outgoing);
                 await TakeAsync(requests.Current, cancellationToken);
             }
 

@@ -67,6 +67,9 @@ internal static class HostMapper
             case RunnerOrder { Kind: RunnerOrderKind.Observe }:
                 wire.Observe = reference;
                 break;
+            case ForgetWorkspaceOrder forget:
+                wire.ForgetWorkspace = new Wire.WorkspaceRef { Workspace = forget.Workspace };
+                break;
             default:
                 throw Invalid($"This gateway does not know the order {order.GetType().Name}.");
         }
@@ -129,9 +132,10 @@ internal static class HostMapper
             WorkspaceId = wire.Workspace.Length == 0 || EntityId.Is(EntityId.Workspace, wire.Workspace) ? wire.Workspace : throw Invalid("A workspace's id is not one."),
         };
 
-    // A state that this version does not know is not a death: only what is known to be one may count as one.
+    // A state that this version does not know is not a death: only what is known to be one may count as one. None at all is a start under way.
     private static string StateOf(Wire.RunnerState state) => state switch
     {
+        Wire.RunnerState.Unknown => "ordered",
         Wire.RunnerState.Exited => "exited",
         Wire.RunnerState.Missing => "missing",
         Wire.RunnerState.Paused => "paused",

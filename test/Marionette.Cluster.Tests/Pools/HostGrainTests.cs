@@ -128,7 +128,41 @@ public sealed class HostGrainTests(PostgresFixture postgres) : PoolTest(postgres
         await Eventually.SeesAsync("runners", () => Task.FromResult(string.Join(' ', host.Runners.Keys)), keys => keys == held, Cancel);
         Assert.Equal("running", (await host.Grain.ObserveAsync(held, 1, Cancel)).State);
         await SeesHostAsync(host, view => view is { Status: HostStatus.Online, Runners: 1 });
+        // The files that went on elsewhere are removed: they must not be taken for the newest ones.
+        await Eventually.SeesAsync("forgotten", () => Task.FromResult(host.Count<ForgetWorkspaceOrder>(order => order.Workspace == "acme/ws_0000000000000001")), count => count == 1, Cancel);
         Assert.Equal(2, host.Releases);
+    }
+
+    [Fact]
+    public async Task StartsThatKeepFailing_HoldTheHostOff()
+    {
+        await StartAsync();
+        var host = await UpAsync();
+        host.Fault = ("unavailable", "No loop device.");
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Null((await host.Grain.GetAsync(Cancel)).Taint);
+            Assert.Equal("unavailable", (await host.Grain.OrderAsync(Ensure(NewRunner()), TimeSpan.FromSeconds(10), Cancel))!.Fault);
+        }
+
+        Assert.Equal("Starts keep failing here: No loop device.", (await host.Grain.GetAsync(Cancel)).Taint);
+        // What was made of the five workspaces is removed.
+        await Eventually.SeesAsync("forgotten", () => Task.FromResult(host.Count<ForgetWorkspaceOrder>()), count => count == 5, Cancel);
+    }
+
+    [Fact]
+    public async Task OneRunnerThatDiesAgainAndAgain_DoesNotHoldTheHostOff()
+    {
+        await StartAsync();
+        var host = await UpAsync();
+        var (key, _) = await RunAsync();
+        for (var i = 0; i < 6; i++)
+        {
+            await host.EndAsync(key, 139, "killed");
+            await host.Grain.OrderAsync(Ensure(key, id: $"again{i}"), TimeSpan.FromSeconds(10), Cancel);
+        }
+
+        Assert.Null((await host.Grain.GetAsync(Cancel)).Taint);
     }
 
     /// <summary>A gateway that dies says nothing: silence is enough.</summary>

@@ -16,7 +16,7 @@ public sealed class PoolGrainTests(PostgresFixture postgres) : PoolTest(postgres
         Assert.Equal(host.Id, at);
         Assert.True(host.Runners.ContainsKey(key));
         await Eventually.SeesAsync("where", () => Pool.WhereAsync(key, Cancel).AsTask(), found => found == host.Id, Cancel);
-        await SeesHostAsync(host, view => view is { Runners: 1, CpusHeld: 2, MemoryHeldMib: 4096, DiskHeldMib: 1000 });
+        await SeesHostAsync(host, view => view is { Runners: 1, CpusHeld: 2, MemoryHeldMib: 4096, DiskHeldMib: 2000 });
         var view = await Pool.GetAsync(Cancel);
         Assert.Equal((1, 1, 1, 4.0), (view.Hosts, view.Online, view.Runners, view.Cpus));
         Assert.Equal("running", (await host.Grain.ObserveAsync(key, 1, Cancel)).State);

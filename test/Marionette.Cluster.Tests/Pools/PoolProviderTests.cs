@@ -66,15 +66,27 @@ public sealed class PoolProviderTests(PostgresFixture postgres) : PoolTest(postg
         Assert.Contains("no label gpu=yes", (await SeesAsync(runner, RunnerStatus.Lost)).Reason, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task AHostThatRefuses_IsPassedOver()
+    [Theory]
+    [InlineData("capacity")]
+    [InlineData("unavailable")]
+    [InlineData("rejected")]
+    public async Task AHostThatRefuses_IsPassedOver(string fault)
     {
         await StartAsync();
         var (bad, good) = (await UpAsync(), await UpAsync());
-        bad.Fault = ("capacity", "The disk is full.");
+        bad.Fault = (fault, "The disk is full.");
         await SeesAsync(await OrderAsync(), RunnerStatus.Started);
         await SeesAsync(await OrderAsync(), RunnerStatus.Started);
         Assert.Equal((0, 2), (bad.Runners.Count, good.Runners.Count));
+    }
+
+    [Fact]
+    public async Task AStartThatTheOnlyHostRejects_IsLostWithItsReason()
+    {
+        await StartAsync();
+        var host = await UpAsync();
+        host.Fault = ("rejected", "This workspace has no limit of disk.");
+        Assert.Contains("This workspace has no limit of disk.", (await SeesAsync(await OrderAsync(), RunnerStatus.Lost)).Reason, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -18,7 +18,7 @@ internal sealed class ScriptedHost(IGrainFactory grains, string pool, string id)
     public HostFacts Facts { get; set; } = new()
     {
         Name = $"box-{id[^4..]}", Version = "1", System = "Linux", BootId = "boot-1", Cpus = 4, MemoryMib = 16_384, DiskMib = 100_000,
-        Sandboxes = [new HostSandbox("runsc", true, "", ["cpu", "memory", "pids"], true, true), new HostSandbox("bwrap", false, "no user namespaces", [], false, false)],
+        Sandboxes = [new HostSandbox("runsc", true, "", ["cpu", "disk", "memory", "pids"], true, true), new HostSandbox("bwrap", false, "no user namespaces", [], false, false)],
         Agents = [new HostAgent("claude", "claude", "/usr/bin/claude", "2.0")],
     };
 

@@ -200,18 +200,16 @@ public sealed class HostChannelTests
     }
 
     [Fact]
-    public async Task TakeInventory_IsAnsweredByOne()
+    public async Task AnOutdatedWorkspace_IsForgotten_AndSaidSo()
     {
         await using var gateway = await ScriptedHostGateway.StartAsync();
         await using var host = new HostHarness(gateway).Start();
         await gateway.ConnectedAsync();
-        host.Keeper.Has("acme/run_5");
-        gateway.Send(new Order { Id = "o1", Inventory = new TakeInventory() });
+        gateway.Send(new Order { Id = "o1", ForgetWorkspace = new WorkspaceRef { Workspace = "acme/ws_1" } });
         var result = await gateway.ResultAsync("o1");
         Assert.Null(result.Runner);
         Assert.Null(result.Fault);
-        var inventory = gateway.Heard.Single(entry => entry.Message.Inventory is not null).Message.Inventory;
-        Assert.Equal("acme/run_5", inventory.Runners.Single().Runner);
+        Assert.Contains("forget acme/ws_1", host.Keeper.Calls);
     }
 
     [Fact]

@@ -7,7 +7,6 @@ namespace Marionette.Machines.Tests.Pools;
 public sealed class HostChangesTests
 {
     private const string Key = "acme/run_1";
-    private static readonly DateTimeOffset Now = DateTimeOffset.UnixEpoch.AddYears(50);
 
     [Theory]
     // recorded: epoch, made, given up, releasing; there: epoch or 0; then: leftover, recorded, unseen
@@ -33,6 +32,25 @@ public sealed class HostChangesTests
     }
 
     [Fact]
+    public void AStartUnderWay_IsNotMadeYet_AndNoLeftover()
+    {
+        var host = new HostRecord { Id = "host_1" }.With(Key, new HostRunnerRecord { Epoch = 1 });
+        var findings = HostChanges.Compare(host, [new HostRunnerView(Key, 1, "ordered")]);
+        Assert.False(findings.Next.Runners[Key].IsMade);
+        Assert.Empty(findings.Leftovers);
+    }
+
+    [Theory]
+    // failed, living, whether it is the host's fault
+    [InlineData("a/1 a/2 a/3", "", false)]
+    [InlineData("a/1 a/2 a/3 a/4 a/5", "", true)]
+    [InlineData("a/1 a/2 a/3 a/4 a/5", "a/6", true)]
+    [InlineData("a/1 a/2 a/3 a/4 a/5", "a/6 b/1", false)]
+    [InlineData("a/1 a/2 a/3 a/4 b/5", "a/6 b/1", true)]
+    public void Failures_OfOneTenantAlone_DoNotSpeakAgainstAHost_ThatServesAnotherWell(string failed, string living, bool does) =>
+        Assert.Equal(does, HostChanges.SpeakAgainstHost(failed.Split(' '), living.Split(' ', StringSplitOptions.RemoveEmptyEntries), 4));
+
+    [Fact]
     public void GivingUp_LetsNoUnfinishedStartGoOn()
     {
         var host = new HostRecord { Id = "host_1" }.With("acme/run_made", new HostRunnerRecord { Epoch = 1, IsMade = true }).With("acme/run_new", new HostRunnerRecord { Epoch = 1 });
@@ -46,8 +64,8 @@ public sealed class HostChangesTests
     public void Workspaces_AreRemembered_TheOldestGoFirst()
     {
         var host = new HostRecord { Id = "host_1" };
-        for (var i = 0; i <= HostChanges.MaxWorkspaces; i++) host = HostChanges.Give(host, Order($"ws_{i}"), Now);
-        host = HostChanges.Give(host, Order("ws_7"), Now);
+        for (var i = 0; i <= HostChanges.MaxWorkspaces; i++) host = HostChanges.Give(host, Order($"ws_{i}"));
+        host = HostChanges.Give(host, Order("ws_7"));
         Assert.Equal(HostChanges.MaxWorkspaces, host.Workspaces.Length);
         Assert.DoesNotContain("ws_0", host.Workspaces);
         Assert.Equal("ws_7", host.Workspaces[^1]);
@@ -57,10 +75,13 @@ public sealed class HostChangesTests
     [Fact]
     public void AFailedStart_BindsNoWorkspace_ThatHadNoFilesThere()
     {
-        var host = HostChanges.Give(new HostRecord { Id = "host_1" }, Order("ws_1"), Now);
+        var host = HostChanges.Give(new HostRecord { Id = "host_1" }, Order("ws_1"));
         Assert.Empty(host.WithoutStart(Key).Workspaces);
-        var again = HostChanges.Give(host.Without(Key), Order("ws_1"), Now);
+        // What was made of them goes, so that it is not taken for the files later.
+        Assert.Single(host.WithoutStart(Key).Outdated, "acme/ws_1");
+        var again = HostChanges.Give(host.Without(Key), Order("ws_1"));
         Assert.Single(again.WithoutStart(Key).Workspaces, "ws_1");
+        Assert.Empty(again.WithoutStart(Key).Outdated);
     }
 
     [Theory]

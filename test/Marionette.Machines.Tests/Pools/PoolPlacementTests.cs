@@ -11,6 +11,7 @@ namespace Marionette.Machines.Tests.Pools;
 public sealed class PoolPlacementTests
 {
     private static readonly PoolOptions Plain = new();
+    private static readonly ImmutableArray<string> All = ["cpu", "disk", "memory", "pids"];
 
     [Theory]
     [InlineData("online", true, "b")]
@@ -21,7 +22,8 @@ public sealed class PoolPlacementTests
     [InlineData("refused", false, "refused it just now")]
     [InlineData("full memory", false, "no room for 4096 MiB of memory")]
     [InlineData("full cpu", false, "no room for 2 cores")]
-    [InlineData("full disk", false, "no room for 1000 MiB of disk")]
+    [InlineData("disk in use", false, "only 999 MiB of its disk are free")]
+    [InlineData("full disk", false, "no room for two disks of 1000 MiB")]
     public void AHost_TakesIt_OrItIsSaidWhyNotNow(string state, bool takes, string text)
     {
         var host = Host("b");
@@ -33,7 +35,8 @@ public sealed class PoolPlacementTests
             "tainted" => host with { View = host.View with { Taint = "the disk is bad" } },
             "full memory" => With(host, Runner("acme/run_x") with { MemoryMib = 13_000 }),
             "full cpu" => With(host, Runner("acme/run_x") with { Cpus = 7 }),
-            "full disk" => With(host, Runner("acme/run_x") with { DiskMib = 99_500 }),
+            "disk in use" => host with { View = host.View with { Load = new HostLoad(0, 0, 999) } },
+            "full disk" => With(host, Runner("acme/run_x") with { DiskMib = 49_500 }),
             _ => host,
         };
         var choice = PoolPlacement.Choose([host], Need() with { Refused = state == "refused" ? ["b"] : [] }, Plain);
@@ -47,7 +50,8 @@ public sealed class PoolPlacementTests
     [InlineData("sandbox", "no working sandbox bwrap (no user namespaces)")]
     [InlineData("unknown sandbox", "no working sandbox runc")]
     [InlineData("egress", "no sandbox that works and holds network policies")]
-    [InlineData("size", "too small for 2 cores, 20000 MiB of memory and 1000 MiB of disk")]
+    [InlineData("limits", "no limit of pids, disk holds there")]
+    [InlineData("size", "too small for 2 cores, 20000 MiB of memory and two disks of 1000 MiB")]
     public void WhatNoHostCouldEverTake_IsSaidSo(string what, string text)
     {
         var (host, need) = (Host("b"), Need());
@@ -57,6 +61,7 @@ public sealed class PoolPlacementTests
             "tenant" => (host with { View = host.View with { Tenants = ["other"] } }, need),
             "sandbox" => (host, need with { Shape = need.Shape with { Sandbox = "bwrap" } }),
             "unknown sandbox" => (host, need with { Shape = need.Shape with { Sandbox = "runc" } }),
+            "limits" => (Facts(host, facts => facts with { Sandboxes = [new HostSandbox("runsc", true, "", ["cpu", "memory"], true, true)] }), need),
             "egress" => (Facts(host, facts => facts with { Sandboxes = [new HostSandbox("runsc", true, "", [], false, true)] }), need),
             _ => (host, need with { Shape = need.Shape with { MemoryMib = 20_000 } }),
         };
@@ -72,11 +77,19 @@ public sealed class PoolPlacementTests
     [Fact]
     public void ThePoolsSandbox_StandsForAuto_AndNotForAWish()
     {
-        var bwrap = Facts(Host("b"), facts => facts with { Sandboxes = [new HostSandbox("bwrap", true, "", [], true, true)] });
+        var bwrap = Facts(Host("b"), facts => facts with { Sandboxes = [new HostSandbox("bwrap", true, "", All, true, true)] });
         var strict = new PoolOptions { Sandbox = "runsc" };
         Assert.Equal(PlacementKind.Chosen, PoolPlacement.Choose([bwrap], Need(), Plain).Kind);
         Assert.Equal(PlacementKind.Never, PoolPlacement.Choose([bwrap], Need(), strict).Kind);
         Assert.Equal(PlacementKind.Chosen, PoolPlacement.Choose([bwrap], Need() with { Shape = Need().Shape with { Sandbox = "bwrap" } }, strict).Kind);
+    }
+
+    [Fact]
+    public void AProfileWithoutALimitOfDisk_NeedsNoneToHold()
+    {
+        var host = Facts(Host("b"), facts => facts with { Sandboxes = [new HostSandbox("runsc", true, "", ["cpu", "memory", "pids"], true, true)] });
+        Assert.Equal(PlacementKind.Never, PoolPlacement.Choose([host], Need(), Plain).Kind);
+        Assert.Equal(PlacementKind.Chosen, PoolPlacement.Choose([host], Need() with { Shape = Need().Shape with { DiskMib = 0 } }, Plain).Kind);
     }
 
     [Fact]
@@ -93,8 +106,8 @@ public sealed class PoolPlacementTests
     [Fact]
     public void TheLeastLoaded_IsChosen()
     {
-        var (busy, held) = (Host("a") with { View = Host("a").View with { Load = new HostLoad(0.9, 0, 0) } }, With(Host("b"), Runner("acme/run_x")));
-        var idle = Host("c") with { View = Host("c").View with { Load = new HostLoad(0.1, 0, 0) } };
+        var (busy, held) = (Host("a") with { View = Host("a").View with { Load = new HostLoad(0.9, 0, 50_000) } }, With(Host("b"), Runner("acme/run_x")));
+        var idle = Host("c") with { View = Host("c").View with { Load = new HostLoad(0.1, 0, 50_000) } };
         Assert.Equal("c", PoolPlacement.Choose([busy, held, idle], Need(), Plain).Text);
         Assert.Equal("a", PoolPlacement.Choose([busy, held], Need(), Plain).Text);
     }
@@ -147,7 +160,7 @@ public sealed class PoolPlacementTests
                 hosts[choice.Text] = at;
                 Assert.True(at.Runners.Sum(r => r.Cpus) <= at.View.Facts.Cpus * options.CpuOvercommit);
                 Assert.True(at.Runners.Sum(r => r.MemoryMib) <= at.View.Facts.MemoryMib);
-                Assert.True(at.Runners.Sum(r => r.DiskMib) <= at.View.Facts.DiskMib);
+                Assert.True(at.Runners.Sum(r => 2 * r.DiskMib) <= at.View.Facts.DiskMib);
                 if (options.OneTenantPerHost) Assert.Single(at.Runners.Select(r => GrainKeys.Split(r.RunnerKey).Tenant).Distinct());
                 // The same runner is found where it is, however full that host is by now.
                 Assert.Equal(choice, PoolPlacement.Choose([.. hosts.Values], need, options));
@@ -162,7 +175,7 @@ public sealed class PoolPlacementTests
             Facts = new HostFacts
             {
                 Cpus = 4, MemoryMib = 16_000, DiskMib = 100_000,
-                Sandboxes = [new HostSandbox("runsc", true, "", [], true, true), new HostSandbox("bwrap", false, "no user namespaces", [], false, false)],
+                Sandboxes = [new HostSandbox("runsc", true, "", All, true, true), new HostSandbox("bwrap", false, "no user namespaces", [], false, false)],
             },
         },
         []);
@@ -170,7 +183,7 @@ public sealed class PoolPlacementTests
     /// <summary>One that takes everything.</summary>
     private static PlacementHost Able(string id) => Facts(Host(id), facts => facts with
     {
-        MemoryMib = 64_000, Labels = facts.Labels.Add("gpu", "yes"), Sandboxes = [.. new[] { "runsc", "bwrap", "runc" }.Select(kind => new HostSandbox(kind, true, "", [], true, true))],
+        MemoryMib = 64_000, Labels = facts.Labels.Add("gpu", "yes"), Sandboxes = [.. new[] { "runsc", "bwrap", "runc" }.Select(kind => new HostSandbox(kind, true, "", All, true, true))],
     });
 
     private static PlacementHost Facts(PlacementHost host, Func<HostFacts, HostFacts> change) => host with { View = host.View with { Facts = change(host.View.Facts) } };

@@ -69,6 +69,8 @@ internal sealed class FakeKeeper : IRunnerKeeper
     public Task<RunnerReport> ApplyEgressAsync(ApplyEgress order, CancellationToken cancellationToken) =>
         DoAsync("egress", new RunnerRef { Runner = order.Runner, Epoch = order.Epoch }, null, cancellationToken);
 
+    public Task ForgetWorkspaceAsync(string workspace, CancellationToken cancellationToken) => NoteAsync($"forget {workspace}", cancellationToken);
+
     public Task ClearAsync(bool files) => NoteAsync($"clear files: {files}", CancellationToken.None);
 
     public IReadOnlyList<RunnerReport> List() => [.. runners.Values.OrderBy(runner => runner.Runner, StringComparer.Ordinal)];
