@@ -50,7 +50,7 @@ public abstract partial class ProviderConformance
         await using var notices = Provider.WatchAsync(life.Token).GetAsyncEnumerator(life.Token);
         var next = notices.MoveNextAsync().AsTask();
         var handle = await RunningAsync(NewSpec() with { Egress = Policy("allow_list:api.example.com") });
-        await TryAsync(handle, Tcp("api.example.com", 1001)); // let through: of it no notice may come
+        await TryAsync(handle, Tcp("api.example.com", 1001) + "; cat <&3"); // let through, and seen to its end: of it no notice may come
         await Provider.ApplyEgressAsync(handle, Policy("deny:"), Cancel);
         await TryAsync(handle, Tcp("api.example.com", 1002));
         Assert.Equal(1002, (await BlockedAsync(notices, next)).Port);
@@ -100,7 +100,7 @@ public abstract partial class ProviderConformance
         [.. text[(text.IndexOf(':') + 1)..].Split(',', StringSplitOptions.RemoveEmptyEntries)]);
 
     /// <summary>It fails either way: what is allowed leads nowhere here. A hang is cut.</summary>
-    private async Task TryAsync(RunnerHandle handle, string attempt) => await InsideAsync(handle, $"timeout 3 bash -c '{attempt}' 2>&1; true");
+    private async Task TryAsync(RunnerHandle handle, string attempt) => await InsideAsync(handle, $"timeout 15 bash -c '{attempt}' 2>&1; true");
 
     private static async Task<EgressBlockedNotice> BlockedAsync(IAsyncEnumerator<ProviderNotice> notices, Task<bool> next)
     {
