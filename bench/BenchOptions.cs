@@ -23,6 +23,11 @@ internal sealed record BenchOptions
     /// <summary>Rounds of floor and value in turns.</summary>
     public int Rounds => Quick ? 1 : 3;
 
+    /// <summary>Path of a built program.</summary>
+    /// <exception cref="FileNotFoundException">It is not built.</exception>
+    public string Program(string part, string name) =>
+        Path.Combine(Artifacts, part, name) is var path && File.Exists(path) ? path : throw new FileNotFoundException($"{path} is not built; run ./marionette bench, which builds it.");
+
     /// <exception cref="ArgumentException">What is wrong, in one line.</exception>
     public static BenchOptions Parse(string[] args)
     {

@@ -8,7 +8,7 @@ switch (args)
 {
     case ["floor", var connectionString]:
         return await FloorServer.RunAsync(connectionString);
-    case ["ticker", var rate, var count]:
+    case [Ticker.Verb, var rate, var count]:
         return Ticker.Run(int.Parse(rate), int.Parse(count));
     case [NetworkPeer.Verb, .. var peer]:
         return await NetworkPeer.RunAsync(peer);

@@ -8,6 +8,9 @@ internal interface IMeasurement
     /// <summary>What <c>--only</c> calls it.</summary>
     string Name { get; }
 
+    /// <summary>Why it is left out here where it was not asked for by name; null when it is not.</summary>
+    string? Missing => null;
+
     IAsyncEnumerable<Figure> MeasureAsync(BenchOptions options, CancellationToken cancellationToken);
 }
 
@@ -18,6 +21,7 @@ internal static class Catalog
     [
         new EventsDurable(), new EventsLatency(), new EventsFanOut(), new EventsReplay(), new PermissionRoundTrip(), new TaskRate(), new ApiRate(), new MemoryUse(), new AdapterCost(), new EgressCost(),
         new StartProcess(), new StartDocker(warm: false), new StartDocker(warm: true), new StartDockerMany(50), new StartDockerMany(200), new DockerIdleMemory(),
+        StartPool.Bwrap(), StartPool.Gvisor(), Failover.Killed(), Failover.Hung(),
     ];
 
     public static IReadOnlyList<string> Names { get; } = [.. All.Select(measurement => measurement.Name)];
@@ -28,6 +32,12 @@ internal static class Catalog
         var failed = false;
         foreach (var measurement in All.Where(m => options.Only.Count == 0 || options.Only.Contains(m.Name)))
         {
+            if (options.Only.Count == 0 && measurement.Missing is { } missing)
+            {
+                await Console.Error.WriteLineAsync($"bench: {measurement.Name} is left out: {missing}");
+                continue;
+            }
+
             try
             {
                 await foreach (var figure in measurement.MeasureAsync(options, cancellationToken)) writer.Write(figure);

@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Google.Protobuf;
@@ -6,6 +5,7 @@ using Grpc.Net.Client;
 using Marionette.Bench.Clients;
 using Marionette.Bench.Floors;
 using Marionette.Bench.Measuring;
+using Marionette.Bench.Runners;
 using Marionette.Bench.Stack;
 using Marionette.Protocol.V1;
 
@@ -26,7 +26,7 @@ internal sealed class EventsLatency : IMeasurement
         var count = options.Scale(500);
         await using var stack = await BenchStack.WithAgentsAsync(options, cancellationToken);
         await using var floor = await FloorProcess.StartAsync(stack, cancellationToken);
-        var session = await stack.Api.CreateSessionAsync(Environment.ProcessPath!, "ticker", $"{PerSecond}", $"{count}");
+        var session = await stack.Api.CreateSessionAsync(Environment.ProcessPath!, Ticker.Verb, $"{PerSecond}", $"{count}");
         Series p50 = new(), p99 = new();
         for (var round = -1; round < options.Rounds; round++)
         {
@@ -54,7 +54,7 @@ internal sealed class EventsLatency : IMeasurement
             OnData = line =>
             {
                 var now = Stopwatch.GetTimestamp();
-                if (line.IndexOf("\"content\":\""u8) is not (>= 0 and var at) || !Utf8Parser.TryParse(line[(at + 11)..], out long printed, out _)) return;
+                if (!Ticker.TryRead(line, out var printed)) return;
                 latencies.Add((now - printed) * 1000.0 / Stopwatch.Frequency);
                 if (latencies.Count == count) enough.CancelAfter(TimeSpan.FromMilliseconds(1));
             },

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Marionette.Bench.Clients;
 using Marionette.Bench.Measuring;
+using Marionette.Bench.Runners;
 using Marionette.Bench.Stack;
 
 namespace Marionette.Bench.Figures;
@@ -23,7 +24,7 @@ internal sealed class PermissionRoundTrip : IMeasurement
             "/api/v1/sessions",
             new { agent = "command", command = new[] { Environment.ProcessPath!, "asker", $"{questions}" }, options = new { protocol = "lines" } },
             cancellationToken)).GetProperty("id").GetString()!;
-        var telling = await stack.Api.CreateSessionAsync(Environment.ProcessPath!, "ticker", $"{EventsLatency.PerSecond}", $"{lines}");
+        var telling = await stack.Api.CreateSessionAsync(Environment.ProcessPath!, Ticker.Verb, $"{EventsLatency.PerSecond}", $"{lines}");
         Series p50 = new(), p99 = new();
         for (var round = -1; round < options.Rounds; round++)
         {

@@ -1,14 +1,17 @@
+using System.Buffers.Text;
 using System.Diagnostics;
 using System.Globalization;
 
 namespace Marionette.Bench.Runners;
 
 /// <summary>
-/// The program that the command agent runs for <c>events-latency</c>: lines that hold the moment of their printing, on the clock that all processes
-/// of the machine share.
+/// The program that the command agent runs for <c>events-latency</c> and <c>failover</c>: lines that hold the moment of their printing, on the clock
+/// that all processes of the machine share.
 /// </summary>
 internal static class Ticker
 {
+    public const string Verb = "ticker";
+
     public static int Run(int perSecond, int count)
     {
         using var output = Console.OpenStandardOutput();
@@ -24,5 +27,13 @@ internal static class Ticker
         }
 
         return 0;
+    }
+
+    /// <summary>When a line was printed, out of the event that carries it.</summary>
+    /// <param name="line">The event's JSON.</param>
+    public static bool TryRead(ReadOnlySpan<byte> line, out long printed)
+    {
+        printed = 0;
+        return line.IndexOf("\"content\":\""u8) is >= 0 and var at && Utf8Parser.TryParse(line[(at + 11)..], out printed, out _);
     }
 }

@@ -1,6 +1,4 @@
-using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using Npgsql;
 
@@ -16,14 +14,13 @@ internal sealed class BenchStack : IAsyncDisposable
     private static readonly string[] AgentVariables = ["MARIONETTE_CLAUDE", "MARIONETTE_CODEX", "MARIONETTE_OPENCODE"];
 
     private readonly string _folder;
-    private readonly Process _server;
-    private readonly StreamWriter _log;
+    private readonly ServerProcess _server;
 
-    private BenchStack(string folder, Process server, StreamWriter log) => (_folder, _server, _log) = (folder, server, log);
+    private BenchStack(string folder, ServerProcess server) => (_folder, _server) = (folder, server);
 
     public string DataDirectory => Path.Combine(_folder, "data");
 
-    public int ServerPid => _server.Id;
+    public int ServerPid => _server.Pid;
 
     public required string ApiUrl { get; init; }
 
@@ -45,27 +42,16 @@ internal sealed class BenchStack : IAsyncDisposable
         StartAsync(options, folder => StandInAgent(folder), cancellationToken);
 
     /// <summary>A server with the agent that is shipped.</summary>
-    public static Task<BenchStack> WithAgentsAsync(BenchOptions options, CancellationToken cancellationToken) =>
-        StartAsync(options, _ => Need(Path.Combine(options.Artifacts, "agent", "marionette-agent")), cancellationToken);
+    /// <param name="arguments">More options of the server.</param>
+    public static Task<BenchStack> WithAgentsAsync(BenchOptions options, CancellationToken cancellationToken, params string[] arguments) =>
+        StartAsync(options, _ => options.Program("agent", "marionette-agent"), cancellationToken, arguments);
 
     public async ValueTask DisposeAsync()
     {
         Api.Dispose();
         await Database.DisposeAsync();
-        _ = Kill(_server.Id, 15);
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        try
-        {
-            await _server.WaitForExitAsync(patience.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            _server.Kill();
-        }
-
-        foreach (var pid in RunnerPids()) _ = Kill(pid, 9);
-        _server.Dispose();
-        await _log.DisposeAsync();
+        await _server.DisposeAsync();
+        RunnerProcesses.EndAll(DataDirectory);
         Directory.Delete(_folder, recursive: true);
     }
 
@@ -77,102 +63,49 @@ internal sealed class BenchStack : IAsyncDisposable
     }
 
     /// <summary>Process of a runner of ours that still lives; null when it has ended.</summary>
-    public int? RunnerPid(string runnerId)
-    {
-        // "pid start-time": a later process with the same number has another start time.
-        if (!TryRead(Path.Combine(DataDirectory, "runners", runnerId, "pid"), out var mark) || mark.Split(' ', '\n') is not [var pid, var start, ..]) return null;
-        return TryRead($"/proc/{pid}/stat", out var stat) && stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19] == start ? int.Parse(pid) : null;
-    }
+    public int? RunnerPid(string runnerId) => RunnerProcesses.PidOf(DataDirectory, runnerId);
 
-    /// <summary>Agents outlive their server on purpose; the bench must not leave them behind.</summary>
-    private List<int> RunnerPids()
-    {
-        var runners = Path.Combine(DataDirectory, "runners");
-        return Directory.Exists(runners) ? Directory.EnumerateDirectories(runners).Select(folder => RunnerPid(Path.GetFileName(folder))).OfType<int>().ToList() : [];
-    }
-
-    private static bool TryRead(string file, out string text)
-    {
-        try
-        {
-            text = File.ReadAllText(file);
-            return true;
-        }
-        catch (IOException)
-        {
-            text = "";
-            return false;
-        }
-    }
-
-    private static async Task<BenchStack> StartAsync(BenchOptions options, Func<string, string> agent, CancellationToken cancellationToken)
+    /// <summary>A folder for a stack that the database's user can pass, who is another one.</summary>
+    public static string NewFolder()
     {
         var folder = Directory.CreateTempSubdirectory("marionette-bench-").FullName;
-        // The database runs as a user of its own, which has to pass.
         File.SetUnixFileMode(folder, File.GetUnixFileMode(folder) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+        return folder;
+    }
+
+    private static async Task<BenchStack> StartAsync(BenchOptions options, Func<string, string> agent, CancellationToken cancellationToken, params string[] more)
+    {
+        var folder = NewFolder();
         var data = Path.Combine(folder, "data");
-        var log = new StreamWriter(Path.Combine(folder, "server.log")) { AutoFlush = true };
-        var start = new ProcessStartInfo(Need(Path.Combine(options.Artifacts, "silo", "marionette-silo")))
-        {
-            ArgumentList = { "up", "--data-dir", data, "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--agent-binary", agent(folder) },
-            RedirectStandardOutput = true, RedirectStandardError = true,
-        };
+        List<string> arguments = ["up", "--data-dir", data, "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--agent-binary", agent(folder), .. more];
         // The agents that ./marionette found: their folders go before the runners' path.
         var tools = AgentVariables.Select(Environment.GetEnvironmentVariable).Where(File.Exists).Select(path => Path.GetDirectoryName(path)!).Distinct().ToArray();
-        if (tools.Length > 0)
-        {
-            start.ArgumentList.Add("--tools-path");
-            start.ArgumentList.Add(string.Join(':', tools));
-        }
-
-        var server = Process.Start(start)!;
-        server.OutputDataReceived += (_, line) => Keep(log, line.Data);
-        server.ErrorDataReceived += (_, line) => Keep(log, line.Data);
-        server.BeginOutputReadLine();
-        server.BeginErrorReadLine();
-
+        if (tools.Length > 0) arguments.AddRange(["--tools-path", string.Join(':', tools)]);
+        var server = ServerProcess.Start(options.Program("silo", "marionette-silo"), arguments, Path.Combine(folder, "server.log"));
         try
         {
-            return await ConnectAsync(folder, data, server, log, cancellationToken);
+            return await ConnectAsync(folder, data, server, cancellationToken);
         }
         catch
         {
-            server.Kill();
+            await server.DisposeAsync();
             throw;
         }
     }
 
-    private static async Task<BenchStack> ConnectAsync(string folder, string data, Process server, StreamWriter log, CancellationToken cancellationToken)
+    private static async Task<BenchStack> ConnectAsync(string folder, string data, ServerProcess server, CancellationToken cancellationToken)
     {
         var file = Path.Combine(data, "endpoints.json");
-        while (!File.Exists(file))
-        {
-            if (server.HasExited) throw new InvalidOperationException($"The server ended: {await ReadSharedAsync(Path.Combine(folder, "server.log"))}");
-            await Task.Delay(50, cancellationToken);
-        }
-
+        await server.UntilAsync(() => Task.FromResult(File.Exists(file)), "endpoints.json", cancellationToken);
         using var endpoints = JsonDocument.Parse(await File.ReadAllBytesAsync(file, cancellationToken));
         string Value(string name) => endpoints.RootElement.GetProperty(name).GetString()!;
         var connectionString = EmbeddedDatabase.ConnectionString(data);
-        return new BenchStack(folder, server, log)
+        return new BenchStack(folder, server)
         {
             ApiUrl = Value("api_url"), GrpcUrl = Value("grpc_url"), ApiKey = Value("api_key"),
             ConnectionString = connectionString, Database = NpgsqlDataSource.Create(connectionString),
             Api = new ApiClient(Value("api_url"), Value("api_key")),
         };
-    }
-
-    private static void Keep(StreamWriter log, string? line)
-    {
-        if (line is null) return;
-        lock (log) log.WriteLine(line);
-    }
-
-    private static async Task<string> ReadSharedAsync(string file)
-    {
-        await using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        using var reader = new StreamReader(stream);
-        return await reader.ReadToEndAsync();
     }
 
     private static string StandInAgent(string folder)
@@ -183,10 +116,4 @@ internal sealed class BenchStack : IAsyncDisposable
             | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
         return file;
     }
-
-    private static string Need(string program) =>
-        File.Exists(program) ? program : throw new FileNotFoundException($"{program} is not built; run ./marionette bench, which builds it.");
-
-    [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
-    private static extern int Kill(int pid, int signal);
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Text.Json;
 using Marionette.EndToEnd.Tests.Support;
+using Marionette.TestEngine;
 
 namespace Marionette.EndToEnd.Tests.Faults;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using Marionette.EndToEnd.Tests.Support;
+using Marionette.TestEngine;
 
 namespace Marionette.EndToEnd.Tests.Faults;
 

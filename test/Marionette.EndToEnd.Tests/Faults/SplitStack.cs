@@ -1,5 +1,6 @@
 using Marionette.EndToEnd.Tests.Support;
 using Marionette.ModelServer;
+using Marionette.TestEngine;
 
 namespace Marionette.EndToEnd.Tests.Faults;
 
