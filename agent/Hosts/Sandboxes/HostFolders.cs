@@ -15,8 +15,10 @@ internal sealed partial class HostFolders
 
     public HostFolders(string state)
     {
-        State = Path.TrimEndingDirectorySeparator(Path.GetFullPath(state));
-        foreach (var folder in new[] { State, Runners, Workspaces, Path.Combine(State, "bin"), Runsc })
+        Directory.CreateDirectory(state, OwnerOnly);
+        // Without links on the way: the kernel names files so, and names are compared with the kernel's.
+        State = SandboxCalls.RealPath(state);
+        foreach (var folder in new[] { Runners, Workspaces, Path.Combine(State, "bin"), Runsc })
             Directory.CreateDirectory(folder, OwnerOnly);
         // Two daemons on one machine keep apart what has names for the whole of it.
         Name = "marionette-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(State)).AsSpan(0, 4));

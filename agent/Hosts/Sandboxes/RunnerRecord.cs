@@ -68,9 +68,6 @@ internal sealed record RunnerRecord
     /// <summary>The first process of its sandbox; null before its first start.</summary>
     public ProcessMark? Init { get; set; }
 
-    /// <summary>What runs in the sandbox, as this host sees it: bwrap or runsc.</summary>
-    public int Program { get; set; }
-
     /// <summary>Boot of the machine that <see cref="Init"/> belongs to.</summary>
     public string Boot { get; set; } = "";
 

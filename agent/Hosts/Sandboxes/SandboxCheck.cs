@@ -224,8 +224,7 @@ internal sealed class SandboxCheck(
     {
         foreach (var folder in new[] { Path.Combine(folders.Workspaces, SandboxTrial.Tenant), Path.Combine(folders.Runners, SandboxTrial.Tenant) })
         {
-            if (Directory.Exists(folder))
-                Directory.Delete(folder, recursive: true);
+            SandboxHost.RemoveFiles(folder);
         }
     }
 }
