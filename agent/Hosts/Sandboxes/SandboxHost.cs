@@ -29,7 +29,7 @@ internal sealed class SandboxHost(
         HostFolders.Make(folder);
         File.Delete(Path.Combine(folder, SandboxEnd.FileName));
         File.Delete(Path.Combine(folder, RunscBundle.PidFile));
-        (record.Binaries, record.State, record.Init, record.Boot) = (copies.Folder, RunnerState.Unknown, null, Boot);
+        (record.Binaries, record.State, record.Init, record.Boot, record.WantsNetwork) = (copies.Folder, RunnerState.Unknown, null, Boot, false);
         record.Save(folder);
         var disk = await DiskImage.EnsureAsync(copies.Binary, Path.Combine(folder, "disk"), record.DiskMib, cancellationToken).ConfigureAwait(false);
         var workspace = folders.OfWorkspace(record.Runner, record.Workspace);
@@ -56,6 +56,7 @@ internal sealed class SandboxHost(
             await start.HearAsync(SandboxInit.Ready, cancellationToken).ConfigureAwait(false);
             WorkspaceUser.Save(workspace, record.User);
             Step("sandbox");
+            record.WantsNetwork = true;
             await network.AskAsync(NetworkRules.Attach(record, start.Pid), cancellationToken).ConfigureAwait(false);
             Step("network");
             await start.TellAsync(SandboxInit.Go, cancellationToken).ConfigureAwait(false);
@@ -129,6 +130,7 @@ internal sealed class SandboxHost(
     /// <exception cref="IOException">Something does not end.</exception>
     public async Task EndAsync(RunnerRecord record, CancellationToken cancellationToken)
     {
+        record.WantsNetwork = false;
         // Those inside first: the one outside then writes how they ended, and goes by itself.
         await GroupOf(record).RemoveAsync(cancellationToken).ConfigureAwait(false);
         if (record is { Init: { } init } && record.Boot == Boot)
@@ -165,14 +167,18 @@ internal sealed class SandboxHost(
     }
 
     /// <summary>
-    /// Removes a runner's folder, and its tenant's when it was the last. What a runner made in it may lie deeper than any path can be long, and may be
-    /// links: rm goes from open folder to open folder. Blocks.
+    /// Removes a file or a folder. What a runner made in it may lie deeper than any path can be long, and may be links: rm goes from open folder to
+    /// open folder, and follows none. Blocks.
     /// </summary>
+    /// <exception cref="IOException">Something is left.</exception>
+    public static void RemoveTree(string path) => SystemProgram.Run(Removal, "rm", "-rf", "--one-file-system", "--", path);
+
+    /// <summary>Removes a runner's folder, and its tenant's when it was the last. Blocks.</summary>
     /// <exception cref="IOException">Something is left.</exception>
     public static void RemoveFiles(string folder)
     {
         if (Directory.Exists(folder))
-            SystemProgram.Run(Removal, "rm", "-rf", "--one-file-system", "--", folder);
+            RemoveTree(folder);
         if (Path.GetDirectoryName(folder) is { } above && Directory.Exists(above))
             Cgroup.TryRemove(above);
     }

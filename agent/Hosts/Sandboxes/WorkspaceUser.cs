@@ -20,6 +20,13 @@ internal static class WorkspaceUser
         }
     }
 
+    /// <summary>Nobody's from here on.</summary>
+    public static void Forget(string workspace)
+    {
+        File.Delete(workspace + Ending + ".new");
+        File.Delete(workspace + Ending);
+    }
+
     public static void Save(string workspace, int user)
     {
         if (Of(workspace) != user)
