@@ -12,7 +12,7 @@ internal sealed partial class RunnerKeeper
         if (!files)
             return;
         foreach (var folder in new[] { folders.Runners, folders.Runsc, folders.Gone, Path.Combine(folders.State, "bin") })
-            Directory.Delete(folder, recursive: true);
+            SandboxHost.RemoveTree(folder);
         foreach (var file in new[] { SandboxFindings.FileName, "netd.log" })
             File.Delete(Path.Combine(folders.State, file));
         if (!Directory.EnumerateFileSystemEntries(folders.Workspaces).Any())

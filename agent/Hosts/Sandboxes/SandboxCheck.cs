@@ -191,7 +191,7 @@ internal sealed class SandboxCheck(
     {
         foreach (var folder in new[] { Path.Combine(folders.Workspaces, SandboxTrial.Tenant), Path.Combine(folders.Runners, SandboxTrial.Tenant) })
         {
-            SandboxHost.RemoveFiles(folder);
+            SandboxHost.RemoveTree(folder); // that alone: what is above it is the host's
         }
     }
 }

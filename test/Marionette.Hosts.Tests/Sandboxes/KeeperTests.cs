@@ -24,7 +24,8 @@ public sealed class KeeperTests
 
         await RunnerKeeper.Create(world.State, SandboxWorld.Agent, (_, _) => null, NullLogger.Instance).DisposeAsync();
         using var check = new HostProcess(["--check", "--state", world.State]);
-        Assert.Equal(0, await check.EndAsync(300));
+        var code = await check.EndAsync(300);
+        Assert.True(code == 0, $"{code}: {check.Output}{check.Log}");
 
         Assert.Equal(helper, world.Helper);
         Assert.True(helper.IsAlive());
