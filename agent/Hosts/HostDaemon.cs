@@ -39,7 +39,7 @@ internal sealed class HostDaemon(
     {
         try
         {
-            await keeper.RecoverAsync(stop).ConfigureAwait(false);
+            await keeper.RecoverAsync(identity.ServerUri, stop).ConfigureAwait(false);
             await facts.ReadAsync(withAgents: true, stop).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

@@ -7,6 +7,7 @@ using Marionette.Agent.Agents;
 using Marionette.Agent.Egress;
 using Marionette.Agent.Egress.Names;
 using Marionette.Agent.Hosting;
+using Marionette.Agent.Hosts.Sandboxes;
 using Marionette.Protocol.Hosts.V1;
 using Microsoft.Extensions.Logging;
 
@@ -29,6 +30,7 @@ internal static class HostDoctor
 {
     private const string CgroupRoot = "/sys/fs/cgroup";
     private const int EnoughConnections = 64;
+    private const string TrialFolder = "check";
     private static readonly string[] AllLimits = ["cpu", "memory", "pids", "disk"];
     private static readonly TimeSpan ServerPatience = TimeSpan.FromSeconds(5);
 
@@ -106,8 +108,7 @@ internal static class HostDoctor
         var missing = AllLimits.Except(sandbox.Limits).ToList();
         yield return new DoctorPoint($"{sandbox.Kind} limits", missing.Count == 0 ? true : null, $"hold: {List(sandbox.Limits)}",
             missing.Count == 0 ? "" : $"{List(missing)} of runners is not held: see cgroups and loop devices");
-        yield return new DoctorPoint($"{sandbox.Kind} network", sandbox.Egress ? true : null,
-            sandbox.Egress ? "policy holds" : "no policy: runners with other than open rules are refused", sandbox.Egress ? "" : "see nft and network policy");
+        yield return new DoctorPoint($"{sandbox.Kind} network", true, "policy holds"); // else it would not count as working
         yield return new DoctorPoint($"{sandbox.Kind} pause", sandbox.Pause ? true : null, sandbox.Pause ? "works" : "does not work");
     }
 
@@ -118,16 +119,22 @@ internal static class HostDoctor
 
     private static async Task<IReadOnlyList<SandboxFacts>> SandboxesAsync(HostOptions options, TimeProvider clock, ILogger log)
     {
-        using var folder = HostLock.TryTake(options.State);
-        var keeper = HostKeeper.Create(options.State, options.Tools ?? [], clock, log);
+        // A folder of its own on the same file system: whatever a daemon has in its own, and runs beside its runners, is left alone.
+        HostFolders.Make(options.State);
+        var trial = Path.Combine(options.State, TrialFolder);
+        using var folder = HostLock.Take(trial);
+        File.Delete(Path.Combine(trial, SandboxFindings.FileName));
+        var keeper = HostKeeper.Create(trial, options.Tools ?? [], clock, log);
+        IReadOnlyList<SandboxFacts> sandboxes;
         await using (keeper.ConfigureAwait(false))
         {
-            var sandboxes = await keeper.CheckAsync(CancellationToken.None).ConfigureAwait(false);
-            // A daemon that works here needs what runs beside its runners; nobody else does.
-            if (folder is not null)
-                await keeper.ClearAsync(files: false).ConfigureAwait(false);
-            return sandboxes;
+            await keeper.RecoverAsync(gateway: null, CancellationToken.None).ConfigureAwait(false); // what is left of one that was killed
+            sandboxes = await keeper.CheckAsync(CancellationToken.None).ConfigureAwait(false);
+            await keeper.ClearAsync(files: true).ConfigureAwait(false);
         }
+
+        Directory.Delete(trial, recursive: true);
+        return sandboxes;
     }
 
     private static IEnumerable<DoctorPoint> Machine()
@@ -135,17 +142,17 @@ internal static class HostDoctor
         var root = Environment.IsPrivilegedProcess;
         yield return new DoctorPoint("root", root, root ? "yes" : $"{Environment.UserName} is not root", root ? "" : "run it as root");
         yield return new DoctorPoint("kernel", true, HostFactsReader.SystemName());
-        yield return Program("bwrap", "install bubblewrap");
-        yield return Program("runsc", "install gVisor's runsc for code that you do not trust");
-        yield return Program("nft", "install nftables: network policy needs it");
+        yield return Program("bwrap", null, "install bubblewrap");
+        yield return Program("runsc", null, "install gVisor's runsc for code that you do not trust");
+        yield return Program("nft", false, "install nftables: no sandbox counts as working without a network policy");
         yield return Cgroups();
         var loop = File.Exists("/dev/loop-control");
         yield return new DoctorPoint("loop devices", loop ? true : null, loop ? "there" : "no /dev/loop-control", loop ? "" : "modprobe loop: disk limits need it");
     }
 
-    private static DoctorPoint Program(string name, string advice) => ChildEnvironment.Find(name, HostFactsReader.SystemPath) is { } path
+    private static DoctorPoint Program(string name, bool? without, string advice) => ChildEnvironment.Find(name, HostFactsReader.SystemPath) is { } path
         ? new DoctorPoint(name, true, path)
-        : new DoctorPoint(name, null, "not found", advice);
+        : new DoctorPoint(name, without, "not found", advice);
 
     private static DoctorPoint Cgroups()
     {
@@ -173,7 +180,7 @@ internal static class HostDoctor
         var report = await NetdCheck.RunAsync(new EgressServices(resolver, peers, EnoughConnections, clock, log)).ConfigureAwait(false);
         return report.Ok
             ? new DoctorPoint("network policy", true, report.Ipv6 ? "holds" : "holds, for IPv4 alone")
-            : new DoctorPoint("network policy", null, report.Error ?? "does not hold", report.Missing is { } missing ? $"install {List(missing)}" : "");
+            : new DoctorPoint("network policy", false, report.Error ?? "does not hold", report.Missing is { } missing ? $"install {List(missing)}" : "");
     }
 
     private static DoctorPoint Room(HostOptions options)

@@ -29,7 +29,7 @@ internal static class HostLeave
     public static async Task<int> RunAsync(
         HostIdentity? identity, string state, IRunnerKeeper keeper, TextWriter output, TimeProvider clock, ILogger log)
     {
-        await keeper.RecoverAsync(CancellationToken.None).ConfigureAwait(false);
+        await keeper.RecoverAsync(gateway: null, CancellationToken.None).ConfigureAwait(false);
         var runners = keeper.List().Count;
         var left = await HostWork.ReleaseAllAsync(keeper, log, CancellationToken.None).ConfigureAwait(false);
         if (left > 0)

@@ -91,8 +91,8 @@ internal sealed class HostWork(IRunnerKeeper keeper, Uri gateway, Action<HostMes
             case Order.WhatOneofCase.Egress:
                 return await keeper.ApplyEgressAsync(order.Egress, cancellationToken).ConfigureAwait(false);
             case Order.WhatOneofCase.ForgetWorkspace:
-                await keeper.ForgetWorkspaceAsync(order.ForgetWorkspace.Workspace, cancellationToken).ConfigureAwait(false);
-                return null;
+                var held = await keeper.ForgetWorkspacesAsync([order.ForgetWorkspace.Workspace], cancellationToken).ConfigureAwait(false);
+                return held.Count == 0 ? null : throw new HostFault(FaultKind.Unavailable, "A runner has the workspace.");
             default:
                 throw new HostFault(FaultKind.Rejected, "This host does not know the order: it is older than the server.");
         }

@@ -9,14 +9,19 @@ namespace Marionette.Agent.Hosts;
 /// </summary>
 internal interface IRunnerKeeper : IAsyncDisposable
 {
-    /// <summary>What each kind of sandbox gives here. Tested at the first call, and remembered until the machine or its programs change.</summary>
+    /// <summary>
+    /// What each kind of sandbox gives here. Tested at the first call. What works is remembered until the machine, its boot or its programs change; what
+    /// fails or lacks something is tested again at a call some minutes later.
+    /// </summary>
     Task<IReadOnlyList<SandboxFacts>> CheckAsync(CancellationToken cancellationToken);
 
     /// <summary>
     /// Finds the runners that an earlier process of this host left: adopts those that live, and removes what is left of those that do not. Before any
     /// other call but <see cref="CheckAsync"/>.
     /// </summary>
-    Task RecoverAsync(CancellationToken cancellationToken);
+    /// <param name="gateway">Address that the runners are to reach from here on, wherever it was before; null: they keep theirs.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    Task RecoverAsync(Uri? gateway, CancellationToken cancellationToken);
 
     /// <summary>
     /// Makes the runner, or finds it: by key and epoch. One whose agent died is started again in its old place. Its network policy stands before its
@@ -49,10 +54,12 @@ internal interface IRunnerKeeper : IAsyncDisposable
     /// <exception cref="HostFault">Rejected: there is no such runner.</exception>
     Task<RunnerReport> ApplyEgressAsync(ApplyEgress order, CancellationToken cancellationToken);
 
-    /// <summary>Removes the files of a workspace: they are out of date. Absent is a success.</summary>
-    /// <param name="workspace">"tenant/ws_…".</param>
-    /// <exception cref="HostFault">Unavailable: a runner has them; Rejected: that is no name of a workspace.</exception>
-    Task ForgetWorkspaceAsync(string workspace, CancellationToken cancellationToken);
+    /// <summary>Removes the files of workspaces. Those that a runner has a place on stay, whatever became of it. Absent is a success.</summary>
+    /// <param name="keys">"tenant/ws_…" each.</param>
+    /// <param name="cancellationToken">Gives up; what was removed is removed.</param>
+    /// <returns>Those that stay.</returns>
+    /// <exception cref="HostFault">Rejected: one is no such name, and nothing was removed. Unavailable: some may be left.</exception>
+    Task<IReadOnlyList<string>> ForgetWorkspacesAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken);
 
     /// <summary>
     /// Ends what runs beside the runners, where there are none: for a host that is to be none any more, or that never was one. Nothing where there are some.

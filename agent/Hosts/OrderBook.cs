@@ -17,6 +17,9 @@ internal sealed class OrderBook(
     public const int Kept = 1024;
     public const int AtOnce = 16;
 
+    /// <summary>For orders that were given up, until they have ended.</summary>
+    public static readonly TimeSpan GivingUp = TimeSpan.FromSeconds(2);
+
     private readonly Lock gate = new();
     private readonly HashSet<string> running = new(StringComparer.Ordinal);
     private readonly Dictionary<string, OrderResult> results = new(StringComparer.Ordinal);
@@ -48,7 +51,10 @@ internal sealed class OrderBook(
             say(known, true);
     }
 
-    /// <summary>Takes no more orders, and waits for those that are under way: for so long, and then gives them up.</summary>
+    /// <summary>
+    /// Takes no more orders, and waits for those that are under way: for so long, and then gives them up. Who clears up after itself gets
+    /// <see cref="GivingUp"/> for it; what does not end by then is left behind.
+    /// </summary>
     public async Task CloseAsync(TimeSpan grace, TimeProvider clock)
     {
         Task[] open;
@@ -66,12 +72,18 @@ internal sealed class OrderBook(
         catch (TimeoutException)
         {
             await life.CancelAsync().ConfigureAwait(false);
-            await ended.ConfigureAwait(false);
+            await ended.WaitAsync(GivingUp, clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
     public void Dispose()
     {
+        lock (gate)
+        {
+            if (lanes.Count > 0)
+                return; // left behind: it still gives its slot back, and ends with this process
+        }
+
         life.Dispose();
         slots.Dispose();
     }

@@ -21,8 +21,16 @@ internal sealed class AgentCopies(HostFolders folders, string binary)
     {
         foreach (var folder in Directory.GetDirectories(Path.Combine(folders.State, "bin")))
         {
-            if (folder != Folder && !used.Contains(folder))
+            if (folder == Folder || used.Contains(folder))
+                continue;
+            try
+            {
                 Directory.Delete(folder, recursive: true);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // The next start tries again.
+            }
         }
     }
 

@@ -1,39 +1,48 @@
+using Marionette.Protocol.Hosts.V1;
+
 namespace Marionette.Agent.Hosts.Sandboxes;
 
 /// <summary>Disks of runners: images that grow as they are written, up to their size; or folders where there is no limit.</summary>
 internal static class DiskImage
 {
-    /// <summary>What the name of an image ends with.</summary>
-    public const string Ending = ".img";
+    /// <summary>How an image's name ends.</summary>
+    public const string Image = ".img";
+
+    // e2fsck(8): errors were found and corrected.
+    private const int Mended = 1;
 
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2), Look = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Finds or makes a disk. One that is too small grows; none shrinks.</summary>
+    /// <param name="launcher">The agent's program, which starts those that do the work.</param>
     /// <param name="path">Without its ending.</param>
     /// <param name="mib">0: no limit.</param>
     /// <returns>The image, or the folder.</returns>
     /// <exception cref="IOException">It could not be made.</exception>
-    public static async Task<string> EnsureAsync(string path, long mib, CancellationToken cancellationToken)
+    /// <exception cref="HostFault">Rejected: it was made without a limit, and is to have one.</exception>
+    public static async Task<string> EnsureAsync(string launcher, string path, long mib, CancellationToken cancellationToken)
     {
-        var image = path + Ending;
+        var image = path + Image;
         if (File.Exists(image))
         {
             await UnusedAsync(image, cancellationToken).ConfigureAwait(false);
-            if (mib << 20 > new FileInfo(image).Length)
-                await Task.Run(() => Grow(image, mib << 20), cancellationToken).ConfigureAwait(false);
+            var length = new FileInfo(image).Length;
+            // The file grows before what is in it: the last one who grew it may have come no further.
+            if (mib << 20 > length || Ext4.LacksRoomOf(image))
+                await Task.Run(() => Grow(launcher, image, Math.Max(mib << 20, length)), cancellationToken).ConfigureAwait(false);
             return image;
         }
 
         if (mib == 0 || Directory.Exists(path))
         {
             if (mib > 0)
-                throw new IOException($"{Path.GetFileName(path)} was made without a limit of disk, and cannot be given one");
+                throw new HostFault(FaultKind.Rejected, $"{Path.GetFileName(path)} was made without a limit of disk, and cannot be given one");
             HostFolders.Make(path);
             return path;
         }
 
         HostFolders.Make(Path.GetDirectoryName(path)!);
-        await Task.Run(() => Make(image, mib << 20), cancellationToken).ConfigureAwait(false);
+        await Task.Run(() => Make(launcher, image, mib << 20), cancellationToken).ConfigureAwait(false);
         return image;
     }
 
@@ -69,19 +78,20 @@ internal static class DiskImage
         }
     }
 
-    private static void Make(string image, long bytes)
+    private static void Make(string launcher, string image, long bytes)
     {
         var fresh = image + ".new";
+        File.Delete(fresh);
         Allot(fresh, FileMode.Create, bytes);
-        SystemProgram.Run(Patience, "mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", fresh);
+        SystemProgram.RunTied(launcher, Patience, 0, "mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", fresh);
         File.Move(fresh, image);
     }
 
-    private static void Grow(string image, long bytes)
+    private static void Grow(string launcher, string image, long bytes)
     {
-        SystemProgram.Run(Patience, "e2fsck", "-p", "-f", image);
+        SystemProgram.RunTied(launcher, Patience, Mended, "e2fsck", "-p", "-f", image);
         Allot(image, FileMode.Open, bytes);
-        SystemProgram.Run(Patience, "resize2fs", image);
+        SystemProgram.RunTied(launcher, Patience, 0, "resize2fs", image);
     }
 
     private static void Allot(string path, FileMode mode, long bytes)

@@ -15,8 +15,10 @@ internal sealed partial class HostFolders
 
     public HostFolders(string state)
     {
-        State = Path.TrimEndingDirectorySeparator(Path.GetFullPath(state));
-        foreach (var folder in new[] { State, Runners, Workspaces, Path.Combine(State, "bin"), Runsc })
+        Directory.CreateDirectory(state, OwnerOnly);
+        // Without links on the way: the kernel names files so, and names are compared with the kernel's.
+        State = SandboxCalls.RealPath(state);
+        foreach (var folder in new[] { Runners, Workspaces, Path.Combine(State, "bin"), Runsc, Gone })
             Directory.CreateDirectory(folder, OwnerOnly);
         // Two daemons on one machine keep apart what has names for the whole of it.
         Name = "marionette-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(State)).AsSpan(0, 4));
@@ -36,6 +38,9 @@ internal sealed partial class HostFolders
     public string Workspaces => Path.Combine(State, "workspaces");
 
     public string Runsc => Path.Combine(State, "runsc");
+
+    /// <summary>What has been given up and is not removed yet.</summary>
+    public string Gone => Path.Combine(State, "gone");
 
     public string OfRunner(string key) => Path.Combine(Runners, key);
 
@@ -60,6 +65,14 @@ internal sealed partial class HostFolders
             throw new HostFault(FaultKind.Rejected, "The runner's name is not \"tenant/run_…\".");
         if (!PlainName().IsMatch(workspace))
             throw new HostFault(FaultKind.Rejected, "The workspace's name is not plain.");
+    }
+
+    /// <summary>The same for a workspace, "tenant/ws_…".</summary>
+    /// <exception cref="HostFault">Rejected.</exception>
+    public static void CheckWorkspace(string key)
+    {
+        if (!Key().IsMatch(key))
+            throw new HostFault(FaultKind.Rejected, "The workspace's name is not \"tenant/ws_…\".");
     }
 
     public static bool IsKey(string key) => Key().IsMatch(key);

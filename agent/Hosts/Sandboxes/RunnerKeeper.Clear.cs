@@ -5,14 +5,14 @@ internal sealed partial class RunnerKeeper
     public async Task ClearAsync(bool files)
     {
         // Runners that this process has not looked for count as well: their daemon may be away for a moment.
-        if (Directory.GetDirectories(folders.Runners).SelectMany(Directory.GetDirectories).Any())
+        if (HasRunnerFolders())
             return;
         await network.EndAsync().ConfigureAwait(false);
         await cgroups.RemoveEmptyAsync().ConfigureAwait(false);
         if (!files)
             return;
-        foreach (var folder in new[] { folders.Runners, folders.Runsc, Path.Combine(folders.State, "bin") })
-            Directory.Delete(folder, recursive: true);
+        foreach (var folder in new[] { folders.Runners, folders.Runsc, folders.Gone, Path.Combine(folders.State, "bin") })
+            SandboxHost.RemoveTree(folder);
         foreach (var file in new[] { SandboxFindings.FileName, "netd.log" })
             File.Delete(Path.Combine(folders.State, file));
         if (!Directory.EnumerateFileSystemEntries(folders.Workspaces).Any())

@@ -11,8 +11,8 @@ internal sealed partial class RunnerKeeper
         HostFolders.Check(order.Runner, order.Workspace);
         if (order.Epoch < 1 || order.Profile is not { Cpus: > 0, MemoryMib: >= LeastMemoryMib, DiskMib: >= 0, Pids: >= 0 })
             throw new HostFault(FaultKind.Rejected, $"A runner needs an epoch, processors and at least {LeastMemoryMib} MiB of memory.");
-        var place = places.GetOrAdd(order.Runner, _ => new Place());
-        await place.Gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        current = gateway;
+        var place = (await TakeAsync(order.Runner, make: true, cancellationToken).ConfigureAwait(false))!;
         try
         {
             if (place.Record is { } newer && newer.Epoch > order.Epoch)
@@ -24,25 +24,29 @@ internal sealed partial class RunnerKeeper
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new HostFault(FaultKind.Unavailable, exception.Message, exception);
+            throw KeeperFaults.Of(exception);
         }
         finally
         {
-            place.Gate.Release();
+            Leave(order.Runner, place);
         }
     }
 
-    // Its gateway may have another address now: the name that it knows leads there from here on.
     private async Task<RunnerReport> GoOnAsync(RunnerRecord record, Uri gateway, CancellationToken cancellationToken)
     {
-        if (record.Gateway != gateway.ToString())
-        {
-            record.Gateway = gateway.ToString();
-            await network.AskAsync(NetworkRules.Attach(record, record.Init!.Pid), cancellationToken).ConfigureAwait(false);
-            record.Save(folders.OfRunner(record.Runner));
-        }
-
+        await LeadToAsync(record, gateway, cancellationToken).ConfigureAwait(false);
         return record.ToReport();
+    }
+
+    // Its gateway may have another address now: the name that it knows leads there from here on.
+    private async Task LeadToAsync(RunnerRecord record, Uri gateway, CancellationToken cancellationToken)
+    {
+        var led = record with { Gateway = gateway.ToString() };
+        if (led.Gateway == record.Gateway)
+            return;
+        await network.AskAsync(NetworkRules.Attach(led, record.Init!.Pid), cancellationToken).ConfigureAwait(false);
+        record.Gateway = led.Gateway;
+        record.Save(folders.OfRunner(record.Runner));
     }
 
     private async Task<RunnerReport> StartAsync(
@@ -83,7 +87,9 @@ internal sealed partial class RunnerKeeper
             var workspace = folders.OfWorkspace(order.Runner, order.Workspace);
             foreach (var other in places.Values.Select(other => other.Record).OfType<RunnerRecord>())
             {
-                if (other.Runner != order.Runner && other.Init?.IsAlive() == true && folders.OfWorkspace(other.Runner, other.Workspace) == workspace)
+                // One that starts has no process yet, or one that is not noted yet.
+                var holds = other.State == RunnerState.Unknown || other.Init?.IsAlive() == true;
+                if (other.Runner != order.Runner && holds && folders.OfWorkspace(other.Runner, other.Workspace) == workspace)
                     throw new HostFault(FaultKind.Unavailable, $"The workspace is in use by {other.Runner}.");
             }
 
@@ -120,7 +126,7 @@ internal sealed partial class RunnerKeeper
 
     private async Task<string> ChooseAsync(string wanted, CancellationToken cancellationToken)
     {
-        var facts = await CheckAsync(cancellationToken).ConfigureAwait(false);
+        var facts = Offered(await check.KnownAsync(cancellationToken).ConfigureAwait(false));
         if (wanted is "" or "auto")
         {
             return facts.FirstOrDefault(fact => fact.Works)?.Kind

@@ -33,6 +33,8 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
     private readonly ILogger log;
     private readonly NoticeReader reader;
     private Task watching = Task.CompletedTask;
+    private bool recovered;
+    private Uri? current;
 
     private RunnerKeeper(string stateFolder, string agentBinary, IReadOnlyList<string> toolsPath, TimeProvider clock, ILogger log)
     {
@@ -42,7 +44,7 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
         copies = new AgentCopies(folders, agentBinary);
         network = new NetdHost(folders, cgroups, () => copies.Binary, Living, Heard, clock, log);
         host = new SandboxHost(folders, cgroups, copies, network, toolsPath, clock, log);
-        check = new SandboxCheck(folders, host, copies, Allot, log);
+        check = new SandboxCheck(folders, host, copies, Allot, clock, log);
         reader = new NoticeReader(ends.Reader, notices.Reader);
     }
 
@@ -72,11 +74,8 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
     internal static RunnerKeeper Create(string stateFolder, string agentBinary, Func<EnsureRunner, string, SandboxProgram?> program, ILogger log, string? only = null) =>
         new(stateFolder, agentBinary, [], TimeProvider.System, log) { InsteadOfAgent = program, OnlyKind = only };
 
-    public async Task<IReadOnlyList<SandboxFacts>> CheckAsync(CancellationToken cancellationToken)
-    {
-        var facts = await check.RunAsync(cancellationToken).ConfigureAwait(false);
-        return OnlyKind is { } only ? [.. facts.Where(fact => fact.Kind == only)] : facts;
-    }
+    public async Task<IReadOnlyList<SandboxFacts>> CheckAsync(CancellationToken cancellationToken) =>
+        Offered(await check.RunAsync(cancellationToken).ConfigureAwait(false));
 
     public IReadOnlyList<RunnerReport> List() => [.. places.Values.Select(place => place.Record).OfType<RunnerRecord>().Select(record => record.ToReport())];
 
@@ -109,25 +108,21 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
     public Task<RunnerReport> ApplyEgressAsync(ApplyEgress order, CancellationToken cancellationToken) =>
         WithLivingAsync(new RunnerRef { Runner = order.Runner, Epoch = order.Epoch }, async record =>
         {
-            var before = (record.EgressMode, record.Allowed);
-            (record.EgressMode, record.Allowed) = Rules(order.Rules);
-            try
-            {
-                await network.AskAsync(NetworkRules.Attach(record, record.Init!.Pid), cancellationToken).ConfigureAwait(false);
-            }
-            catch
-            {
-                (record.EgressMode, record.Allowed) = before;
-                throw;
-            }
+            var (mode, allowed) = Rules(order.Rules);
+            var changed = record with { EgressMode = mode, Allowed = allowed, Gateway = current?.ToString() ?? record.Gateway };
+            await network.AskAsync(NetworkRules.Attach(changed, record.Init!.Pid), cancellationToken).ConfigureAwait(false);
+            (record.EgressMode, record.Allowed, record.Gateway) = (changed.EgressMode, changed.Allowed, changed.Gateway);
         });
 
-    /// <summary>Lets go of everything. Runners go on, and the network helper for them; without one, nothing of this host runs any more.</summary>
+    /// <summary>
+    /// Lets go of everything. Runners go on, and the network helper for them; without one, nothing of this host runs any more. Who has not looked for
+    /// the runners leaves all of it to who has.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         await life.CancelAsync().ConfigureAwait(false);
         await watching.ConfigureAwait(false);
-        if (!Living().Any())
+        if (recovered && !HasRunnerFolders())
         {
             await network.EndAsync().ConfigureAwait(false);
             await cgroups.RemoveEmptyAsync().ConfigureAwait(false);
@@ -137,6 +132,9 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
         ends.Writer.TryComplete();
         notices.Writer.TryComplete();
     }
+
+    private IReadOnlyList<SandboxFacts> Offered(IReadOnlyList<SandboxFacts> facts) =>
+        OnlyKind is { } only ? [.. facts.Where(fact => fact.Kind == only)] : facts;
 
     private static (string Mode, IReadOnlyList<string> Allowed) Rules(EgressRules? rules) =>
         rules is { Mode.Length: > 0 } ? (rules.Mode, [.. rules.Allowed]) : ("deny", []);
@@ -166,9 +164,8 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
     // An order for an older epoch is about something that is not here any more; one for a newer epoch is about whatever is left of the older ones.
     private async Task<RunnerReport> WithAsync(RunnerRef runner, Func<Place, RunnerRecord, Task<RunnerReport>> work, bool mustBe = false)
     {
-        if (places.TryGetValue(runner.Runner, out var place))
+        if (await TakeAsync(runner.Runner, make: false, life.Token).ConfigureAwait(false) is { } place)
         {
-            await place.Gate.WaitAsync(life.Token).ConfigureAwait(false);
             try
             {
                 if (place.Record is { } record && record.Epoch <= runner.Epoch)
@@ -176,19 +173,16 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                throw new HostFault(FaultKind.Unavailable, exception.Message, exception);
+                throw KeeperFaults.Of(exception);
             }
             finally
             {
-                place.Gate.Release();
+                Leave(runner.Runner, place);
             }
         }
 
         return mustBe ? throw new HostFault(FaultKind.Rejected, "There is no such runner on this host.") : Missing(runner);
     }
-
-    private IEnumerable<NetdAsk> Living() => places.Values.Select(place => place.Record)
-        .Where(record => record is { HasEnded: false, Init: not null }).Select(record => NetworkRules.Attach(record!, record!.Init!.Pid));
 
     private void Heard(NetdSays said)
     {
@@ -217,15 +211,5 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
             ToolsPath = InsidePaths.ToolsPath(tools), Env = new Dictionary<string, string>(order.Profile.Env),
         };
         return JsonSerializer.Serialize(config, AgentJsonContext.Default.AgentConfig) + "\n";
-    }
-
-    /// <summary>A runner's seat in this process.</summary>
-    private sealed class Place
-    {
-        /// <summary>One thing at a time is done to it.</summary>
-        public SemaphoreSlim Gate { get; } = new(1);
-
-        /// <summary>Null when there is no runner.</summary>
-        public RunnerRecord? Record { get; set; }
     }
 }

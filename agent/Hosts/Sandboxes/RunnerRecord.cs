@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Marionette.Agent.Processes;
 using Marionette.Protocol.Hosts.V1;
 
@@ -59,7 +60,7 @@ internal sealed record RunnerRecord
 
     public IReadOnlyList<string> Allowed { get; set; } = [];
 
-    /// <summary>The gateway that its agent was told.</summary>
+    /// <summary>The gateway that its network leads to.</summary>
     public string Gateway { get; set; } = "";
 
     /// <summary>Folder in which its program lies.</summary>
@@ -68,8 +69,9 @@ internal sealed record RunnerRecord
     /// <summary>The first process of its sandbox; null before its first start.</summary>
     public ProcessMark? Init { get; set; }
 
-    /// <summary>What runs in the sandbox, as this host sees it: bwrap or runsc.</summary>
-    public int Program { get; set; }
+    /// <summary>Its network was asked for; while it starts, that is all that tells.</summary>
+    [JsonIgnore]
+    public bool WantsNetwork { get; set; }
 
     /// <summary>Boot of the machine that <see cref="Init"/> belongs to.</summary>
     public string Boot { get; set; } = "";

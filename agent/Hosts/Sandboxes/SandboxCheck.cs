@@ -1,21 +1,18 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using System.Text.Json;
 using Marionette.Agent.Egress.Namespaces;
-using Marionette.Agent.Hosting;
 using Marionette.Protocol.Hosts.V1;
 using Microsoft.Extensions.Logging;
 
 namespace Marionette.Agent.Hosts.Sandboxes;
 
 /// <summary>
-/// Finds out what each kind of sandbox gives on this machine, by making some and trying in them what must not work. The answer is kept for as long
-/// as machine and programs are the same.
+/// Finds out what each kind of sandbox gives on this machine, by making some and trying in them what must not work.
 /// </summary>
 /// <param name="allot">Gives a user.</param>
 internal sealed class SandboxCheck(
-    HostFolders folders, SandboxHost host, AgentCopies copies, Func<int, int> allot, ILogger log)
+    HostFolders folders, SandboxHost host, AgentCopies copies, Func<int, int> allot, TimeProvider clock, ILogger log)
 {
     /// <summary>What the check's own server says to whoever reaches it.</summary>
     public const string Greeting = "marionette";
@@ -28,18 +25,22 @@ internal sealed class SandboxCheck(
     private static readonly string[] Secrets = ["file", "processes", "root"];
 
     private readonly SemaphoreSlim gate = new(1);
-    private IReadOnlyList<SandboxFinding>? known;
+    private readonly SandboxMemory memory = new(Path.Combine(folders.State, SandboxFindings.FileName), clock);
 
-    private string FilePath => Path.Combine(folders.State, SandboxFindings.FileName);
-
-    /// <summary>Checks, or remembers.</summary>
+    /// <summary>Checks what is to be checked now, and remembers the rest.</summary>
     public async Task<IReadOnlyList<SandboxFacts>> RunAsync(CancellationToken cancellationToken)
     {
         await gate.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            known ??= await FindAsync(cancellationToken).ConfigureAwait(false);
-            return [.. known.Select(finding => finding.ToFacts())];
+            var subject = await Task.Run(() => SandboxSubject.Of(copies.Folder, CgroupTree.Find(folders.Name)), cancellationToken).ConfigureAwait(false);
+            if (memory.Due(subject) is { Count: > 0 } due)
+            {
+                foreach (var finding in memory.Take(subject, await FindAsync(due, cancellationToken).ConfigureAwait(false)))
+                    log.SandboxChecked(finding.Kind, finding.Works, string.Join(",", finding.Limits), finding.Egress, finding.Pause, finding.Detail);
+            }
+
+            return Facts(memory.Known!);
         }
         finally
         {
@@ -47,28 +48,24 @@ internal sealed class SandboxCheck(
         }
     }
 
-    private async Task<IReadOnlyList<SandboxFinding>> FindAsync(CancellationToken cancellationToken)
+    /// <summary>What was found last; it is checked where nothing was.</summary>
+    public async Task<IReadOnlyList<SandboxFacts>> KnownAsync(CancellationToken cancellationToken) =>
+        memory.Known is { } known ? Facts(known) : await RunAsync(cancellationToken).ConfigureAwait(false);
+
+    private static IReadOnlyList<SandboxFacts> Facts(IEnumerable<SandboxFinding> findings) => [.. findings.Select(finding => finding.ToFacts())];
+
+    private async Task<IReadOnlyList<SandboxFinding>> FindAsync(IReadOnlyList<string> kinds, CancellationToken cancellationToken)
     {
-        var subject = await Task.Run(Subject, cancellationToken).ConfigureAwait(false);
-        if (Remembered() is { } findings && findings.Of == subject)
-            return findings.Kinds;
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen();
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var greeting = GreetAsync(listener, end.Token);
         var found = new List<SandboxFinding>();
-        foreach (var kind in SandboxKinds.All)
-        {
-            var finding = await FindAsync(kind, ((IPEndPoint)listener.LocalEndPoint!).Port, cancellationToken).ConfigureAwait(false);
-            log.SandboxChecked(kind, finding.Works, string.Join(",", finding.Limits), finding.Egress, finding.Pause, finding.Detail);
-            found.Add(finding);
-        }
-
+        foreach (var kind in kinds)
+            found.Add(await FindAsync(kind, ((IPEndPoint)listener.LocalEndPoint!).Port, cancellationToken).ConfigureAwait(false));
         await end.CancelAsync().ConfigureAwait(false);
         await greeting.ConfigureAwait(false);
-        WholeFile.Write(
-            FilePath, JsonSerializer.SerializeToUtf8Bytes(new SandboxFindings { Of = subject, Kinds = found }, SandboxJsonContext.Default.SandboxFindings));
         return found;
     }
 
@@ -84,7 +81,7 @@ internal sealed class SandboxCheck(
         {
             return await TryAsync(finding, trial, port, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or HostFault)
         {
             return finding with { Works = false, Detail = exception.Message };
         }
@@ -190,42 +187,11 @@ internal sealed class SandboxCheck(
         }
     }
 
-    private SandboxFindings? Remembered()
-    {
-        try
-        {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(FilePath), SandboxJsonContext.Default.SandboxFindings);
-        }
-        catch (Exception exception) when (exception is IOException or JsonException)
-        {
-            return null;
-        }
-    }
-
-    private string Subject()
-    {
-        var versions = SandboxKinds.All.Select(kind =>
-        {
-            try
-            {
-                return SystemProgram.Find(kind) is { } program ? SystemProgram.Run(Look * 200, program, "--version").Split('\n')[0] : kind + " none";
-            }
-            catch (IOException exception)
-            {
-                return exception.Message;
-            }
-        });
-        var parts = versions.Append(File.ReadAllText("/proc/version").Trim()).Append(Path.GetFileName(copies.Folder)).Append(AgentVersion.Text)
-            .Append(Firewall.Program ?? "no nft");
-        return string.Join("; ", parts);
-    }
-
     private void TrialFiles()
     {
         foreach (var folder in new[] { Path.Combine(folders.Workspaces, SandboxTrial.Tenant), Path.Combine(folders.Runners, SandboxTrial.Tenant) })
         {
-            if (Directory.Exists(folder))
-                Directory.Delete(folder, recursive: true);
+            SandboxHost.RemoveTree(folder); // that alone: what is above it is the host's
         }
     }
 }

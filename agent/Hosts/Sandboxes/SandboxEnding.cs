@@ -25,12 +25,15 @@ internal static partial class SandboxEnding
         // Of the agent itself or of a child that it could not do without: either way there was too little.
         if (kills > 0 && end.Code != 0)
             return (end.Code, OutOfMemory, $"The kernel ended a process of the runner, which needed more memory than its profile has; exit code {end.Code}.{last}");
-        if (end.Code != 0 && (FullDisk().Match(end.Said) is { Success: true } || end.FreeBytes < NearlyNothing))
+        if (end.Code != 0 && (SaysFull(end.Said) || end.FreeBytes < NearlyNothing))
             return (end.Code, DiskFull, $"The agent ended with exit code {end.Code}, and its disk was full.{last}");
         return end.Code == KilledCode
             ? (end.Code, Killed, "A signal that was not ours ended the agent." + last)
             : (end.Code, Exited, $"The agent ended with exit code {end.Code}.{last}");
     }
+
+    /// <summary>Whether a text tells of a full disk.</summary>
+    public static bool SaysFull(string text) => FullDisk().IsMatch(text);
 
     [GeneratedRegex("No space left on device|Disk quota exceeded|There is not enough space on the disk", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex FullDisk();

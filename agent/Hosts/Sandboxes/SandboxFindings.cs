@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Marionette.Protocol.Hosts.V1;
 
 namespace Marionette.Agent.Hosts.Sandboxes;
@@ -5,6 +6,9 @@ namespace Marionette.Agent.Hosts.Sandboxes;
 /// <summary>What a kind of sandbox gave here.</summary>
 internal sealed record SandboxFinding
 {
+    // Processors, memory, disk, processes.
+    private const int AllLimits = 4;
+
     public string Kind { get; set; } = "";
 
     public bool Works { get; set; }
@@ -17,6 +21,10 @@ internal sealed record SandboxFinding
 
     public bool Pause { get; set; }
 
+    /// <summary>It gives all that a sandbox can give.</summary>
+    [JsonIgnore]
+    public bool IsWhole => Works && Egress && Pause && Limits.Count == AllLimits;
+
     public SandboxFacts ToFacts()
     {
         var facts = new SandboxFacts { Kind = Kind, Works = Works, Detail = Detail, Egress = Egress, Pause = Pause };
@@ -25,7 +33,7 @@ internal sealed record SandboxFinding
     }
 }
 
-/// <summary>All of it, as it is remembered.</summary>
+/// <summary>Those that give all they can, as they are remembered.</summary>
 internal sealed record SandboxFindings
 {
     public const string FileName = "sandboxes.json";

@@ -14,7 +14,7 @@ internal sealed record SandboxProgram(IReadOnlyList<string> Arguments, string In
 internal sealed class SandboxHost(
     HostFolders folders, CgroupTree cgroups, AgentCopies copies, NetdHost network, IReadOnlyList<string> tools, TimeProvider clock, ILogger log)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30), Look = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30), Look = TimeSpan.FromMilliseconds(10), Removal = TimeSpan.FromMinutes(10);
 
     /// <summary>The boot of the machine.</summary>
     public static string Boot { get; } = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
@@ -29,11 +29,11 @@ internal sealed class SandboxHost(
         HostFolders.Make(folder);
         File.Delete(Path.Combine(folder, SandboxEnd.FileName));
         File.Delete(Path.Combine(folder, RunscBundle.PidFile));
-        (record.Binaries, record.State, record.Init, record.Boot) = (copies.Folder, RunnerState.Unknown, null, Boot);
+        (record.Binaries, record.State, record.Init, record.Boot, record.WantsNetwork) = (copies.Folder, RunnerState.Unknown, null, Boot, false);
         record.Save(folder);
-        var disk = await DiskImage.EnsureAsync(Path.Combine(folder, "disk"), record.DiskMib, cancellationToken).ConfigureAwait(false);
+        var disk = await DiskImage.EnsureAsync(copies.Binary, Path.Combine(folder, "disk"), record.DiskMib, cancellationToken).ConfigureAwait(false);
         var workspace = folders.OfWorkspace(record.Runner, record.Workspace);
-        var place = await DiskImage.EnsureAsync(workspace, record.DiskMib, cancellationToken).ConfigureAwait(false);
+        var place = await DiskImage.EnsureAsync(copies.Binary, workspace, record.DiskMib, cancellationToken).ConfigureAwait(false);
         // gVisor's own threads, and a process for each of those inside.
         var pids = record.Pids > 0 && record.Sandbox == SandboxKinds.Runsc ? (2 * record.Pids) + 128 : record.Pids;
         var group = cgroups.Make(HostFolders.Leaf(record.Runner), record.Cpus, record.MemoryMib, pids);
@@ -43,6 +43,9 @@ internal sealed class SandboxHost(
             Disk = disk, Workspace = place, TakeWorkspace = WorkspaceUser.Of(workspace) != record.User, Binaries = record.Binaries, Tools = tools,
             Cgroups = group.Folders, Arguments = program.Arguments, Input = program.Input, RunscRoot = folders.Runsc, View = folders.View,
         };
+        // Half of it changed, it is neither's: the next start takes it whole.
+        if (plan.TakeWorkspace)
+            WorkspaceUser.Save(workspace, 0);
         using var start = SandboxStart.Begin(Path.Combine(record.Binaries, Path.GetFileName(InsidePaths.Agent)), folder);
         try
         {
@@ -53,10 +56,11 @@ internal sealed class SandboxHost(
             await start.HearAsync(SandboxInit.Ready, cancellationToken).ConfigureAwait(false);
             WorkspaceUser.Save(workspace, record.User);
             Step("sandbox");
+            record.WantsNetwork = true;
             await network.AskAsync(NetworkRules.Attach(record, start.Pid), cancellationToken).ConfigureAwait(false);
             Step("network");
             await start.TellAsync(SandboxInit.Go, cancellationToken).ConfigureAwait(false);
-            record.Program = await start.HearStartedAsync(cancellationToken).ConfigureAwait(false);
+            await start.HearAsync(SandboxInit.Started, cancellationToken).ConfigureAwait(false);
             await StartedAsync(record, group, folder, cancellationToken).ConfigureAwait(false);
             (record.State, record.Cause, record.ExitCode, record.Detail) = (RunnerState.Running, "", null, "");
             record.Save(folder);
@@ -126,6 +130,7 @@ internal sealed class SandboxHost(
     /// <exception cref="IOException">Something does not end.</exception>
     public async Task EndAsync(RunnerRecord record, CancellationToken cancellationToken)
     {
+        record.WantsNetwork = false;
         // Those inside first: the one outside then writes how they ended, and goes by itself.
         await GroupOf(record).RemoveAsync(cancellationToken).ConfigureAwait(false);
         if (record is { Init: { } init } && record.Boot == Boot)
@@ -139,7 +144,7 @@ internal sealed class SandboxHost(
 
         foreach (var file in Directory.GetFiles(folders.Runsc, $"*{HostFolders.Leaf(record.Runner)}*"))
             File.Delete(file);
-        foreach (var image in new[] { Path.Combine(folders.OfRunner(record.Runner), "disk.img"), folders.OfWorkspace(record.Runner, record.Workspace) + DiskImage.Ending })
+        foreach (var image in new[] { Path.Combine(folders.OfRunner(record.Runner), "disk.img"), folders.OfWorkspace(record.Runner, record.Workspace) + DiskImage.Image })
             await DiskImage.UnusedAsync(image, cancellationToken).ConfigureAwait(false);
         try
         {
@@ -157,15 +162,23 @@ internal sealed class SandboxHost(
     public async Task RemoveAsync(RunnerRecord record, CancellationToken cancellationToken)
     {
         await EndAsync(record, cancellationToken).ConfigureAwait(false);
-        RemoveFiles(folders.OfRunner(record.Runner));
+        await Task.Run(() => RemoveFiles(folders.OfRunner(record.Runner)), CancellationToken.None).ConfigureAwait(false);
         log.SandboxRemoved(record.Runner);
     }
 
-    /// <summary>Removes a runner's folder, and its tenant's when it was the last.</summary>
+    /// <summary>
+    /// Removes a file or a folder. What a runner made in it may lie deeper than any path can be long, and may be links: rm goes from open folder to
+    /// open folder, and follows none. Blocks.
+    /// </summary>
+    /// <exception cref="IOException">Something is left.</exception>
+    public static void RemoveTree(string path) => SystemProgram.Run(Removal, "rm", "-rf", "--one-file-system", "--", path);
+
+    /// <summary>Removes a runner's folder, and its tenant's when it was the last. Blocks.</summary>
+    /// <exception cref="IOException">Something is left.</exception>
     public static void RemoveFiles(string folder)
     {
         if (Directory.Exists(folder))
-            Directory.Delete(folder, recursive: true);
+            RemoveTree(folder);
         if (Path.GetDirectoryName(folder) is { } above && Directory.Exists(above))
             Cgroup.TryRemove(above);
     }

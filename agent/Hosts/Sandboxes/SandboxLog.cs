@@ -29,8 +29,8 @@ internal static partial class SandboxLog
     [LoggerMessage(7307, LogLevel.Warning, "the network helper is away: {Reason}", EventName = "sandbox.network.away")]
     public static partial void NetworkAway(this ILogger log, string reason);
 
-    [LoggerMessage(7309, LogLevel.Information, "the outdated files of {Workspace} are removed", EventName = "sandbox.workspace.forgotten")]
-    public static partial void WorkspaceForgotten(this ILogger log, string workspace);
+    [LoggerMessage(7309, LogLevel.Warning, "the network helper left {Count} asks without an answer and is replaced", EventName = "sandbox.network.replaced")]
+    public static partial void NetworkReplaced(this ILogger log, int count);
 
     [LoggerMessage(7308, LogLevel.Information, "{Kind}: works {Works}, limits {Limits}, network {Egress}, pause {Pause} {Detail}", EventName = "sandbox.checked")]
     public static partial void SandboxChecked(this ILogger log, string kind, bool works, string limits, bool egress, bool pause, string detail);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.IO.Pipes;
 using System.Text;
 using Marionette.Agent.Processes;
@@ -58,15 +57,6 @@ internal sealed class SandboxStart : IDisposable
         var line = await LineAsync(cancellationToken).ConfigureAwait(false);
         if (line != expected)
             throw new IOException(line);
-    }
-
-    /// <returns>The process that became bwrap or runsc.</returns>
-    public async Task<int> HearStartedAsync(CancellationToken cancellationToken)
-    {
-        var line = await LineAsync(cancellationToken).ConfigureAwait(false);
-        return line.StartsWith(SandboxInit.Started, StringComparison.Ordinal)
-            ? int.Parse(line.AsSpan(SandboxInit.Started.Length), CultureInfo.InvariantCulture)
-            : throw new IOException(line);
     }
 
     public void Dispose()

@@ -20,7 +20,12 @@ internal static class WorkspaceUser
         }
     }
 
-    public static void Forget(string workspace) => File.Delete(workspace + Ending);
+    /// <summary>Nobody's from here on.</summary>
+    public static void Forget(string workspace)
+    {
+        File.Delete(workspace + Ending + ".new");
+        File.Delete(workspace + Ending);
+    }
 
     public static void Save(string workspace, int user)
     {

@@ -41,6 +41,9 @@ public sealed class HostOutboxProperties
         var made = 0;
         var confirmed = new HashSet<int>();
         var thisConnection = new List<int>();
+        // The order in which they were written for the first time: whatever is written again keeps to it.
+        var ranks = new Dictionary<int, int>();
+        var newest = new Dictionary<HostMessage.KindOneofCase, int>();
         (long Sent, int Count)? beat = null;
         foreach (var step in steps)
         {
@@ -79,6 +82,13 @@ public sealed class HostOutboxProperties
         // Nothing but what was confirmed, or is said on this last connection, has surely arrived.
         Assert.Equal(Enumerable.Range(1, made), confirmed.Union(thisConnection).Order());
 
+        // Results among themselves, and notices among themselves, are said as they came.
+        void AssertOldestOfItsKind(int number, HostMessage.KindOneofCase kind)
+        {
+            Assert.True(number > newest.GetValueOrDefault(kind), $"{kind} {number} after {newest.GetValueOrDefault(kind)}");
+            newest[kind] = number;
+        }
+
         void Break()
         {
             thisConnection.Clear();
@@ -115,6 +125,10 @@ public sealed class HostOutboxProperties
                 return true;
             Assert.DoesNotContain(number, confirmed);
             Assert.DoesNotContain(number, thisConnection);
+            if (ranks.TryAdd(number, ranks.Count))
+                AssertOldestOfItsKind(number, message.KindCase);
+            if (thisConnection.Count > 0)
+                Assert.True(ranks[thisConnection[^1]] < ranks[number], $"{number} after {thisConnection[^1]}");
             thisConnection.Add(number);
             return true;
         }

@@ -5,6 +5,7 @@ using FsCheck.Xunit;
 using Marionette.Agent.Hosts;
 using Marionette.Hosts.Tests.Daemon.Support;
 using Marionette.Protocol.Hosts.V1;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Marionette.Hosts.Tests.Daemon;
 
@@ -108,6 +109,27 @@ public sealed class OrderBookProperties
         await book.CloseAsync(TimeSpan.Zero, TimeProvider.System).WaitAsync(TimeSpan.FromSeconds(30));
         book.Take(HostHarness.Ensure("o3", "acme/run_2"));
         Assert.Empty(said);
+    }
+
+    [Fact]
+    public async Task Close_DoesNotWaitForWorkThatCannotBeGivenUp()
+    {
+        var never = new TaskCompletionSource<OrderResult>();
+        var clock = new FakeTimeProvider();
+        var book = new OrderBook((_, _) => never.Task, (_, _) => { });
+        book.Take(HostHarness.Ensure("o1", "acme/run_1"));
+
+        var closing = book.CloseAsync(TimeSpan.FromSeconds(10), clock);
+        clock.Advance(TimeSpan.FromSeconds(10));
+        for (var began = TimeProvider.System.GetTimestamp(); !closing.IsCompleted && TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromSeconds(30);)
+        {
+            await Task.Yield();
+            clock.Advance(OrderBook.GivingUp);
+        }
+
+        Assert.True(closing.IsCompletedSuccessfully);
+        book.Dispose();
+        never.SetResult(new OrderResult { Id = "o1" });
     }
 
     private static void InterlockedMax(ref int target, int value)

@@ -98,26 +98,6 @@ public sealed class LifeTests
     }
 
     [Fact]
-    public async Task Workspace_ThatIsOutdated_GoesUnlessARunnerHasIt()
-    {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
-        await using var world = new SandboxWorld();
-        await world.RecoverAsync();
-        await world.StartAsync(Runner, "exec sleep 600", change: order => order.Workspace = "ws_1");
-        var path = world.Keeper.Folders.OfWorkspace(Runner, "ws_1");
-
-        var held = await Assert.ThrowsAsync<HostFault>(() => world.Keeper.ForgetWorkspaceAsync("acme/ws_1", Token));
-        var strange = await Assert.ThrowsAsync<HostFault>(() => world.Keeper.ForgetWorkspaceAsync("acme/../ws_1", Token));
-        await world.Keeper.ReleaseAsync(SandboxWorld.Ref(Runner), Token);
-        Assert.NotEmpty(Directory.GetFileSystemEntries(Path.GetDirectoryName(path)!, "ws_1*"));
-        await world.Keeper.ForgetWorkspaceAsync("acme/ws_1", Token);
-        await world.Keeper.ForgetWorkspaceAsync("acme/ws_1", Token);
-
-        Assert.Equal((FaultKind.Unavailable, FaultKind.Rejected), (held.Kind, strange.Kind));
-        Assert.Empty(Directory.GetFileSystemEntries(Path.GetDirectoryName(path)!, "ws_1*"));
-    }
-
-    [Fact]
     public async Task Rules_Replaced_HoldAtOnce()
     {
         Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");

@@ -1,6 +1,8 @@
+using System.Text.Json;
+using Marionette.Agent.Hosts;
 using Marionette.Agent.Hosts.Sandboxes;
+using Marionette.Hosts.Tests.Daemon.Support;
 using Marionette.Protocol.Hosts.V1;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Marionette.Hosts.Tests.Sandboxes;
 
@@ -32,12 +34,18 @@ internal sealed class SandboxWorld : IAsyncDisposable
 
     public string State => state;
 
+    /// <summary>What the keepers logged.</summary>
+    public TextLog Log { get; } = new();
+
+    /// <summary>Called for each start, when its seat is taken and nothing of it runs.</summary>
+    public Action<EnsureRunner>? OnStart { get; set; }
+
     public static Uri Gateway { get; } = new("http://127.0.0.1:9");
 
     /// <summary>The sandboxes as they are before the first order.</summary>
     public async Task RecoverAsync(bool check = true)
     {
-        await Keeper.RecoverAsync(Token);
+        await Keeper.RecoverAsync(gateway: null, Token);
         if (!check)
             return;
         await Checking.WaitAsync(Token);
@@ -58,28 +66,29 @@ internal sealed class SandboxWorld : IAsyncDisposable
     /// <summary>Processes of a runner as this machine sees them, and their users.</summary>
     public IReadOnlyList<(int Pid, int User)> ProcessesOf(string runner) =>
     [
-        .. CgroupTree.Find(Keeper.Folders.Name).Open(HostFolders.Leaf(runner)).Processes().Select(pid => (pid, int.Parse(
+        .. GroupOf(runner).Processes().Select(pid => (pid, int.Parse(
             File.ReadLines($"/proc/{pid}/status").First(line => line.StartsWith("Uid:", StringComparison.Ordinal)).Split('\t')[1],
             System.Globalization.CultureInfo.InvariantCulture))),
     ];
 
     /// <summary>Another daemon takes over, as after an upgrade.</summary>
-    public async Task RestartAsync()
+    public async Task RestartAsync(Uri? gateway = null)
     {
         await Keeper.DisposeAsync();
         Keeper = Make();
-        await Keeper.RecoverAsync(Token);
+        await Keeper.RecoverAsync(gateway, Token);
     }
 
     public static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>Starts a script of bash as a runner.</summary>
-    public Task<RunnerReport> StartAsync(string runner, string script, string kind = "bwrap", Action<EnsureRunner>? change = null, Uri? gateway = null)
+    public Task<RunnerReport> StartAsync(
+        string runner, string script, string kind = "bwrap", Action<EnsureRunner>? change = null, Uri? gateway = null, Action<StartPhase>? progress = null)
     {
         var order = Order(runner, kind);
         change?.Invoke(order);
         programs[runner] = new SandboxProgram(["/bin/bash", "-c", script], "");
-        return Keeper.EnsureAsync(order, gateway ?? Gateway, _ => { }, Token);
+        return Keeper.EnsureAsync(order, gateway ?? Gateway, progress ?? (_ => { }), Token);
     }
 
     /// <summary>Starts the agent itself as a runner.</summary>
@@ -101,6 +110,12 @@ internal sealed class SandboxWorld : IAsyncDisposable
         await UntilAsync(async () => (report = await Keeper.ObserveAsync(Ref(runner), Token)).State == RunnerState.Exited, runner + " to end");
         return report!;
     }
+
+    /// <summary>The network helper that runs.</summary>
+    public ProcessMark Helper => JsonSerializer.Deserialize(File.ReadAllBytes(Path.Combine(state, "netd.json")), SandboxJsonContext.Default.ProcessMark)!;
+
+    /// <summary>The control group of a runner.</summary>
+    public Cgroup GroupOf(string runner) => CgroupTree.Find(Keeper.Folders.Name).Open(HostFolders.Leaf(runner));
 
     /// <summary>Everything that a runner wrote.</summary>
     public string Said(string runner)
@@ -160,5 +175,9 @@ internal sealed class SandboxWorld : IAsyncDisposable
         Directory.Delete(state, recursive: true);
     }
 
-    private RunnerKeeper Make() => RunnerKeeper.Create(state, Agent, (order, _) => programs.GetValueOrDefault(order.Runner), NullLogger.Instance);
+    private RunnerKeeper Make() => RunnerKeeper.Create(state, Agent, (order, _) =>
+    {
+        OnStart?.Invoke(order);
+        return programs.GetValueOrDefault(order.Runner);
+    }, Log);
 }

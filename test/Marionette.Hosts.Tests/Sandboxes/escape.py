@@ -1,8 +1,11 @@
 # Tries to leave the sandbox. Prints "ESCAPED name" for each way that led out, "held name" for the others.
-# usage: escape.py KIND HOST_SECRET_FILE HOST_PORT HOST_ADDRESS
+# usage: escape.py KIND HOST_SECRET_FILE HOST_PORT HOST_ADDRESS PUBLIC_ADDRESS MAJOR:MINOR
+# The addresses answer on the port, the numbers are those of a block device of the host, and the workspace holds "root-id" (id, of root, setuid) and
+# "disk" (that device, for everybody): all of it is there, so that nothing but the sandbox stands between.
 import ctypes, errno, glob, os, socket, struct, subprocess, sys
 
-kind, secret, port, address = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+kind, secret, port, address, public = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5]
+disk = os.makedev(*map(int, sys.argv[6].split(":")))
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -98,7 +101,7 @@ def _():
 
 for name, target in [("metadata", ("169.254.169.254", 80)), ("host loopback", ("127.0.0.1", port)), ("host address", (address, port)),
                      ("private 10", ("10.0.0.1", 80)), ("private 172", ("172.17.0.1", port)), ("private 192", ("192.168.1.1", 80)),
-                     ("helper's namespace", ("10.200.0.1", port)), ("public", ("198.51.100.1", 80)), ("v6 loopback", ("::1", port))]:
+                     ("helper's namespace", ("10.200.0.1", port)), ("public", (public, port)), ("v6 loopback", ("::1", port))]:
     @attempt("reach " + name)
     def _(): return answers(*target)
 
@@ -133,10 +136,9 @@ def _():
 
 @attempt("setuid program")
 def _():
-    for program in ("/usr/bin/su", "/usr/bin/mount", "/usr/bin/passwd"):
-        if os.path.exists(program):
-            done = subprocess.run(["/bin/sh", "-c", "cp /usr/bin/id /tmp/id && chmod 4755 /tmp/id && /tmp/id -u"], capture_output=True, text=True)
-            return done.stdout.strip() == "0"
+    done = subprocess.run(["/workspace/root-id", "-u"], capture_output=True, text=True)
+    print("# setuid program ran as", done.stdout.strip(), done.stderr.strip())
+    return done.stdout.strip() == "0"
 
 
 @attempt("mount over what is shown")
@@ -144,12 +146,16 @@ def _(): return libc.mount(b"none", b"/usr", b"tmpfs", 0, None) == 0
 
 
 @attempt("mount a host disk")
-def _(): return libc.mount(b"/dev/vda", b"/tmp", b"ext4", 0, None) == 0
+def _(): return libc.mount(b"/workspace/disk", b"/tmp", b"ext4", 0, None) == 0
+
+
+@attempt("read a host disk")
+def _(): return reads("/workspace/disk")
 
 
 @attempt("make a device")
 def _():
-    os.mknod("/tmp/disk", 0o60666, os.makedev(254, 0))
+    os.mknod("/tmp/disk", 0o60666, disk)
     return reads("/tmp/disk")
 
 

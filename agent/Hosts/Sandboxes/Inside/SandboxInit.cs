@@ -12,7 +12,7 @@ namespace Marionette.Agent.Hosts.Sandboxes;
 /// The first process of a sandbox, outside of it: it holds the namespaces of network and mounts, starts what runs in them, and writes down how
 /// that ended. It outlives the daemon. Everything happens on the thread that entered the namespaces.
 /// </summary>
-/// <remarks>Standard input: the plan, a line; then "go", once the network stands. Standard output: "ready", "started PID", or the trouble.</remarks>
+/// <remarks>Standard input: the plan, a line; then "go", once the network stands. Standard output: "ready", "started", or the trouble.</remarks>
 internal static class SandboxInit
 {
     public const string Verb = "sandbox-init";
@@ -20,7 +20,7 @@ internal static class SandboxInit
     /// <summary>How a line begins that tells why a sandbox could not be started.</summary>
     public const string Trouble = "sandbox: ";
 
-    public const string Ready = "ready", Go = "go", Started = "started ";
+    public const string Ready = "ready", Go = "go", Started = "started";
 
     private const int LongestLine = 4 << 20;
     private const int KeptWords = 16 * 1024;
@@ -54,7 +54,7 @@ internal static class SandboxInit
         var pid = SystemProgram.Start(SandboxChild.Command(plan), told.Read, words.Write, words.Write);
         _ = Libc.Close(told.Read);
         _ = Libc.Close(words.Write);
-        WriteLine(output, Started + pid);
+        WriteLine(output, Started);
         LetGo();
         var said = new TextTail(KeptWords);
         // Told beside listening: it may be more than a pipe holds.

@@ -19,6 +19,9 @@ internal static class SandboxView
     private const UnixFileMode Everybody = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead
         | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
 
+    private const UnixFileMode OwnersAlone = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private const UnixFileMode Shared = Everybody | UnixFileMode.GroupWrite | UnixFileMode.OtherWrite | UnixFileMode.StickyBit;
+
     /// <summary>Makes the view. The calling process has its mount namespace already. Blocks.</summary>
     /// <returns>Where it begins.</returns>
     /// <exception cref="IOException">It could not be made.</exception>
@@ -84,13 +87,13 @@ internal static class SandboxView
         var disk = Open(plan.Disk, stage + "/disk");
         foreach (var (name, inside, mode) in new[]
                  {
-                     ("home", InsidePaths.Home, "0700"), ("state", InsidePaths.State, "0700"), ("tmp", "/tmp", "1777"),
+                     ("home", InsidePaths.Home, OwnersAlone), ("state", InsidePaths.State, OwnersAlone), ("tmp", "/tmp", Shared),
                  })
         {
             if (!Directory.Exists($"{disk}/{name}"))
             {
                 Directory.CreateDirectory($"{disk}/{name}");
-                SystemProgram.Run(Patience, "chmod", mode, $"{disk}/{name}");
+                File.SetUnixFileMode($"{disk}/{name}", mode);
                 SandboxCalls.Owner($"{disk}/{name}", plan.User);
             }
 
@@ -102,10 +105,12 @@ internal static class SandboxView
         var workspace = Open(plan.Workspace, stage + "/workspace") + "/tree";
         Directory.CreateDirectory(workspace);
         if (plan.TakeWorkspace)
-            SystemProgram.Run(TimeSpan.FromMinutes(10), "chown", "-hR", $"{plan.User}:{plan.User}", workspace);
+            SystemProgram.RunTied(OwnProgram(plan), TimeSpan.FromMinutes(10), 0, "chown", "-hR", $"{plan.User}:{plan.User}", workspace);
         MakeFolder(root + InsidePaths.Workspace);
         BindWritable(workspace, root + InsidePaths.Workspace);
     }
+
+    private static string OwnProgram(SandboxPlan plan) => Path.Combine(plan.Binaries, Path.GetFileName(InsidePaths.Agent));
 
     private static string Open(string place, string at)
     {

@@ -27,7 +27,7 @@ internal static class SeccompProgram
 
     // Pushing characters into a terminal's input: a way to the one who started us.
     private static readonly uint[] DeniedIoctls = [0x5412, 0x541c];
-    private static readonly uint[] DeniedPtrace = [16, 0x4206, 0x4205]; // attach, seize, set options: those of others; one's own child asks for it
+    private static readonly uint[] DeniedPtrace = [16, 0x4206]; // attach and seize: the ways to another process; one's own child asks to be traced
     private static readonly uint[] Families = [1, 2, 10, 16]; // unix, IPv4, IPv6, netlink; vsock would lead past the network namespace
 
     /// <summary>The program for one kind of processor.</summary>

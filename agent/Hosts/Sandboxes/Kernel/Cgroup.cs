@@ -14,8 +14,6 @@ internal sealed class Cgroup(IReadOnlyList<CgroupMount> places)
     /// <summary>The folders that a process joins.</summary>
     public IReadOnlyList<string> Folders => [.. places.Select(place => place.Folder)];
 
-    public bool CanFreeze => places.Any(place => place.Controllers.Contains(CgroupTree.Freezer));
-
     /// <summary>Puts limits in force.</summary>
     public void Limit(double cpus, long memoryMib, int pids)
     {
@@ -49,11 +47,6 @@ internal sealed class Cgroup(IReadOnlyList<CgroupMount> places)
 
     /// <summary>Times that the limit of processor time held something up.</summary>
     public long Throttled() => Counter(CgroupTree.Cpu, "cpu.stat", "cpu.stat", "nr_throttled");
-
-    /// <summary>Bytes of memory that are held.</summary>
-    public long MemoryBytes() => places.FirstOrDefault(place => place.Controllers.Contains(CgroupTree.Memory)) is { } place
-        && Lines(Path.Combine(place.Folder, place.IsUnified ? "memory.current" : "memory.usage_in_bytes")) is [var text, ..]
-        ? long.Parse(text, CultureInfo.InvariantCulture) : 0;
 
     /// <summary>Stops every process where it is, or lets them go on; returns when they have.</summary>
     /// <exception cref="IOException">They have not.</exception>

@@ -56,6 +56,9 @@ internal sealed class CgroupTree
         return found;
     }
 
+    /// <summary>The hierarchies and what each of them limits.</summary>
+    public override string ToString() => string.Join(' ', mounts.Select(mount => $"{mount.Folder}:{string.Join(',', mount.Controllers)}"));
+
     /// <summary>Makes a group with its limits.</summary>
     /// <exception cref="IOException">The kernel refused.</exception>
     public Cgroup Make(string leaf, double cpus, long memoryMib, int pids)

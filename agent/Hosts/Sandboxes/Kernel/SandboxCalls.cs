@@ -12,6 +12,7 @@ internal static unsafe partial class SandboxCalls
     public const ulong Private = 1 << 18, Slave = 1 << 19;
 
     private const int ResourceCore = 4;
+    private const int LongestPath = 4096;
 
     /// <exception cref="IOException">The kernel refused.</exception>
     public static void Mount(string? source, string target, string? type, ulong flags, string? data = null)
@@ -44,6 +45,14 @@ internal static unsafe partial class SandboxCalls
         _ = SetLimit(ResourceCore, limits);
     }
 
+    /// <summary>The path of something that is there, absolute and without links.</summary>
+    /// <exception cref="IOException">It is not there.</exception>
+    public static string RealPath(string path)
+    {
+        var resolved = stackalloc byte[LongestPath];
+        return Resolve(path, resolved) != 0 ? Marshal.PtrToStringUTF8((nint)resolved)! : throw NetCalls.Failure(path);
+    }
+
     [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
     public static partial int Unshare(int flags);
 
@@ -58,6 +67,9 @@ internal static unsafe partial class SandboxCalls
 
     private static int MountCall(string? source, string target, string? type, ulong flags, string? data) =>
         MountCall(source, target, type, (nuint)flags, data);
+
+    [LibraryImport("libc", EntryPoint = "realpath", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial nint Resolve(string path, byte* resolved);
 
     [LibraryImport("libc", EntryPoint = "lchown", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int ChangeOwner(string path, uint user, uint group);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Pipes;
 using System.Runtime.InteropServices;
 using Marionette.Agent.Egress.Namespaces;
@@ -13,6 +14,7 @@ namespace Marionette.Agent.Hosts.Sandboxes;
 internal static unsafe class SystemProgram
 {
     private const int Capacity = 64 * 1024;
+    private const string FirstFree = "3"; // descriptor that is not one of the standard ones
 
     // The tools that are called are those of the system, wherever this process was started from.
     private const string SystemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -61,15 +63,31 @@ internal static unsafe class SystemProgram
     /// <summary>Runs a program of the system to its end; blocks.</summary>
     /// <returns>What it wrote, the newest 64 KiB.</returns>
     /// <exception cref="IOException">It is missing, failed or took longer; the message holds its words.</exception>
-    public static string Run(TimeSpan limit, params IReadOnlyList<string> arguments)
+    public static string Run(TimeSpan limit, params IReadOnlyList<string> arguments) => RunToEnd(limit, Located(arguments), Path.GetFileName(arguments[0]), 0);
+
+    /// <summary>The same for a program that must not outlive this process: it would work beside the next one on the same files.</summary>
+    /// <param name="launcher">The agent's program.</param>
+    /// <param name="limit">How long it may take.</param>
+    /// <param name="alsoGood">An exit code that is a success as well.</param>
+    /// <param name="arguments">The program and its arguments.</param>
+    public static string RunTied(string launcher, TimeSpan limit, int alsoGood, params IReadOnlyList<string> arguments) => RunToEnd(
+        limit,
+        [launcher, ChildLauncher.Verb, System.Environment.ProcessId.ToString(CultureInfo.InvariantCulture), FirstFree, "/", .. Located(arguments)],
+        Path.GetFileName(arguments[0]), alsoGood);
+
+    private static IReadOnlyList<string> Located(IReadOnlyList<string> arguments) => arguments[0].StartsWith('/')
+        ? arguments
+        : [Find(arguments[0]) ?? throw new IOException($"{arguments[0]} is missing"), .. arguments.Skip(1)];
+
+    // The thread that starts it waits for it: a program that is tied to its parent is tied to that thread.
+    private static string RunToEnd(TimeSpan limit, IReadOnlyList<string> command, string name, int alsoGood)
     {
-        var file = arguments[0].StartsWith('/') ? arguments[0] : Find(arguments[0]) ?? throw new IOException($"{arguments[0]} is missing");
         var pipe = Libc.Pipe();
         var nothing = NetCalls.Open("/dev/null", NetCalls.CloseOnExec);
         int pid;
         try
         {
-            pid = Start([file, .. arguments.Skip(1)], nothing, pipe.Write, pipe.Write);
+            pid = Start(command, nothing, pipe.Write, pipe.Write);
         }
         catch
         {
@@ -106,9 +124,9 @@ internal static unsafe class SystemProgram
             reaped = true;
         }
 
-        if (status.Code == 0)
+        if (status.Code is { } code && (code == 0 || code == alsoGood))
             return said;
-        throw new IOException($"{Path.GetFileName(file)}: {(late ? $"not done within {limit.TotalSeconds:0} s" : status.ToString())}: {said.Trim()}");
+        throw new IOException($"{name}: {(late ? $"not done within {limit.TotalSeconds:0} s" : status.ToString())}: {said.Trim()}");
     }
 
     private static string ReadToEnd(int descriptor)

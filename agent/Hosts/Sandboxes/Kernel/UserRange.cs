@@ -1,4 +1,5 @@
 using System.Globalization;
+using Marionette.Protocol.Hosts.V1;
 
 namespace Marionette.Agent.Hosts.Sandboxes;
 
@@ -12,7 +13,7 @@ internal static class UserRange
 
     /// <summary>Picks a free one.</summary>
     /// <param name="wanted">The one that files belong to already; 0 for none.</param>
-    /// <exception cref="IOException">All are taken.</exception>
+    /// <exception cref="HostFault">Capacity: all are taken.</exception>
     public static int Pick(int wanted, IReadOnlySet<int> taken)
     {
         var running = OfProcesses();
@@ -27,7 +28,7 @@ internal static class UserRange
                 return user;
         }
 
-        throw new IOException("every user of the range has a runner");
+        throw new HostFault(FaultKind.Capacity, "Every user of the range has a runner.");
 
         bool IsFree(int user) => user is >= First and < First + Count && user % 2 == 0 && !taken.Contains(user)
             && !running.Contains(user) && !running.Contains(user + 1);

@@ -15,11 +15,16 @@ internal sealed class NetdHost(
     HostFolders folders, CgroupTree cgroups, Func<string> binary, Func<IEnumerable<NetdAsk>> living, Action<NetdSays> heard, TimeProvider clock,
     ILogger log) : IAsyncDisposable
 {
+    // One that runs and leaves so many asks without an answer, with none answered between them, has stopped working.
+    private const int MostUnanswered = 3;
+
     private static readonly TimeSpan Answer = TimeSpan.FromSeconds(20), Again = TimeSpan.FromSeconds(1), Look = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan Ending = TimeSpan.FromSeconds(10);
 
     private readonly SemaphoreSlim connecting = new(1);
     private readonly CancellationTokenSource life = new();
     private NetdLink? link;
+    private int unanswered;
 
     private string MarkFile => Path.Combine(folders.State, "netd.json");
 
@@ -44,11 +49,31 @@ internal sealed class NetdHost(
                 said = await (await LinkAsync(both.Token).ConfigureAwait(false)).AskAsync(ask, both.Token).ConfigureAwait(false);
             }
 
+            Volatile.Write(ref unanswered, 0);
             return said.Ok ? said : throw new IOException($"the network helper refused to {ask.Op}: {said.Error}");
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
+            await UnansweredAsync().ConfigureAwait(false);
             throw new IOException($"the network helper did not answer within {Answer.TotalSeconds:0} s", exception);
+        }
+    }
+
+    /// <summary>Connects, or starts it; one that hangs is given its time and then replaced.</summary>
+    /// <exception cref="IOException">There is none.</exception>
+    public async Task ReachAsync(CancellationToken cancellationToken)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                await AskAsync(new NetdAsk(0, "list"), cancellationToken).ConfigureAwait(false);
+                return;
+            }
+            catch (IOException exception) when (tries < MostUnanswered)
+            {
+                log.NetworkAway(exception.Message);
+            }
         }
     }
 
@@ -60,21 +85,23 @@ internal sealed class NetdHost(
             await good.AskAsync(new NetdAsk(0, "detach", key), cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Ends it, where nobody needs it: at the end of the last sandbox, or for a newer version of it.</summary>
+    /// <summary>
+    /// Ends it, where nobody needs it: at the end of the last sandbox, or for a newer version of it. One that does not end within some seconds is left
+    /// to the next try.
+    /// </summary>
     public async Task EndAsync()
     {
-        await connecting.WaitAsync().ConfigureAwait(false);
+        if (!await connecting.WaitAsync(Ending).ConfigureAwait(false))
+        {
+            log.NetworkAway("it is being connected to, and is not ended now");
+            return;
+        }
+
         try
         {
             Interlocked.Exchange(ref link, null)?.Dispose();
-            if (Mark() is not { } mark)
+            if (Mark() is not { } mark || !await KillAsync(mark).ConfigureAwait(false))
                 return;
-            while (mark.IsAlive())
-            {
-                mark.Kill();
-                await Task.Delay(Look).ConfigureAwait(false);
-            }
-
             File.Delete(MarkFile);
             File.Delete(SocketFile);
         }
@@ -88,6 +115,41 @@ internal sealed class NetdHost(
     {
         await life.CancelAsync().ConfigureAwait(false);
         Interlocked.Exchange(ref link, null)?.Dispose();
+    }
+
+    // It runs, and nothing comes from it: the next ask starts another one, and so does whoever watches the link.
+    private async Task UnansweredAsync()
+    {
+        if (Interlocked.Increment(ref unanswered) < MostUnanswered || Mark() is not { } mark || !await connecting.WaitAsync(Ending).ConfigureAwait(false))
+            return;
+        try
+        {
+            if (Volatile.Read(ref unanswered) < MostUnanswered || Mark() != mark)
+                return; // somebody else was here before
+            log.NetworkReplaced(MostUnanswered);
+            if (await KillAsync(mark).ConfigureAwait(false))
+                Volatile.Write(ref unanswered, 0);
+        }
+        finally
+        {
+            connecting.Release();
+        }
+    }
+
+    private async Task<bool> KillAsync(ProcessMark mark)
+    {
+        for (var began = Environment.TickCount64; mark.IsAlive(); await Task.Delay(Look).ConfigureAwait(false))
+        {
+            if (Environment.TickCount64 - began > Ending.TotalMilliseconds)
+            {
+                log.NetworkAway($"process {mark.Pid} does not end");
+                return false;
+            }
+
+            mark.Kill();
+        }
+
+        return true;
     }
 
     private async Task<NetdLink> LinkAsync(CancellationToken cancellationToken)
@@ -205,9 +267,7 @@ internal sealed class NetdHost(
             try
             {
                 await Task.Delay(Again, clock, life.Token).ConfigureAwait(false);
-                using var limit = new CancellationTokenSource(Answer, clock);
-                using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, life.Token);
-                await LinkAsync(both.Token).ConfigureAwait(false);
+                await AskAsync(new NetdAsk(0, "list"), life.Token).ConfigureAwait(false);
             }
             catch (Exception exception) when (exception is IOException or OperationCanceledException)
             {

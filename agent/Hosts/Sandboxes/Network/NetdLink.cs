@@ -37,16 +37,7 @@ internal sealed class NetdLink : IDisposable
         {
             var line = (byte[])[.. JsonSerializer.SerializeToUtf8Bytes(ask with { Id = id }, SandboxJsonContext.Default.NetdAsk), (byte)'\n'];
             await writing.WaitAsync(cancellationToken).ConfigureAwait(false);
-            try
-            {
-                // Not given up half-way: the next line would be read as the rest of this one.
-                await stream.WriteAsync(line, CancellationToken.None).ConfigureAwait(false);
-            }
-            finally
-            {
-                writing.Release();
-            }
-
+            await WriteAsync(line).WaitAsync(cancellationToken).ConfigureAwait(false);
             // The end may come between our entry and the reader's last look at the entries.
             await Task.WhenAny(answer.Task, Ended).WaitAsync(cancellationToken).ConfigureAwait(false);
             return answer.Task.IsCompleted ? await answer.Task.ConfigureAwait(false) : throw new IOException("the network helper has ended");
@@ -62,6 +53,19 @@ internal sealed class NetdLink : IDisposable
     }
 
     public void Dispose() => stream.Dispose();
+
+    // Not given up half-way, even where nobody waits for it any more: the next line would be read as the rest of this one.
+    private async Task WriteAsync(byte[] line)
+    {
+        try
+        {
+            await stream.WriteAsync(line, CancellationToken.None).ConfigureAwait(false);
+        }
+        finally
+        {
+            writing.Release();
+        }
+    }
 
     private async Task ReadAsync()
     {

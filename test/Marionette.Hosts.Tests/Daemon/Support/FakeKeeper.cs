@@ -38,7 +38,7 @@ internal sealed class FakeKeeper : IRunnerKeeper
 
     public Task<IReadOnlyList<SandboxFacts>> CheckAsync(CancellationToken cancellationToken) => Task.FromResult(Sandboxes);
 
-    public Task RecoverAsync(CancellationToken cancellationToken) => NoteAsync("recover", cancellationToken);
+    public Task RecoverAsync(Uri? gateway, CancellationToken cancellationToken) => NoteAsync("recover", cancellationToken);
 
     public async Task<RunnerReport> EnsureAsync(EnsureRunner order, Uri gateway, Action<StartPhase> progress, CancellationToken cancellationToken)
     {
@@ -69,7 +69,11 @@ internal sealed class FakeKeeper : IRunnerKeeper
     public Task<RunnerReport> ApplyEgressAsync(ApplyEgress order, CancellationToken cancellationToken) =>
         DoAsync("egress", new RunnerRef { Runner = order.Runner, Epoch = order.Epoch }, null, cancellationToken);
 
-    public Task ForgetWorkspaceAsync(string workspace, CancellationToken cancellationToken) => NoteAsync($"forget {workspace}", cancellationToken);
+    public async Task<IReadOnlyList<string>> ForgetWorkspacesAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken)
+    {
+        await NoteAsync($"forget {string.Join(' ', keys)}", cancellationToken);
+        return [];
+    }
 
     public Task ClearAsync(bool files) => NoteAsync($"clear files: {files}", CancellationToken.None);
 
