@@ -25,8 +25,9 @@ internal sealed record BenchOptions
 
     /// <summary>Path of a built program.</summary>
     /// <exception cref="FileNotFoundException">It is not built.</exception>
-    public string Program(string part, string name) =>
-        Path.Combine(Artifacts, part, name) is var path && File.Exists(path) ? path : throw new FileNotFoundException($"{path} is not built; run ./marionette bench, which builds it.");
+    public string Program(string part, string name) => Path.Combine(Artifacts, part, name) is var path && File.Exists(path)
+        ? path
+        : throw new FileNotFoundException($"{path} is not built; run ./marionette bench, which builds it.");
 
     /// <exception cref="ArgumentException">What is wrong, in one line.</exception>
     public static BenchOptions Parse(string[] args)

@@ -22,7 +22,8 @@ internal sealed class Failover : IMeasurement
     private readonly string _loss;
     private readonly Goal? _goal;
 
-    private Failover(string name, int signal, string loss, int rounds, Goal? goal) => (Name, _signal, _loss, _rounds, _goal) = (name, signal, loss, rounds, goal);
+    private Failover(string name, int signal, string loss, int rounds, Goal? goal) =>
+        (Name, _signal, _loss, _rounds, _goal) = (name, signal, loss, rounds, goal);
 
     public string Name { get; }
 
@@ -55,16 +56,20 @@ internal sealed class Failover : IMeasurement
         List<Outage> lost = [.. rounds.SelectMany(round => round.Lost)], others = [.. rounds.SelectMany(round => round.Others)];
         yield return back.ToFigure(
             $"{Name}/p50", "s", null,
-            $"{_loss} of the silo that has a session, to an answered GET and to a stream that goes on, the later of both; {lost.Count} sessions in {rounds.Count} rounds; GET alone {Half(lost, one => one.Get)}, "
-            + $"stream alone {Half(lost, one => one.Stream)}. Floor: until the other silo has written into the membership table that it is dead, in the same round");
+            $"{_loss} of the silo that has a session, to an answered GET and to a stream that goes on, the later of both; "
+            + $"{lost.Count} sessions in {rounds.Count} rounds; GET alone {Half(lost, one => one.Get)}, stream alone {Half(lost, one => one.Stream)}. "
+            + "Floor: until the other silo has written into the membership table that it is dead, in the same round");
         yield return new Figure(
-            $"{Name}/max", lost.Max(one => Math.Max(one.Get, one.Stream)), "s", rounds.Max(round => round.Detection), null, _goal, "the longest of the same; floor: the longest detection");
+            $"{Name}/max", lost.Max(one => Math.Max(one.Get, one.Stream)), "s", rounds.Max(round => round.Detection), null, _goal,
+            "the longest of the same; floor: the longest detection");
         yield return new Figure(
             $"{Name}/longest-get", lost.Max(one => one.Waits.Max()), "s", null, null, _goal,
-            $"the same sessions: the longest wait of anybody whose GET was out at the loss or sent after it, and who asks again when refused; {Late(lost)}");
+            $"the same sessions: the longest wait of anybody whose GET was out at the loss or sent after it, and who asks again when refused; "
+            + Late(lost));
         yield return new Figure(
             $"{Name}/others-max", others.Max(one => one.Waits.Max()), "s", null, null, _goal,
-            $"the same for the {others.Count} sessions of the silo that lived on; {Late(others)}; their streams stood still for {Half(others, one => one.Stream)}, at most {Text(others.Max(one => one.Stream))}");
+            $"the same for the {others.Count} sessions of the silo that lived on; {Late(others)}; "
+            + $"their streams stood still for {Half(others, one => one.Stream)}, at most {Text(others.Max(one => one.Stream))}");
     }
 
     private async Task<Round> RoundAsync(SplitStack stack, CancellationToken cancellationToken)
@@ -81,7 +86,8 @@ internal sealed class Failover : IMeasurement
             stack.Lose(victim, _signal);
             while (await stack.DeadAsync(cancellationToken) == dead) await Task.Delay(Look, cancellationToken);
             var detection = Stopwatch.GetElapsedTime(at).TotalSeconds;
-            await UntilAsync(() => probes.TrueForAll(probe => probe.AnsweredAfter(at) is not null && probe.HeardAfter(at) is not null), "every session to be back", cancellationToken);
+            await UntilAsync(
+                () => probes.TrueForAll(probe => probe.AnsweredAfter(at) is not null && probe.HeardAfter(at) is not null), "every session to be back", cancellationToken);
             victim.Signal(ServerProcess.SigKill);
             await victim.DisposeAsync();
 
@@ -91,7 +97,8 @@ internal sealed class Failover : IMeasurement
             await UntilAsync(() => probes.TrueForAll(probe => probe.IsDoneBefore(calm)), "the answers to all questions", cancellationToken);
             return new Round(detection, OutagesOf(owned[true]), OutagesOf(owned[false]));
 
-            List<Outage> OutagesOf(IEnumerable<SessionProbe> some) => [.. some.Select(probe => new Outage(probe.AnsweredAfter(at)!.Value, probe.HeardAfter(at)!.Value, probe.WaitsSince(at)))];
+            List<Outage> OutagesOf(IEnumerable<SessionProbe> some) =>
+                [.. some.Select(probe => new Outage(probe.AnsweredAfter(at)!.Value, probe.HeardAfter(at)!.Value, probe.WaitsSince(at)))];
         }
         finally
         {
@@ -105,7 +112,8 @@ internal sealed class Failover : IMeasurement
     {
         while (probes.Count < FewestSessions || stack.Silos.Any(silo => probes.Count(probe => stack.OwnerOf(probe.Session) == silo) < FewestOnASilo))
         {
-            if (probes.Count == MostSessions) throw new InvalidOperationException($"{MostSessions} sessions, and one silo has fewer than {FewestOnASilo} of them");
+            if (probes.Count == MostSessions)
+                throw new InvalidOperationException($"{MostSessions} sessions, and one silo has fewer than {FewestOnASilo} of them");
             var session = await stack.Api.CreateSessionAsync(Environment.ProcessPath!, Ticker.Verb, $"{LinesASecond}", $"{LinesASecond * 600}");
             await stack.Api.SubmitAsync(session, "go");
             var probe = new SessionProbe(stack.Api, session);

@@ -36,7 +36,8 @@ internal sealed class StartPool : IMeasurement
         }
 
         var how = $"runner.assigned to runner.connected in a session's log: placement, order to the host, two disks of its own, sandbox, network policy, limits, agent; one after the other. "
-            + $"Floor: a bare {_kind} with the same namespaces, user and root, in the machine's network, without limits and disks, to the same agent's hello";
+            + $"Floor: a bare {_kind} with the same namespaces, user and root, "
+            + "in the machine's network, without limits and disks, to the same agent's hello";
         foreach (var figure in starts.ToPercentiles(Name, "ms", how)) yield return figure;
     }
 }

@@ -14,10 +14,12 @@ internal sealed class BareBwrap : IBareSandbox
     {
         string[] start =
         [
-            "bwrap", "--unshare-user", "--unshare-all", "--share-net", "--disable-userns", "--uid", "1000", "--gid", "1000", "--hostname", "bare", "--new-session",
-            "--as-pid-1", "--cap-drop", "ALL",
+            "bwrap", "--unshare-user", "--unshare-all", "--share-net", "--disable-userns", "--uid", "1000", "--gid", "1000", "--hostname", "bare",
+            "--new-session", "--as-pid-1", "--cap-drop", "ALL",
         ];
-        var root = SystemFolders.All.SelectMany(one => one.Target is { } target ? (string[])["--symlink", target, one.Path] : ["--ro-bind", one.Path, one.Path]);
+        var root = SystemFolders.All.SelectMany(one => one.Target is { } target 
+            ? (string[])["--symlink", target, one.Path]
+            : ["--ro-bind", one.Path, one.Path]);
         var programs = Path.GetDirectoryName(command[0])!;
         string[] rest =
         [

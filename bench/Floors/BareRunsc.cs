@@ -49,7 +49,8 @@ internal sealed class BareRunsc : IBareSandbox
 
     private static string[] Runsc(string folder) =>
     [
-        "runsc", "--root", Beside(folder, "state"), "--platform=systrap", "--network=host", "--ignore-cgroups", "--overlay2=none", "--host-uds=none", "--net-raw=false",
+        "runsc", "--root", Beside(folder, "state"), "--platform=systrap", "--network=host", "--ignore-cgroups", "--overlay2=none",
+        "--host-uds=none", "--net-raw=false",
     ];
 
     private static object Config(string root, string folder, string programs, string[] arguments)

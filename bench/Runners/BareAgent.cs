@@ -20,7 +20,10 @@ internal static class BareAgent
         string[] bare = [options.Program("agent", "marionette-agent"), "run", "--config", "-"];
         var command = within is null ? bare : await within.PrepareAsync(folder, bare, cancellationToken);
         var began = Stopwatch.GetTimestamp();
-        using var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(new ProcessStartInfo(command[0], command[1..])
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+        })!;
         _ = process.StandardOutput.ReadToEndAsync(CancellationToken.None);
         var said = process.StandardError.ReadToEndAsync(CancellationToken.None);
         try

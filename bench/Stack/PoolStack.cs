@@ -22,7 +22,8 @@ internal sealed class PoolStack : IAsyncDisposable
 
     /// <summary>Why there can be no host with this kind of sandbox here; null when there can.</summary>
     public static string? Hindrance(string kind) =>
-        !Environment.IsPrivilegedProcess ? "sandboxes of a pool need root" : Programs.Prepend(kind).FirstOrDefault(name => !Has(name)) is { } missing ? $"{missing} is not installed" : null;
+        !Environment.IsPrivilegedProcess ? "sandboxes of a pool need root"
+        : Programs.Prepend(kind).FirstOrDefault(name => !Has(name)) is { } missing ? $"{missing} is not installed" : null;
 
     /// <summary>Whether this machine has a program where hosts look for theirs.</summary>
     public static bool Has(string name) => Folders.Any(folder => File.Exists(Path.Combine(folder, name)));
@@ -51,7 +52,8 @@ internal sealed class PoolStack : IAsyncDisposable
     {
         var start = await SessionStart.RunAsync(_server.Api, _profile, cancellationToken);
         await _host!.UntilAsync(
-            async () => (await _server.Api.GetAsync($"/api/v1/pools/{Pool}", cancellationToken)).GetProperty("runners").GetInt32() == 0, "the release of a runner", cancellationToken);
+            async () => (await _server.Api.GetAsync($"/api/v1/pools/{Pool}", cancellationToken)).GetProperty("runners").GetInt32() == 0,
+            "the release of a runner", cancellationToken);
         return start;
     }
 
@@ -65,7 +67,10 @@ internal sealed class PoolStack : IAsyncDisposable
         if (Directory.Exists(State))
         {
             // What a measurement that broke off has left on the machine goes with it.
-            using var leave = Process.Start(new ProcessStartInfo(_agent, ["host", "--leave", "--state", State]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            using var leave = Process.Start(new ProcessStartInfo(_agent, ["host", "--leave", "--state", State])
+            {
+                RedirectStandardOutput = true, RedirectStandardError = true,
+            })!;
             var said = await Task.WhenAll(leave.StandardOutput.ReadToEndAsync(), leave.StandardError.ReadToEndAsync());
             await leave.WaitForExitAsync();
             if (leave.ExitCode != 0) throw new InvalidOperationException($"The host does not leave: {string.Concat(said)}");
@@ -83,7 +88,10 @@ internal sealed class PoolStack : IAsyncDisposable
         // Room for every start: what is measured is no placement on a full host.
         _host = ServerProcess.Start(
             _agent,
-            ["host", "--server", _server.GrpcUrl, "--pool", Pool, "--token-file", token, "--state", State, "--cpus", "64", "--memory-mib", "262144", "--disk-mib", "1048576"],
+            [
+                "host", "--server", _server.GrpcUrl, "--pool", Pool, "--token-file", token, "--state", State, "--cpus", "64",
+                "--memory-mib", "262144", "--disk-mib", "1048576",
+            ],
             Path.Combine(_folder, "host.log"));
         await _host.UntilAsync(IsOnlineAsync, "the host", cancellationToken);
 
@@ -94,7 +102,9 @@ internal sealed class PoolStack : IAsyncDisposable
             var sandboxes = hosts[0].GetProperty("sandboxes").EnumerateArray().ToList();
             if (sandboxes.Count == 0) return false;
             var ours = sandboxes.FirstOrDefault(sandbox => sandbox.GetProperty("kind").GetString() == kind);
-            return ours.ValueKind == JsonValueKind.Object && ours.GetProperty("works").GetBoolean() ? true : throw new InvalidOperationException($"{kind} does not work here: {ours}");
+            return ours.ValueKind == JsonValueKind.Object && ours.GetProperty("works").GetBoolean()
+                ? true
+                : throw new InvalidOperationException($"{kind} does not work here: {ours}");
         }
     }
 }

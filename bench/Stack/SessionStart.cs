@@ -11,7 +11,8 @@ internal readonly record struct SessionStart(DateTimeOffset Ordered, DateTimeOff
     /// <param name="profile">Null: the installation's provider, and its defaults.</param>
     public static async Task<SessionStart> RunAsync(ApiClient api, string? profile, CancellationToken cancellationToken)
     {
-        var id = (await api.PostAsync("/api/v1/sessions", new { agent = "command", command = Command, profile_id = profile }, cancellationToken)).GetProperty("id").GetString()!;
+        var id = (await api.PostAsync("/api/v1/sessions", new { agent = "command", command = Command, profile_id = profile }, cancellationToken))
+            .GetProperty("id").GetString()!;
         await api.PostAsync($"/api/v1/sessions/{id}/resume", null, cancellationToken);
         await api.UntilAsync(id, view => view.GetProperty("status").GetString() == "active", cancellationToken);
         var events = (await api.GetAsync($"/api/v1/sessions/{id}/events?types=runner.assigned,runner.connected", cancellationToken)).GetProperty("items");
