@@ -27,6 +27,24 @@ internal static class Vectors
 
 public sealed class FormatTests
 {
+    [Fact]
+    public void Dump()
+    {
+        var k = new ConvergenceKey(Vectors.Key);
+        var w = new ByteWriter();
+        TreeNode.BeginLeaf(w, 2);
+        EntryCodec.Write(w, new TreeEntry { Name = "a"u8.ToArray(), Type = EntryType.File, Mode = 0x1a4, Modified = 1_700_000_000_000_000_000, Content = new FileContent(2) { Inline = "hi"u8.ToArray() } });
+        EntryCodec.Write(w, new TreeEntry { Name = "b"u8.ToArray(), Type = EntryType.Link, Mode = 0x1ff, Modified = -1, Target = "a"u8.ToArray() });
+        var data = Vectors.Content(4 * 1024 * 1024);
+        var c = new Chunker(k.Gear, ChunkSizes.Default);
+        var cuts = new List<int>();
+        for (var at = 0; at < data.Length; at += cuts[^1])
+            cuts.Add(c.Cut(data.AsSpan(at, Math.Min(1 << 20, data.Length - at))));
+        var d = k.Reference(ChunkType.Data, "marionette"u8);
+        var t = k.Reference(ChunkType.Tree, "marionette"u8);
+        File.WriteAllText("/tmp/vec.txt", string.Join("\n", Convert.ToHexStringLower(d.ToArray()), d.ToId(ChunkType.Data), Convert.ToHexStringLower(t.ToArray()), t.ToId(ChunkType.Tree), Convert.ToHexStringLower(w.Written), string.Join(", ", cuts), Convert.ToHexStringLower(data.AsSpan(0, 8))));
+    }
+
     [Theory]
     [InlineData(ChunkType.Data, Vectors.DataReference, Vectors.DataId)]
     [InlineData(ChunkType.Tree, Vectors.TreeReference, Vectors.TreeId)]

@@ -5,7 +5,7 @@ using Marionette.Workspaces.Tests.Support;
 
 namespace Marionette.Workspaces.Tests;
 
-public sealed unsafe class SnapshotTests
+public sealed class SnapshotTests
 {
     [Fact]
     public async Task Restore_ATreeOfEverything_IsTheSame()
@@ -20,7 +20,7 @@ public sealed unsafe class SnapshotTests
         File.SetLastWriteTimeUtc(world.Tree["tiny"], new DateTime(1969, 7, 20, 20, 17, 40, DateTimeKind.Utc).AddTicks(1234567));
         var report = await world.SnapshotAsync();
         Assert.Empty(report.Skipped);
-        Assert.Equal((5, 7, 2), (report.Files, report.Directories, report.Links));
+        Assert.Equal((5, 6, 2), (report.Files, report.Directories, report.Links));
         var target = await world.RestoreAsync(report.Id);
         Assert.Equal(TreeText.Of(world.Tree.Path), TreeText.Of(target));
     }
@@ -270,7 +270,7 @@ public sealed unsafe class SnapshotTests
         Assert.InRange(reads, 1, 6);
     }
 
-    private static void Create(string folder, byte[] name)
+    private static unsafe void Create(string folder, byte[] name)
     {
         byte[] path = [.. System.Text.Encoding.UTF8.GetBytes(folder), (byte)'/', .. name, 0];
         fixed (byte* start = path)
@@ -279,13 +279,13 @@ public sealed unsafe class SnapshotTests
 
     private static bool Exists(string folder, byte[] name) => EntryStat.Read(Libc.AtCwd, [.. System.Text.Encoding.UTF8.GetBytes(folder), (byte)'/', .. name, 0], 0, out _);
 
-    private static int Open(string path)
+    private static unsafe int Open(string path)
     {
         fixed (byte* start = Files.Terminated(path))
             return Libc.OpenAt(Libc.AtCwd, start, Libc.WriteOnly, 0) is var fd and >= 0 ? fd : throw Libc.Failure(path, Marshal.GetLastPInvokeError());
     }
 
-    private static void Link(string from, string to)
+    private static unsafe void Link(string from, string to)
     {
         fixed (byte* source = Files.Terminated(from), target = Files.Terminated(to))
             Assert.Equal(0, Libc.LinkAt(Libc.AtCwd, source, Libc.AtCwd, target, 0));

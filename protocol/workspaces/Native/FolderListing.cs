@@ -6,6 +6,11 @@ namespace Marionette.Workspaces;
 /// <summary>What the file system says of an entry.</summary>
 internal struct EntryStat
 {
+    /// <summary>Nanoseconds within which two changes may bear the same time.</summary>
+    public const long Tick = 20_000_000;
+
+    private const long CoarseTick = 2_100_000_000;
+
     public int NameAt, NameLength;
     public uint Type, Mode, Links, User, Group;
     public ulong Inode, Size, Blocks, Device;
@@ -21,11 +26,7 @@ internal struct EntryStat
     public readonly bool IsSameAs(in EntryStat other) => Inode == other.Inode && Size == other.Size && Modified == other.Modified && Changed == other.Changed;
 
     /// <summary>Whether a later change must show in the times: they are older than the clock by more than a tick, which is some seconds where times have no fractions.</summary>
-    public readonly bool IsSettled(long clock)
-    {
-        const long Tick = 20_000_000, CoarseTick = 2_100_000_000;
-        return Changed < clock - (Changed % 1_000_000_000 == 0 ? CoarseTick : Tick);
-    }
+    public readonly bool IsSettled(long clock) => Changed < clock - (Changed % 1_000_000_000 == 0 ? CoarseTick : Tick);
 
     public static unsafe bool Read(int dir, ReadOnlySpan<byte> name, int flags, out EntryStat stat)
     {
@@ -75,7 +76,11 @@ internal sealed unsafe class FolderListing
         (Count, _namesLength) = (0, 0);
         var (sum, error) = ((UInt128)0, ReadNames(dir));
         if (error != 0)
+        {
+            Count = 0;
             return error;
+        }
+
         var kept = 0;
         Statx raw;
         for (var i = 0; i < Count; i++)
@@ -85,9 +90,11 @@ internal sealed unsafe class FolderListing
             {
                 if (Libc.Statx(dir, name, Libc.AtSymlinkNoFollow | Libc.AtNoAutomount, Libc.StatxBasic | Libc.StatxBirth, &raw) != 0)
                 {
-                    if (Marshal.GetLastPInvokeError() == Libc.NoEntry)
+                    error = Marshal.GetLastPInvokeError();
+                    if (error == Libc.NoEntry)
                         continue;
-                    return Marshal.GetLastPInvokeError();
+                    Count = kept;
+                    return error;
                 }
             }
 
