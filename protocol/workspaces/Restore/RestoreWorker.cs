@@ -198,8 +198,8 @@ internal sealed class RestoreWorker(RestoreWork work, ChunkReader chunks) : IDis
     /// <summary>What the file system says now is what the next snapshot will compare with.</summary>
     private void Remember(FolderRestore folder)
     {
-        // The restore waits at its end until a later change must show.
-        var clock = Libc.FileClock() + EntryStat.Tick;
+        // The restore waits at its end until a later change must show. Files may be stamped by a finer clock than this one, a tick ahead.
+        var clock = Libc.FileClock() + (2 * EntryStat.Tick);
         if (_listing.Read(folder.Descriptor) != 0 || _listing.Count != folder.Entries.Count)
             return;
         var order = _listing.Sorted();
@@ -210,7 +210,7 @@ internal sealed class RestoreWorker(RestoreWork work, ChunkReader chunks) : IDis
             var entry = folder.Entries[i];
             if (!_listing.Name(stat).SequenceEqual(entry.Name))
                 return;
-            settled[i] = stat.IsDirectory || (stat.IsSettled(clock + 1) && (int)stat.Mode == entry.Mode && stat.Modified == entry.Modified && (!stat.IsFile || (long)stat.Size == entry.Size));
+            settled[i] = stat.IsDirectory || (stat.IsSettled(clock) && (int)stat.Mode == entry.Mode && stat.Modified == entry.Modified && (!stat.IsFile || (long)stat.Size == entry.Size));
         }
 
         StatCacheWriter.Begin(_section, StatCache.PathKey(folder.Path), _listing.Fingerprint, Array.TrueForAll(settled, one => one), folder.Entry.Subtree, order.Length);

@@ -30,7 +30,7 @@ public sealed class Restorer(IBlobStore blobs, IChunkIndex index, ConvergenceKey
                 await OneAsync(work, entry, cancellationToken).ConfigureAwait(false);
             var hasOwners = options.KeepOwner && entry.Owner is not null;
             if (cache is not null)
-                await Task.Delay(TimeSpan.FromMilliseconds(2 * EntryStat.Tick / 1_000_000), cancellationToken).ConfigureAwait(false);
+                await Task.Delay(TimeSpan.FromMilliseconds(3 * EntryStat.Tick / 1_000_000), cancellationToken).ConfigureAwait(false);
             cache?.Commit(key!, hasOwners ? 1 : 0, root, options.SnapshotId);
             return work.ToReport();
         }
