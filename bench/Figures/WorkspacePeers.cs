@@ -8,7 +8,7 @@ namespace Marionette.Bench.Figures;
 /// <param name="kind"><c>files</c>, <c>git</c> or <c>binaries</c>.</param>
 internal sealed class WorkspacePeers(string kind) : IMeasurement
 {
-    private static readonly string[] Steps = ["first", "changed", "restore"];
+    private static readonly string[] Steps = ["first", "changed", "restore"], Peers = ["restic", "borg"];
 
     public string Name => $"workspace-{kind}";
 
@@ -89,7 +89,7 @@ internal sealed class WorkspacePeers(string kind) : IMeasurement
         {
             var series = new Series();
             foreach (var round in rounds) series.Add(value(round["agent"]), Math.Min(value(round["restic"]), value(round["borg"])));
-            return series.ToFigure(name, unit, goal, $"{note}: {string.Join(", ", new[] { "restic", "borg" }.Select(peer => $"{peer} {Series.Median([.. rounds.Select(round => value(round[peer]))]):0.##}"))}");
+            return series.ToFigure(name, unit, goal, $"{note}: {string.Join(", ", Peers.Select(peer => $"{peer} {Series.Median([.. rounds.Select(round => value(round[peer]))]):0.##}"))}");
         }
 
         Figure Against(string name, Func<(ProcessCost[] Costs, long[] Stored), double> value)

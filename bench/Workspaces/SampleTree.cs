@@ -7,11 +7,13 @@ internal static class SampleTree
 {
     private const int Seed = 20_260_101;
 
+    private static readonly string[] Sources = ["/usr/lib/node_modules", "/usr/lib/python3", "/usr/lib/python3.11", "/usr/include", "/usr/share"];
+
     /// <summary>Many small files: what the machine has of headers, scripts, documentation and node modules, in the order of names.</summary>
     public static long SmallFiles(string target, long bytes)
     {
         var copied = 0L;
-        foreach (var source in new[] { "/usr/lib/node_modules", "/usr/lib/python3", "/usr/lib/python3.11", "/usr/include", "/usr/share" }.Where(Directory.Exists))
+        foreach (var source in Sources.Where(Directory.Exists))
         {
             var all = new DirectoryInfo(source).EnumerateFiles("*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = true });
             foreach (var file in all.OrderBy(file => file.FullName, StringComparer.Ordinal).TakeWhile(_ => copied < bytes))
