@@ -5,6 +5,7 @@ using Marionette.Agent.Hosting;
 using Marionette.Agent.Hosts;
 using Marionette.Agent.Hosts.Sandboxes;
 using Marionette.Agent.Processes;
+using Marionette.Agent.Workspaces;
 using Microsoft.Extensions.Logging;
 
 namespace Marionette.Agent;
@@ -20,11 +21,12 @@ internal static class Program
                marionette-agent agents
                marionette-agent host --server URL --pool NAME | host --help
                marionette-agent netd [--stay | --socket PATH] [--resolv-conf FILE] | netd --check
+               marionette-agent workspace VERB … | workspace --help
                marionette-agent --version | --help
 
         agents prints as JSON which agent programs are in PATH, and their versions.
         With - the configuration is one line of standard input, of at most 1 MiB, and the agent waits for it.
-        host makes this machine a host of a pool.
+        host makes this machine a host of a pool. workspace works on a store of snapshots when no server runs.
 
         netd holds the network policy of the runners on this machine, told by JSON lines on standard input; --stay goes on after their
         end, --socket listens on a Unix socket instead and serves the newest client. --check tells as JSON whether this machine can do it, by
@@ -62,6 +64,8 @@ internal static class Program
                 return await NetdCommand.RunAsync(options).ConfigureAwait(false);
             case [HostCommand.Verb, .. var options]:
                 return await HostCommand.RunAsync(options, OwnEnvironment()).ConfigureAwait(false);
+            case [WorkspaceCommand.Verb, .. var options]:
+                return await WorkspaceCommand.RunAsync(options).ConfigureAwait(false);
             case ["run", "--config", var path]:
                 return await RunAsync(path).ConfigureAwait(false);
             default:

@@ -17,6 +17,9 @@ internal sealed record BenchOptions
     /// <summary>Folder with the built programs: <c>silo/</c> and <c>agent/</c>.</summary>
     public required string Artifacts { get; init; }
 
+    /// <summary>A git repository for the figure that snapshots one: <c>MARIONETTE_BENCH_REPOSITORY</c>.</summary>
+    public string? Repository { get; init; }
+
     /// <summary>An amount of work: the given one, or a tenth of it.</summary>
     public int Scale(int amount) => Quick ? Math.Max(1, amount / 10) : amount;
 
@@ -34,7 +37,7 @@ internal sealed record BenchOptions
     {
         // bench/ stands beside silo/ and agent/.
         var home = Environment.GetEnvironmentVariable("MARIONETTE_ARTIFACTS") ?? Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, ".."));
-        var options = new BenchOptions { Artifacts = home };
+        var options = new BenchOptions { Artifacts = home, Repository = Environment.GetEnvironmentVariable("MARIONETTE_BENCH_REPOSITORY") };
         var only = new List<string>();
         for (var i = 0; i < args.Length; i++)
         {

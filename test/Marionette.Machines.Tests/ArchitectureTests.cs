@@ -14,7 +14,8 @@ public sealed class ArchitectureTests
         ["grains"] = ["grain-interfaces", "providers/abstractions"],
         ["gateway"] = ["grain-interfaces"],
         ["silo"] = ["grains", "gateway", "providers/process", "providers/docker"],
-        ["agent"] = [],
+        ["protocol/workspaces"] = [],
+        ["agent"] = ["protocol/workspaces"],
         ["cli"] = [],
     };
 
@@ -27,6 +28,7 @@ public sealed class ArchitectureTests
         ["providers/docker"] = ["Microsoft.Orleans.", "Npgsql", "Grpc."],
         ["grains"] = ["Docker.DotNet", "KubernetesClient", "Grpc.", "Microsoft.AspNetCore."],
         ["gateway"] = ["Docker.DotNet", "KubernetesClient", "Microsoft.Orleans.Server"],
+        ["protocol/workspaces"] = ["Microsoft.Orleans.", "Npgsql", "Grpc.", "Microsoft.AspNetCore."],
         ["agent"] = ["Microsoft.Orleans.", "Npgsql", "Grpc.AspNetCore"],
         ["cli"] = ["Microsoft.Orleans.", "Npgsql", "Grpc."],
     };

@@ -53,7 +53,7 @@ public abstract partial class ProviderConformance
         await TryAsync(handle, Tcp("api.example.com", 1001) + "; cat <&3"); // let through, and seen to its end: of it no notice may come
         await Provider.ApplyEgressAsync(handle, Policy("deny:"), Cancel);
         await TryAsync(handle, Tcp("api.example.com", 1002));
-        Assert.Equal(1002, (await BlockedAsync(notices, next)).Port);
+        Assert.Equal(new EgressBlockedNotice(handle.RunnerKey, 1, "api.example.com", 1002, "tcp", "not_listed", 1), await BlockedAsync(notices, next));
         await life.CancelAsync();
     }
 
