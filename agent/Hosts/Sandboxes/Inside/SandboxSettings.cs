@@ -28,8 +28,9 @@ internal static class SandboxSettings
         ["group"] = $"root:x:0:\nagent:x:{InsidePaths.User}:\nnogroup:x:65534:\n",
         ["hosts"] = $"127.0.0.1 localhost {hostName}\n::1 localhost\n",
         ["hostname"] = hostName + "\n",
-        // The network helper answers there; no other server is reached.
-        ["resolv.conf"] = "nameserver 10.200.0.1\n",
+        // The network helper answers there; no other server is reached. Without a search list programs would make one of the host's name, and ask for
+        // "api.example.com.run_…" as well: a name that no policy lists.
+        ["resolv.conf"] = "nameserver 10.200.0.1\nsearch .\n",
         ["nsswitch.conf"] = "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
         ["profile"] = $"PATH=${{PATH:-{InsidePaths.SystemPath}}}\nexport PATH\n",
     };
