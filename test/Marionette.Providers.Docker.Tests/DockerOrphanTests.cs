@@ -46,8 +46,14 @@ public sealed class DockerOrphanTests(EngineFixture fixture, ITestOutputHelper o
         foreach (var (handle, spec) in _live)
         {
             // What is live can still be used, whatever befell it.
-            await _provider.EnsureAsync(spec, null, Cancel);
-            Assert.Equal(RunnerState.Running, (await _world.StateAsync(handle, RunnerState.Running, _provider)).State);
+            // A start that was broken off may have left an agent that runs yet and is about to end for want of its configuration: it is started again.
+            for (var began = TimeProvider.System.GetTimestamp(); ;)
+            {
+                await _provider.EnsureAsync(spec, null, Cancel);
+                var state = await _provider.ObserveAsync(handle, Cancel);
+                if (state.State == RunnerState.Running) break;
+                Assert.True(TimeProvider.System.GetElapsedTime(began) < Patience, $"{handle.RunnerKey} is {state}, not Running");
+            }
         }
 
         var kept = _live.Count;
