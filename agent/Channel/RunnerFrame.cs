@@ -31,6 +31,7 @@ internal sealed class RunnerFrame
         MethodType.DuplexStreaming,
         "marionette.runner.v1.RunnerGateway",
         "Connect",
+        // A client writes the one and reads the other; the other two directions do not exist here.
         Marshallers.Create<RunnerFrame>(Serialize, _ => throw new NotSupportedException()),
         Marshallers.Create<ServerMessage>((_, _) => throw new NotSupportedException(), Deserialize));
 

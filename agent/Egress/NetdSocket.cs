@@ -35,6 +35,7 @@ internal sealed class NetdSocket : Stream
 
     public override bool CanWrite => true;
 
+    // Written only, from one end: what CanRead and CanSeek deny is refused, as Stream asks for.
     public override long Length => throw new NotSupportedException();
 
     public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }

@@ -24,6 +24,7 @@ internal sealed class HostConnection : IDisposable
         MethodType.DuplexStreaming,
         "marionette.host.v1.HostGateway",
         "Connect",
+        // A client writes the one and reads the other; the other two directions do not exist here.
         Marshallers.Create<HostMessage>(Serialize, _ => throw new NotSupportedException()),
         Marshallers.Create<GatewayMessage>((_, _) => throw new NotSupportedException(), Deserialize));
 

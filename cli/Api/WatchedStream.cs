@@ -9,6 +9,7 @@ internal sealed class WatchedStream(Stream inner, TimeSpan silence, TimeProvider
 
     public override bool CanWrite => false;
 
+    // Read only, from one end: what CanWrite and CanSeek deny is refused, as Stream asks for.
     public override long Length => throw new NotSupportedException();
 
     public override long Position

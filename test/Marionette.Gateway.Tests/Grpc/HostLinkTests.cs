@@ -242,6 +242,7 @@ public sealed class HostLinkTests : IAsyncLifetime
 
     private static async Task EventuallyAsync(Func<bool> condition, string what)
     {
+        // The pause between two looks; the condition decides.
         for (var since = TimeProvider.System.GetTimestamp(); !condition(); await Task.Delay(20))
             Assert.True(TimeProvider.System.GetElapsedTime(since) < TimeSpan.FromSeconds(30), $"waited in vain for {what}");
     }
