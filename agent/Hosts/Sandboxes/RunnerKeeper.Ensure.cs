@@ -19,7 +19,7 @@ internal sealed partial class RunnerKeeper
                 throw new HostFault(FaultKind.Rejected, $"Epoch {newer.Epoch} of the runner is here.");
             await LookAtAsync(place, cancellationToken).ConfigureAwait(false);
             if (place.Record is { HasEnded: false } living && living.Epoch == order.Epoch)
-                return await GoOnAsync(living, gateway, cancellationToken).ConfigureAwait(false);
+                return await GoOnAsync(living, order, gateway, cancellationToken).ConfigureAwait(false);
             return await StartAsync(place, order, gateway, progress, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -32,8 +32,18 @@ internal sealed partial class RunnerKeeper
         }
     }
 
-    private async Task<RunnerReport> GoOnAsync(RunnerRecord record, Uri gateway, CancellationToken cancellationToken)
+    // An order says what shall be: its rules hold from here on, also where the runner is there already.
+    private async Task<RunnerReport> GoOnAsync(RunnerRecord record, EnsureRunner order, Uri gateway, CancellationToken cancellationToken)
     {
+        var (mode, allowed) = Rules(order.Egress);
+        if (mode != record.EgressMode || !allowed.SequenceEqual(record.Allowed))
+        {
+            var changed = record with { EgressMode = mode, Allowed = allowed };
+            await network.AskAsync(NetworkRules.Attach(changed, record.Init!.Pid), cancellationToken).ConfigureAwait(false);
+            (record.EgressMode, record.Allowed) = (mode, allowed);
+            record.Save(folders.OfRunner(record.Runner));
+        }
+
         await LeadToAsync(record, gateway, cancellationToken).ConfigureAwait(false);
         return record.ToReport();
     }
