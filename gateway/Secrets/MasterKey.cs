@@ -1,9 +1,10 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
 namespace Marionette.Gateway.Secrets;
 
 /// <summary>The 32 bytes under which secrets are sealed, and a name for them that reveals nothing.</summary>
-public sealed class MasterKey
+public sealed partial class MasterKey
 {
     /// <summary>Length of a key, in bytes.</summary>
     public const int Length = 32;
@@ -53,9 +54,20 @@ public sealed class MasterKey
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         using (var file = new StreamWriter(draft, options)) file.WriteLine(Convert.ToBase64String(RandomNumberGenerator.GetBytes(Length)));
-        try { File.Move(draft, path, overwrite: false); }
-        catch (IOException) when (File.Exists(path)) { File.Delete(draft); }
+        try
+        {
+            // File.Move looks first and renames then, so of two that start together the second would replace the first one's key.
+            if (OperatingSystem.IsWindows()) File.Move(draft, path, overwrite: false);
+            else if (Link(draft, path) != 0 && !File.Exists(path)) throw new IOException($"{path} cannot be made: {Marshal.GetLastPInvokeErrorMessage()}");
+        }
+        catch (IOException) when (File.Exists(path)) { }
+        finally { File.Delete(draft); }
     }
+
+    /// <summary>link(2): a second name for a file, refused in one step if that name is taken.</summary>
+    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Link(string existing, string fresh);
 
     private static MasterKey Parse(string base64, string from)
     {

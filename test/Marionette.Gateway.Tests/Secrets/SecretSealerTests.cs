@@ -68,13 +68,25 @@ public sealed class SecretSealerTests
     [Fact]
     public void MasterKey_File_IsMadeOnceAndForItsOwnerAlone()
     {
-        var folder = TestFolder.Create();
-        var keys = new MasterKey[8];
-        Parallel.For(0, keys.Length, i => keys[i] = MasterKey.LoadOrCreate(folder));
-        Assert.Single(keys.Select(key => key.Id).Distinct());
-        var file = Path.Combine(folder, "secrets", "master.key");
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
-        Assert.Equal([file], Directory.GetFiles(Path.Combine(folder, "secrets")));
+        for (var round = 0; round < 50; round++)
+        {
+            var folder = TestFolder.Create();
+            var keys = new MasterKey[8];
+            using (var together = new Barrier(keys.Length))
+            {
+                var starts = keys.Select((_, i) => new Thread(() =>
+                {
+                    together.SignalAndWait();
+                    keys[i] = MasterKey.LoadOrCreate(folder);
+                })).ToList();
+                starts.ForEach(start => start.Start());
+                starts.ForEach(start => start.Join());
+            }
+            Assert.Single(keys.Select(key => key.Id).Distinct());
+            var file = Path.Combine(folder, "secrets", "master.key");
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+            Assert.Equal([file], Directory.GetFiles(Path.Combine(folder, "secrets")));
+        }
     }
 
     [Fact]
