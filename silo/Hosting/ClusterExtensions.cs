@@ -29,10 +29,11 @@ internal static class ClusterExtensions
             (o.SiloPort, o.GatewayPort) = (FreePort(o.AdvertisedIPAddress), FreePort(o.AdvertisedIPAddress));
         });
 
-        // A dead silo is noticed in about 3 s by its neighbours' probes, and a start does not wait long for rows of silos that died together.
+        // A dead silo is noticed in about 3 s by its neighbours' probes, and a start does not wait long for rows of silos that died together. One that hangs
+        // counts as alive for as many of the longest probes as may be missed, for its connections were in use a moment ago.
         silo.Configure<ClusterMembershipOptions>(o =>
         {
-            o.ProbeTimeout = TimeSpan.FromSeconds(1);
+            (o.ProbeTimeout, o.MaxProbeTimeout) = (TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2));
             o.NumMissedProbesLimit = 3;
             o.TableRefreshTimeout = TimeSpan.FromSeconds(5);
             o.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(2);
