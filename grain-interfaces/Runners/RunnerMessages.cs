@@ -140,6 +140,9 @@ public sealed record RunnerAttachment
     /// <summary>Shell script before the first run of the runner, or null.</summary>
     [Id(13)] public string? InitScript { get; init; }
 
+    /// <summary>What its folders begin with.</summary>
+    [Id(14)] public WorkspaceStart Workspace { get => field ?? WorkspaceStart.Empty; init; } = WorkspaceStart.Empty;
+
     /// <summary>Never the secrets.</summary>
     public override string ToString() => $"RunnerAttachment({SessionId}, acked {Acked})";
 }
@@ -212,3 +215,17 @@ public sealed record InterruptCommand(long Number, [property: Id(0)] string RunI
 /// <summary>Finish and exit.</summary>
 [GenerateSerializer, Immutable, Alias("mn.runner.command.stop.v1")]
 public sealed record StopCommand(long Number, [property: Id(0)] string Reason) : RunnerCommand(Number);
+
+/// <summary>What a runner's folders begin with: what its predecessor left there if that is this runner's, otherwise the checkpoint.</summary>
+/// <param name="Workspace">Snapshot of the workspace, "snap_…"; null = no checkpoint yet.</param>
+/// <param name="Home">Snapshot of the agent's home; null = no checkpoint yet.</param>
+/// <param name="LastEpoch">Epoch of the runner before that was connected; 0 = none.</param>
+[GenerateSerializer, Immutable, Alias("mn.runner.workspace_start.v1")]
+public sealed record WorkspaceStart(
+    [property: Id(0)] string? Workspace,
+    [property: Id(1)] string? Home,
+    [property: Id(2)] long LastEpoch)
+{
+    /// <summary>A session that has never run.</summary>
+    public static WorkspaceStart Empty { get; } = new(null, null, 0);
+}
