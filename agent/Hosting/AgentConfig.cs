@@ -141,4 +141,5 @@ internal sealed record AgentConfig
 /// <summary>The agent's JSON types: compiled, no reflection.</summary>
 [JsonSerializable(typeof(AgentConfig))]
 [JsonSerializable(typeof(Runs.JournalRecord))]
+[JsonSerializable(typeof(Workspaces.FolderMark))]
 internal sealed partial class AgentJsonContext : JsonSerializerContext;

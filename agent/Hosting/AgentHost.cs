@@ -9,6 +9,7 @@ using Marionette.Agent.Channel;
 using Marionette.Agent.Events;
 using Marionette.Agent.Runs;
 using Marionette.Agent.Spool;
+using Marionette.Agent.Workspaces;
 using Marionette.Protocol.V1;
 using Microsoft.Extensions.Logging;
 
@@ -94,10 +95,12 @@ internal sealed class AgentHost(
             Clock = clock,
             Log = log,
         };
-        var channel = new ControlChannel(config, spool, inbox, welcome => OnWelcome(welcome, sink), clock, log);
-        var coordinator = new RunCoordinator(
-            inbox.Commands, () => new PreparedDriver(CreateDriver(services), services), setup, config.WorkspaceDir, journal, sink, clock, log);
         using var life = new CancellationTokenSource();
+        var opening = new FolderOpening(config, setup, sink, secret, clock, log);
+        using var keeper = new CheckpointKeeper(opening, new Checkpoint(config, journal, sink, secret, clock, log), setup, sink, clock, log);
+        var channel = new ControlChannel(config, spool, inbox, OnWelcome, clock, log);
+        var coordinator = new RunCoordinator(
+            inbox.Commands, () => new PreparedDriver(CreateDriver(services), services), setup, config.WorkspaceDir, journal, opening, keeper, sink, clock, log);
         // First what the last process left, then the connection: the server hears of an interrupted run before it asks anew.
         coordinator.Recover();
         var talking = channel.RunAsync(secret, life.Token);
@@ -105,6 +108,7 @@ internal sealed class AgentHost(
         if (await Task.WhenAny(talking, working).ConfigureAwait(false) == talking)
         {
             coordinator.Kill();
+            await keeper.AbandonAsync().ConfigureAwait(false);
             return await talking.ConfigureAwait(false) switch
             {
                 ChannelEnd.Fenced => ExitCodes.Fenced,
@@ -118,6 +122,15 @@ internal sealed class AgentHost(
         await life.CancelAsync().ConfigureAwait(false);
         await talking.ConfigureAwait(false);
         return ExitCodes.Stopped;
+
+        void OnWelcome(Welcome welcome)
+        {
+            if (welcome.MaxEventBytes > 0)
+                sink.MaxEventBytes = (int)Math.Min(welcome.MaxEventBytes, EventSink.DefaultMaxEventBytes);
+            setup.Set(welcome.Setup ?? new Setup());
+            sink.Hide(setup.Current.ApiKey);
+            opening.Begin(setup.Current, life.Token);
+        }
     }
 
     private async Task SayGoodbyeAsync(ControlChannel channel, EventSpool spool, Task talking, string reason)
@@ -135,14 +148,6 @@ internal sealed class AgentHost(
         {
             // The rest stays in the spool, for whoever starts this runner again.
         }
-    }
-
-    private void OnWelcome(Welcome welcome, EventSink sink)
-    {
-        if (welcome.MaxEventBytes > 0)
-            sink.MaxEventBytes = (int)Math.Min(welcome.MaxEventBytes, EventSink.DefaultMaxEventBytes);
-        setup.Set(welcome.Setup ?? new Setup());
-        sink.Hide(setup.Current.ApiKey);
     }
 
     private static IAgentDriver CreateDriver(AgentServices services) => services.Setup.Current.Agent switch

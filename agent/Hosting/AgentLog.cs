@@ -74,6 +74,18 @@ internal static partial class AgentLog
     [LoggerMessage(7042, LogLevel.Warning, "pid {Pid} of an earlier agent process killed", EventName = "child.leftover")]
     public static partial void LeftoverKilled(this ILogger log, int pid);
 
+    [LoggerMessage(7060, LogLevel.Information, "the workspace is {Source}: {Files} files, {Milliseconds} ms", EventName = "workspace.ready")]
+    public static partial void WorkspaceOpened(this ILogger log, string source, long files, long milliseconds);
+
+    [LoggerMessage(7061, LogLevel.Warning, "the workspace is not there: {Reason}", EventName = "workspace.failed")]
+    public static partial void WorkspaceFailed(this ILogger log, string reason);
+
+    [LoggerMessage(7062, LogLevel.Information, "checkpoint ({Reason}) {Snapshot}: {Bytes} bytes stored, {Milliseconds} ms", EventName = "checkpoint.made")]
+    public static partial void CheckpointMade(this ILogger log, string reason, string snapshot, long bytes, long milliseconds);
+
+    [LoggerMessage(7063, LogLevel.Warning, "no checkpoint ({Reason}): {Message}", EventName = "checkpoint.failed")]
+    public static partial void CheckpointFailed(this ILogger log, string reason, string message);
+
     [LoggerMessage(7050, LogLevel.Information, "listening on 127.0.0.1:{Port}", EventName = "broker.started")]
     public static partial void BrokerStarted(this ILogger log, int port);
 

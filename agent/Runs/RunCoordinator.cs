@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using Marionette.Agent.Agents;
 using Marionette.Agent.Events;
 using Marionette.Agent.Hosting;
+using Marionette.Agent.Workspaces;
 using Marionette.Protocol.V1;
 using Microsoft.Extensions.Logging;
 
@@ -18,6 +19,8 @@ internal sealed class RunCoordinator(
     SetupHolder setup,
     string workspace,
     RunJournal journal,
+    FolderOpening opening,
+    CheckpointKeeper keeper,
     EventSink sink,
     TimeProvider clock,
     ILogger log)
@@ -26,6 +29,8 @@ internal sealed class RunCoordinator(
     private IAgentDriver? driver;
     private ActiveRun? active;
     private Task<bool>? ready;
+    private bool opened;
+    private string? closed;
 
     /// <summary>Works until Stop.</summary>
     /// <returns>The reason that Stop gave.</returns>
@@ -56,6 +61,18 @@ internal sealed class RunCoordinator(
     private async Task<Command?> NextAsync(CancellationToken cancellationToken)
     {
         ready ??= commands.WaitToReadAsync(cancellationToken).AsTask();
+        if (!opened)
+        {
+            await Task.WhenAny(ready, opening.Ready).ConfigureAwait(false);
+            if (opening.Ready.IsCompleted)
+            {
+                closed = await opening.Ready.ConfigureAwait(false);
+                opened = true;
+                StartNext();
+                return null;
+            }
+        }
+
         if (active is not null)
         {
             await Task.WhenAny(ready, active.Execution).ConfigureAwait(false);
@@ -105,22 +122,26 @@ internal sealed class RunCoordinator(
             return;
         }
 
-        if (active is not null)
+        if (active is not null || !opened)
         {
             waiting.Enqueue(run);
             return;
         }
 
         var id = Encoding.UTF8.GetBytes(run.Run);
+        if (closed is not null)
+        {
+            EndUnstarted(run.Run, RunResult.Failed(ErrorCodes.WorkspaceUnavailable, closed));
+            return;
+        }
+
         try
         {
             driver ??= createDriver();
         }
         catch (AgentStartException exception)
         {
-            RunEvents.Finished(sink, id, RunResult.Failed(exception.Code, exception.Message), TimeSpan.Zero, null);
-            sink.Commit();
-            journal.Ended(run.Run, null);
+            EndUnstarted(run.Run, RunResult.Failed(exception.Code, exception.Message));
             return;
         }
 
@@ -135,7 +156,21 @@ internal sealed class RunCoordinator(
             json.Optional("agent_version"u8, start.AgentVersion);
         });
         sink.Commit();
+        keeper.RunStarted(run.Run);
         active.Execution = ExecuteAsync(driver, active);
+    }
+
+    private void StartNext()
+    {
+        while (active is null && waiting.TryDequeue(out var next))
+            Start(next);
+    }
+
+    private void EndUnstarted(string run, RunResult result)
+    {
+        RunEvents.Finished(sink, Encoding.UTF8.GetBytes(run), result, TimeSpan.Zero, driver?.ConversationId);
+        sink.Commit();
+        journal.Ended(run, null);
     }
 
     private async Task<RunResult> ExecuteAsync(IAgentDriver driver, ActiveRun run)
@@ -176,10 +211,7 @@ internal sealed class RunCoordinator(
 
         waiting.Clear();
         others.ForEach(waiting.Enqueue);
-        var result = new RunResult { Outcome = OutcomeOf(interrupt.Outcome) };
-        RunEvents.Finished(sink, Encoding.UTF8.GetBytes(interrupt.Run), result, TimeSpan.Zero, driver?.ConversationId);
-        sink.Commit();
-        journal.Ended(interrupt.Run, null);
+        EndUnstarted(interrupt.Run, new RunResult { Outcome = OutcomeOf(interrupt.Outcome) });
     }
 
     private async Task SendAsync(SendMessage message)
@@ -238,8 +270,8 @@ internal sealed class RunCoordinator(
         log.RunFinished(run.Run.Run, result.Outcome, result.ErrorCode ?? "", (long)elapsed.TotalMilliseconds);
         run.Dispose();
         active = null;
-        if (waiting.TryDequeue(out var next))
-            Start(next);
+        keeper.RunEnded();
+        StartNext();
     }
 
     private async Task<string> StopAsync(string reason)
@@ -254,6 +286,8 @@ internal sealed class RunCoordinator(
 
         if (driver is not null)
             await driver.DisposeAsync().ConfigureAwait(false);
+        // Nothing of the agent runs any more: this is what the next runner goes on from.
+        await keeper.FinishAsync().ConfigureAwait(false);
         var conversation = driver?.ConversationId ?? journal.Record.Conversation;
         sink.Emit("runner.stopped"u8, default, (reason, conversation), static (json, end) =>
         {

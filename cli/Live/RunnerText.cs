@@ -15,6 +15,8 @@ internal static class RunnerText
     {
         "network.blocked" => (Blocked(entry), Style.Ask),
         "network.changed" => (Changed(entry.Data), Style.Dim),
+        "workspace.ready" => Opened(entry.Data),
+        "workspace.restore_failed" or "checkpoint.failed" => ($"! {(entry.Type == "checkpoint.failed" ? "no checkpoint" : "the workspace is not there")}: {Format.Fit(entry.Data.Text("message") ?? entry.Data.Text("reason") ?? "", Longest)}", Style.Bad),
         // Told once for each reason; a pull's percents would bury everything else.
         "runner.progress" when IsWaiting(entry.Data) => ($"~ {Activity(entry)}", Style.Dim),
         _ => null,
@@ -46,6 +48,14 @@ internal static class RunnerText
             ? $"{line}; to allow it: marionette sessions allow {Format.Fit(session, Longest)} {target}"
             : line;
     }
+
+    // What was there already, and what never was, is no news.
+    private static (string Text, Style Style)? Opened(JsonElement data) => data.Text("source") switch
+    {
+        "restored" => ($"~ the workspace was restored from its checkpoint: {data.Number("files") ?? 0} files, {Format.Size(data.Number("bytes") ?? 0)}", Style.Dim),
+        "lost" => ("! the workspace is lost: its machine is gone, and it had no checkpoint", Style.Bad),
+        _ => null,
+    };
 
     private static string Changed(JsonElement data)
     {

@@ -106,7 +106,7 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
             case "runner.lost":
                 Line($"~ the runner was lost: {Name(data.Text("cause"))}{Detail(data.Text("detail"))}", Style.Bad);
                 break;
-            case "runner.progress" or "network.blocked" or "network.changed":
+            case "runner.progress" or "network.blocked" or "network.changed" or "workspace.ready" or "workspace.restore_failed" or "checkpoint.failed":
                 if (RunnerText.Line(entry) is { } line)
                     Line(line.Text, line.Style);
                 break;

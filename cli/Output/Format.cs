@@ -41,6 +41,17 @@ internal static class Format
     };
 
     /// <summary>US dollars, with as many digits as a small sum needs: $0.0123, $4.20.</summary>
+    /// <summary>Bytes, in binary units: "0 B", "1.4 MiB".</summary>
+    public static string Size(long bytes)
+    {
+        string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
+        double amount = Math.Max(bytes, 0);
+        var unit = 0;
+        for (; amount >= 1000 && unit < units.Length - 1; unit++)
+            amount /= 1024;
+        return string.Create(CultureInfo.InvariantCulture, $"{amount:0.#} {units[unit]}");
+    }
+
     public static string Cost(decimal dollars) =>
         dollars != 0 && Math.Abs(dollars) < 1
             ? string.Create(CultureInfo.InvariantCulture, $"${dollars:0.0000}")

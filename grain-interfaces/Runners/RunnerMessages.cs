@@ -226,6 +226,9 @@ public sealed record WorkspaceStart(
     [property: Id(1)] string? Home,
     [property: Id(2)] long LastEpoch)
 {
+    /// <summary>The agent's conversation at the checkpoint, or null.</summary>
+    [Id(3)] public string? Conversation { get; init; }
+
     /// <summary>A session that has never run.</summary>
     public static WorkspaceStart Empty { get; } = new(null, null, 0);
 }

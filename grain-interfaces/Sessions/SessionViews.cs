@@ -89,8 +89,32 @@ public sealed record SessionView
     [Id(37)] public bool IsChanging { get; init; }
     /// <summary>Backend that makes its runners; null = the installation's default.</summary>
     [Id(38)] public string? Provider { get; init; }
+    /// <summary>Newest checkpoint; null = none yet.</summary>
+    [Id(39)] public RecoveryPoint? RecoveryPoint { get; init; }
     /// <summary>How its permission requests are asked, where no rule says otherwise.</summary>
     [Id(60)] public PermissionTerms? PermissionPolicy { get; init; }
     /// <summary>Rules of its own: given at its creation, and "always allow this" with the scope session or task.</summary>
     [Id(61)] public ImmutableArray<PolicyRule> PermissionRules { get => field.IsDefault ? [] : field; init; } = [];
+}
+
+/// <summary>What a session goes on from when its runner is lost, or another one takes over.</summary>
+/// <param name="At">When it was made.</param>
+/// <param name="Seq">Its event in the session's log: what stands before it is in it.</param>
+/// <param name="Workspace">Snapshot of the workspace, "snap_…".</param>
+/// <param name="Home">Snapshot of the agent's home, with its conversations.</param>
+/// <param name="Reason">"run", "interval", "stop".</param>
+/// <param name="Files">In both.</param>
+/// <param name="Bytes">Sum of the files' sizes.</param>
+[GenerateSerializer, Immutable, Alias("mn.session.recovery_point.v1")]
+public sealed record RecoveryPoint(
+    [property: Id(0)] DateTimeOffset At,
+    [property: Id(1)] long Seq,
+    [property: Id(2)] string Workspace,
+    [property: Id(3)] string Home,
+    [property: Id(4)] string Reason,
+    [property: Id(5)] long Files,
+    [property: Id(6)] long Bytes)
+{
+    /// <summary>The agent's conversation at that point, or null.</summary>
+    [Id(7)] public string? ConversationId { get; init; }
 }

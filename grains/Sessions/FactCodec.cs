@@ -32,6 +32,8 @@ internal static class FactCodec
         Add("runner.progress", Json.RunnerProgress);
         Add("network.blocked", Json.NetworkBlocked);
         Add("network.changed", Json.NetworkChanged);
+        Add("workspace.ready", Json.WorkspaceReady);
+        Add("checkpoint.created", Json.CheckpointCreated);
         Add("task.created", Json.TaskCreated);
         Add("task.dispatched", Json.TaskDispatched);
         Add("task.started", Json.TaskStarted);

@@ -65,5 +65,19 @@ internal sealed record NetworkBlocked(string Target, int Port, string Protocol, 
 /// <summary>What the session's runners may reach, from now on.</summary>
 internal sealed record NetworkChanged(string By, string NetworkPolicy, ImmutableArray<string> AllowedHosts) : Fact;
 
+/// <summary>The runner's folders are as they should be: from here on it writes in them.</summary>
+/// <param name="Source">"kept": they were there, and newest; "restored": from the checkpoint; "new": the session had none yet.</param>
+internal sealed record WorkspaceReady(
+    long Epoch, string Source, string? Workspace, string? Home, long? Files, long? Bytes, long? TookMs, WorkspaceDifference[]? Differences) : Fact;
+
+/// <summary>Something that is not as the snapshot has it.</summary>
+internal sealed record WorkspaceDifference(string Path, string What);
+
+/// <summary>The workspace and the agent's home are stored, as they were at this point of the log.</summary>
+/// <param name="Reason">"run": a run has ended; "interval": one takes long; "stop": the runner is about to go.</param>
+internal sealed record CheckpointCreated(
+    long Epoch, string Workspace, string Home, string Reason, string? ConversationId, long Files, long Bytes, long BytesStored, long TookMs,
+    WorkspaceDifference[]? Skipped) : Fact;
+
 /// <summary>Something that the agent said: stored as it came, of no effect on the state but the runner's number.</summary>
 internal sealed record Output(string Type, byte[] Payload) : Fact;

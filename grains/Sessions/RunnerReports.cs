@@ -44,4 +44,10 @@ internal sealed record PermissionReport(string? RequestId, string? Tool, JsonEle
 
 internal sealed record PermissionNotice(string? RequestId, string? Reason);
 
+internal sealed record WorkspaceReadyReport(
+    string? Source, string? Workspace, string? Home, long? Files, long? Bytes, long? TookMs, WorkspaceDifference[]? Differences);
+
+internal sealed record CheckpointReport(
+    string? Workspace, string? Home, string? Reason, string? ConversationId, long Files, long Bytes, long BytesStored, long TookMs, WorkspaceDifference[]? Skipped);
+
 internal sealed record RunnerStoppedReport(string? Reason, string? ConversationId);

@@ -24,6 +24,11 @@ internal static class SessionFold
             RunnerAssigned or RunnerReleased or RunnerLost => OfRunner(state, e),
             _ when PermissionFold.Concerns(e.Fact) => PermissionFold.Apply(state, e),
             RunnerConnected or RunnerDisconnected or RunnerProgress or NetworkBlocked or BudgetExceeded => state,
+            WorkspaceReady f => state with { WorkspaceEpoch = f.Epoch },
+            CheckpointCreated f => state with
+            {
+                View = state.View with { RecoveryPoint = new RecoveryPoint(e.At, e.Seq, f.Workspace, f.Home, f.Reason, f.Files, f.Bytes) { ConversationId = f.ConversationId } },
+            },
             NetworkChanged f => state with { View = state.View with { NetworkPolicy = f.NetworkPolicy, AllowedHosts = f.AllowedHosts } },
             MessageSent or MessageDelivered or MessageRefused or MessageQueued or SessionChanged or SessionConfigured or SessionConfigureRefused
                 or BudgetChanged or BudgetWarning => MessageFold.Apply(state, e),

@@ -37,6 +37,10 @@ internal sealed partial class SessionGrain
             IncludeRaw = _state.IncludeRaw,
             Command = _state.View.Command,
             InitScript = profile?.Shape.InitScript,
+            Workspace = new WorkspaceStart(_state.View.RecoveryPoint?.Workspace, _state.View.RecoveryPoint?.Home, _state.WorkspaceEpoch)
+            {
+                Conversation = _state.View.RecoveryPoint?.ConversationId,
+            },
             Commands = await WithFilesAsync(commands),
         };
     }

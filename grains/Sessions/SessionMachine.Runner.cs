@@ -93,7 +93,7 @@ internal static partial class SessionMachine
 
     private static bool IsControl(string type) =>
         type is "run.started" or "run.finished" or "permission.request" or "permission.withdrawn" or "permission.received" or "runner.stopped"
-            or "message.received" or "message.refused" or "configure.applied" or "configure.refused";
+            or "message.received" or "message.refused" or "configure.applied" or "configure.refused" or "workspace.ready" or "checkpoint.created";
 
     private static void Report(Scribe scribe, OutputEvent e, long source)
     {
@@ -119,6 +119,12 @@ internal static partial class SessionMachine
                     break;
                 case "configure.applied" or "configure.refused":
                     Configured(scribe, e, Parse(e.Payload, GrainsJsonContext.Default.ConfigureNotice), source);
+                    break;
+                case "workspace.ready":
+                    Ready(scribe, Parse(e.Payload, GrainsJsonContext.Default.WorkspaceReadyReport), source);
+                    break;
+                case "checkpoint.created":
+                    Kept(scribe, e.RunId, Parse(e.Payload, GrainsJsonContext.Default.CheckpointReport), source);
                     break;
                 default:
                     Stopped(scribe, Parse(e.Payload, GrainsJsonContext.Default.RunnerStoppedReport), source);

@@ -15,6 +15,9 @@ internal static partial class SessionMachine
     /// <summary>Runs of one task, or runners of one session, that may be cut off in a row before it is called a failure.</summary>
     public const int InterruptionLimit = 3;
 
+    /// <summary>A runner that shows life while it stops is waited for up to so many times the grace.</summary>
+    private const int StopPatience = 20;
+
     public static Decision Create(SessionState state, string id, string workspaceId, CreateSession c, DecisionContext context)
     {
         if (state.Exists) return new(state);
@@ -94,7 +97,7 @@ internal static partial class SessionMachine
             }
         }
 
-        if (state.StopRequestedAt + context.Timings.StopGrace <= scribe.Now)
+        if (StopDeadline(state, context.Timings) <= scribe.Now)
             Release(scribe, "The runner did not stop in time.", suspend: true);
         else if (IdleDeadline(state) <= scribe.Now)
             scribe.Write(new SessionSuspending("idle"));
@@ -112,7 +115,7 @@ internal static partial class SessionMachine
         if (state.Current is { } task && task.CancelSeq == 0) next = Earlier(next, BudgetRules.TimeLimit(state, task, tenant));
         if (state.Current is { } running)
             next = Earlier(next, running.CancelSeq == 0 ? DeadlineOf(running) : running.CancelRequestedAt + timings.InterruptGrace);
-        next = Earlier(next, state.StopRequestedAt + timings.StopGrace);
+        next = Earlier(next, StopDeadline(state, timings));
         next = Earlier(next, IdleDeadline(state));
         return next == DateTimeOffset.MaxValue ? null : next;
     }
@@ -121,6 +124,15 @@ internal static partial class SessionMachine
 
     private static DateTimeOffset? DeadlineOf(LiveTask task) =>
         task.View.Runs[^1].AssignedAt + TimeSpan.FromSeconds(task.View.TimeoutSeconds);
+
+    /// <summary>A runner that stops stores its last checkpoint, and says how far it is: while it does, it is waited for, up to a bound.</summary>
+    private static DateTimeOffset? StopDeadline(SessionState state, SessionTimings timings)
+    {
+        if (state.StopRequestedAt is not { } asked) return null;
+        var heard = state.View.LastActivityAt is { } at && at > asked ? at : asked;
+        var most = asked + (timings.StopGrace * StopPatience);
+        return heard + timings.StopGrace < most ? heard + timings.StopGrace : most;
+    }
 
     private static DateTimeOffset? IdleDeadline(SessionState state) =>
         state.View is { Status: SessionStatus.Active, IdleTimeoutSeconds: { } idle } && !state.HasWork && state.Current is null && state.Stop == StopIntent.None

@@ -63,6 +63,9 @@ internal sealed record SessionState
     /// <summary>Runners lost in a row without a run that ended: guards against a loop.</summary>
     public int LossesInARow { get; init; }
 
+    /// <summary>Epoch of the newest runner that wrote in the workspace; 0 = none yet. Folders of an older one are out of date.</summary>
+    public long WorkspaceEpoch { get; init; }
+
     public long Seq => View.LastSeq;
 
     public bool Exists => View.LastSeq > 0;
@@ -157,7 +160,8 @@ internal sealed record SessionCheckpoint(
     LiveMessage[]? Messages = null,
     string[]? RecentMessages = null,
     LiveChange? Change = null,
-    string[]? Warned = null);
+    string[]? Warned = null,
+    long WorkspaceEpoch = 0);
 
 /// <summary>A live task without what its own row holds. Progress is output, which writes no row: the newest stands here.</summary>
 internal sealed record LiveTaskMark(

@@ -157,6 +157,25 @@ public sealed class TranscriptTests
             ("network.changed", new { by = "ann", network_policy = "deny", allowed_hosts = Array.Empty<string>() })));
     }
 
+    [Fact]
+    public void Workspace_ThatCameBack_IsTold()
+    {
+        Assert.Equal(
+            """
+            ~ the workspace was restored from its checkpoint: 1200 files, 3.5 MiB
+            ! the workspace is lost: its machine is gone, and it had no checkpoint
+            ! the workspace is not there: The chunk store: not now
+            ! no checkpoint: disk full
+
+            """, Draw(new TranscriptOptions(),
+            ("workspace.ready", new { epoch = 1, source = "new", took_ms = 3 }),
+            ("workspace.ready", new { epoch = 2, source = "kept", took_ms = 3 }),
+            ("workspace.ready", new { epoch = 3, source = "restored", files = 1200, bytes = 3670016, took_ms = 3 }),
+            ("workspace.ready", new { epoch = 4, source = "lost", took_ms = 3 }),
+            ("workspace.restore_failed", new { reason = "The chunk store: not now", tried_again = true }),
+            ("checkpoint.failed", new { reason = "stop", message = "disk full" })));
+    }
+
     [Theory]
     [InlineData("image", null, "pulling node:22, 40 %", "pulling node:22, 40 %", "")]
     [InlineData("queue", null, "docker: the engine does not answer", "waiting: docker: the engine does not answer", "~ waiting: docker: the engine does not answer\n")]

@@ -48,6 +48,8 @@ internal sealed class SessionModel
     public required bool AutoContinue { get; init; }
     /// <summary>A change of model or permission mode waits for the agent's word.</summary>
     public required bool IsChanging { get; init; }
+    /// <summary>What it goes on from when its runner is lost; absent = no checkpoint yet.</summary>
+    public RecoveryPointModel? RecoveryPoint { get; init; }
     public DateTime? LastActivityAt { get; init; }
     public DateTime? SuspendedAt { get; init; }
     public DateTime? ResumedAt { get; init; }
@@ -93,10 +95,34 @@ internal sealed class SessionModel
         Budget = view.Budget,
         AutoContinue = view.AutoContinue,
         IsChanging = view.IsChanging,
+        RecoveryPoint = RecoveryPointModel.Of(view.RecoveryPoint),
         LastActivityAt = view.LastActivityAt?.UtcDateTime,
         SuspendedAt = view.SuspendedAt?.UtcDateTime,
         ResumedAt = view.ResumedAt?.UtcDateTime,
         CreatedAt = view.CreatedAt.UtcDateTime,
         UpdatedAt = view.UpdatedAt.UtcDateTime,
     };
+}
+
+/// <summary>The newest checkpoint of a session.</summary>
+internal sealed class RecoveryPointModel
+{
+    public required DateTime At { get; init; }
+    /// <summary>Its event in the session's log: what stands before it is in it.</summary>
+    public required long Seq { get; init; }
+    [OneOf("run", "interval", "stop")]
+    public required string Reason { get; init; }
+    /// <summary>Snapshot of the workspace.</summary>
+    public required string Workspace { get; init; }
+    /// <summary>Snapshot of the agent's home, with its conversations.</summary>
+    public required string Home { get; init; }
+    public required long Files { get; init; }
+    public required long Bytes { get; init; }
+
+    public static RecoveryPointModel? Of(RecoveryPoint? point) => point is null
+        ? null
+        : new()
+        {
+            At = point.At.UtcDateTime, Seq = point.Seq, Reason = point.Reason, Workspace = point.Workspace, Home = point.Home, Files = point.Files, Bytes = point.Bytes,
+        };
 }

@@ -3,6 +3,7 @@ using Marionette.Agent.Channel;
 using Marionette.Agent.Processes;
 using Marionette.Agent.Runs;
 using Marionette.Agent.Tests.Support;
+using Marionette.Agent.Workspaces;
 using Marionette.Protocol.V1;
 
 namespace Marionette.Agent.Tests.Runs;
@@ -46,6 +47,21 @@ public sealed class RunCoordinatorTests
         Assert.Equal(
             ["trun_1 run.started", "trun_1 run.finished", "trun_2 run.started", "trun_2 run.finished"],
             world.Harness.Events.Select(e => e.Run + " " + e.Type));
+    }
+
+    [Fact]
+    public async Task Run_WaitsForItsWorkspace_AndCanBeCanceledMeanwhile()
+    {
+        await using var world = new World(open: false);
+        world.Send(Commands.Start("trun_1", ""));
+        world.Send(Commands.Start("trun_2", ""));
+        world.Send(new Command { Interrupt = new Interrupt { Run = "trun_1", Outcome = "canceled" } });
+        await world.Harness.WaitForAsync(e => e is { Type: "run.finished", Run: "trun_1" }, "the end of the first");
+        Assert.Equal(["run.finished"], world.Harness.Types);
+        world.Open();
+        await world.Driver.StartedAsync("trun_2");
+        world.Driver.Finish("trun_2");
+        await world.Harness.WaitForAsync(e => e is { Type: "run.finished", Run: "trun_2" }, "the end of the second");
     }
 
     [Theory]
@@ -200,14 +216,21 @@ public sealed class RunCoordinatorTests
     {
         private readonly CommandInbox inbox = new();
         private readonly CancellationTokenSource life = new();
+        private readonly FolderOpening opening;
+        private readonly CheckpointKeeper keeper;
         private long number;
 
-        public World(Func<IAgentDriver>? create = null, DriverHarness? harness = null, bool recover = false)
+        public World(Func<IAgentDriver>? create = null, DriverHarness? harness = null, bool recover = false, bool open = true)
         {
             Harness = harness ?? new DriverHarness(new Setup { Agent = "command" });
+            var services = Harness.Services;
+            opening = new FolderOpening(services.Config, Harness.Setup, Harness.Sink, [], TimeProvider.System, Harness.Log);
+            var checkpoint = new Checkpoint(services.Config, services.Journal, Harness.Sink, [], TimeProvider.System, Harness.Log);
+            keeper = new CheckpointKeeper(opening, checkpoint, Harness.Setup, Harness.Sink, TimeProvider.System, Harness.Log);
             var coordinator = new RunCoordinator(
-                inbox.Commands, create ?? (() => Driver), Harness.Setup, Harness.Workspace, Harness.Services.Journal, Harness.Sink,
-                TimeProvider.System, Harness.Log);
+                inbox.Commands, create ?? (() => Driver), Harness.Setup, Harness.Workspace, services.Journal, opening, keeper, Harness.Sink, TimeProvider.System, Harness.Log);
+            if (open)
+                Open();
             if (recover)
                 coordinator.Recover();
             Working = coordinator.RunAsync(life.Token);
@@ -225,10 +248,14 @@ public sealed class RunCoordinatorTests
             inbox.Take(command);
         }
 
+        /// <summary>The first welcome: no store is kept here.</summary>
+        public void Open() => opening.Begin(Harness.Setup.Current, life.Token);
+
         public async ValueTask DisposeAsync()
         {
             await life.CancelAsync();
             await Task.WhenAny(Working);
+            keeper.Dispose();
             await Harness.DisposeAsync();
         }
     }

@@ -1,0 +1,123 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Google.Protobuf;
+using Marionette.Agent.Events;
+using Marionette.Agent.Hosting;
+using Marionette.Agent.Runs;
+using Marionette.Workspaces;
+using Microsoft.Extensions.Logging;
+using Wire = Marionette.Protocol.Workspaces.V1;
+
+namespace Marionette.Agent.Workspaces;
+
+/// <summary>Stores the workspace and the agent's home, and tells the session.</summary>
+internal sealed class Checkpoint(AgentConfig config, RunJournal journal, EventSink sink, byte[] secret, TimeProvider clock, ILogger log)
+{
+    private const int MostSkipped = 100;
+
+    private Kept? workspace, home;
+
+    /// <summary>Makes one. It is whole, recorded and told when this returns; before, the one before counts.</summary>
+    /// <param name="reason">"run", "interval", "stop".</param>
+    /// <param name="run">The newest run; empty = none yet.</param>
+    /// <exception cref="WorkspaceException">It was not made.</exception>
+    public async Task MakeAsync(string reason, byte[] run, CancellationToken cancellationToken)
+    {
+        var started = Stopwatch.GetTimestamp();
+        using var connection = new StoreConnection(config, secret, clock);
+        var opened = await connection.CallAsync(options => connection.Client.OpenAsync(new Wire.OpenRequest(), options), cancellationToken).ConfigureAwait(false);
+        var blobs = new RemoteBlobStore(connection);
+        var uploader = new Uploader(blobs, new RemoteChunkIndex(connection), new ConvergenceKey(opened.Key.Span), clock);
+        var (oldWorkspace, oldHome) = (workspace, home);
+        workspace = await KeepAsync(connection, uploader, "workspace", config.WorkspaceDir, StatCaches.Workspace(config), workspace, reason, cancellationToken).ConfigureAwait(false);
+        home = await KeepAsync(connection, uploader, "home", config.HomeDir, StatCaches.Home(config), home, reason, cancellationToken).ConfigureAwait(false);
+        if (reason == "interval" && workspace.Id == oldWorkspace?.Id && home.Id == oldHome?.Id)
+            return;
+        var took = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        log.CheckpointMade(reason, workspace.Id, workspace.Report.BytesStored + home.Report.BytesStored, took);
+        sink.Emit("checkpoint.created"u8, run, (reason, workspace, home, took, journal.Record.Conversation), static (json, made) =>
+            Write(json, made.reason, made.workspace, made.home, made.took, made.Conversation));
+        sink.Commit();
+    }
+
+    private async Task<Kept> KeepAsync(
+        StoreConnection connection, Uploader uploader, string part, string folder, string cache, Kept? before, string reason, CancellationToken cancellationToken)
+    {
+        // What goes on beside the agent's work takes one core; a runner that must go takes what there is.
+        var options = new SnapshotOptions { CacheFile = cache, Workers = reason == "stop" ? Math.Clamp(Environment.ProcessorCount, 1, 8) : 1, Progress = reason == "stop" ? new Told(sink, clock) : null };
+        var report = await uploader.SnapshotAsync(folder, options, RecordAsync, ForgetAsync, cancellationToken).ConfigureAwait(false);
+        return new Kept(report.Id, report);
+
+        async Task<string> RecordAsync(SnapshotReport made, CancellationToken token)
+        {
+            if (before is not null && before.Report.Root == made.Root)
+                return before.Id;
+            var request = new Wire.RecordSnapshotRequest
+            {
+                Root = ByteString.CopyFrom(made.Root.ToArray()), Part = part, Parent = before?.Id ?? "", Files = made.Files, Directories = made.Directories, Links = made.Links,
+                Bytes = made.Bytes,
+            };
+            return (await connection.CallAsync(call => connection.Client.RecordSnapshotAsync(request, call), token).ConfigureAwait(false)).Snapshot;
+        }
+
+        async Task ForgetAsync(string id)
+        {
+            if (id != before?.Id)
+                await connection.CallAsync(call => connection.Client.ForgetSnapshotAsync(new Wire.ForgetSnapshotRequest { Snapshot = id }, call), CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    private static void Write(Utf8JsonWriter json, string reason, Kept workspace, Kept home, long took, string? conversation)
+    {
+        json.WriteString("reason"u8, reason);
+        json.WriteString("workspace"u8, workspace.Id);
+        json.WriteString("home"u8, home.Id);
+        json.Optional("conversation_id"u8, conversation);
+        json.WriteNumber("files"u8, workspace.Report.Files + home.Report.Files);
+        json.WriteNumber("bytes"u8, workspace.Report.Bytes + home.Report.Bytes);
+        json.WriteNumber("bytes_stored"u8, workspace.Report.BytesStored + home.Report.BytesStored);
+        json.WriteNumber("took_ms"u8, took);
+        if (workspace.Report.SkippedCount == 0)
+            return;
+        json.WriteStartArray("skipped"u8);
+        foreach (var entry in workspace.Report.Skipped.Take(MostSkipped))
+        {
+            json.WriteStartObject();
+            json.WriteString("path"u8, entry.Path);
+            json.WriteString("what"u8, entry.Detail);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    /// <summary>A snapshot that is recorded.</summary>
+    private sealed record Kept(string Id, SnapshotReport Report);
+
+    /// <summary>A sign of life while a runner that must go stores its last checkpoint: whoever waits for it sees that it works.</summary>
+    private sealed class Told(EventSink sink, TimeProvider clock) : IProgress<SnapshotProgress>
+    {
+        private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
+
+        private readonly Lock gate = new();
+        private long last = clock.GetTimestamp();
+
+        public void Report(SnapshotProgress value)
+        {
+            lock (gate)
+            {
+                if (clock.GetElapsedTime(last) < Every)
+                    return;
+                last = clock.GetTimestamp();
+            }
+
+            sink.Emit("checkpoint.progress"u8, default, value, static (json, progress) =>
+            {
+                json.WriteNumber("files"u8, progress.Files);
+                json.WriteNumber("bytes_read"u8, progress.BytesRead);
+                json.WriteNumber("bytes_stored"u8, progress.BytesStored);
+            });
+            sink.Commit();
+        }
+    }
+}

@@ -1,0 +1,151 @@
+using System.Text;
+using Marionette.Agent.Events;
+using Marionette.Agent.Hosting;
+using Marionette.Agent.Runs;
+using Marionette.Workspaces;
+using Microsoft.Extensions.Logging;
+
+namespace Marionette.Agent.Workspaces;
+
+/// <summary>
+/// Decides when a checkpoint is made: a moment after each run, now and then during a long one, and before the runner goes. Runs that follow one another at once share one, but none waits
+/// longer than <see cref="LongestDelay"/>. One checkpoint at a time; the work goes on beside it.
+/// </summary>
+internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpoint, SetupHolder setup, EventSink sink, TimeProvider clock, ILogger log) : IDisposable
+{
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1), LongestDelay = TimeSpan.FromSeconds(15);
+
+    /// <summary>How long a runner that must go tries to reach a store that is away.</summary>
+    private static readonly TimeSpan LastAttempts = TimeSpan.FromSeconds(60);
+
+    private readonly Lock gate = new();
+    private readonly CancellationTokenSource life = new();
+    private ITimer? interval, delay;
+    private Task work = Task.CompletedTask;
+    private byte[] run = [];
+    private long? dueSince;
+
+    /// <summary>Whether this installation keeps a store, and the folders are as they should be.</summary>
+    private bool IsOn => setup.Current.Workspace is not null && opening.IsOpen;
+
+    /// <summary>A run has begun: it gets checkpoints at intervals, and what was due waits for its end.</summary>
+    public void RunStarted(string id)
+    {
+        lock (gate)
+        {
+            run = Encoding.UTF8.GetBytes(id);
+            interval?.Dispose();
+            var every = TimeSpan.FromSeconds(setup.Current.Workspace?.IntervalSeconds ?? 0);
+            interval = IsOn && every > TimeSpan.Zero ? clock.CreateTimer(_ => Begin("interval"), null, every, every) : null;
+        }
+    }
+
+    /// <summary>A run has ended: what it did is kept soon.</summary>
+    public void RunEnded()
+    {
+        lock (gate)
+        {
+            interval?.Dispose();
+            interval = null;
+            if (!IsOn)
+                return;
+            var now = clock.GetTimestamp();
+            dueSince ??= now;
+            var left = LongestDelay - clock.GetElapsedTime(dueSince.Value, now);
+            delay?.Dispose();
+            delay = clock.CreateTimer(_ => Begin("run"), null, left < TimeSpan.Zero ? TimeSpan.Zero : left < Quiet ? left : Quiet, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>The last one, before the runner goes. A store that is away is waited for, for a while.</summary>
+    public async Task FinishAsync()
+    {
+        Task before;
+        lock (gate)
+        {
+            interval?.Dispose();
+            delay?.Dispose();
+            before = work;
+        }
+
+        await before.ConfigureAwait(false);
+        if (!IsOn)
+            return;
+        using var limit = new CancellationTokenSource(LastAttempts, clock);
+        for (var pause = TimeSpan.FromSeconds(1); !await MakeAsync("stop", life.Token).ConfigureAwait(false); pause *= 2)
+        {
+            try
+            {
+                await Task.Delay(pause, clock, limit.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>The runner is no longer the session's: nothing more is stored. Returns when what was under way has ended.</summary>
+    public async Task AbandonAsync()
+    {
+        await life.CancelAsync().ConfigureAwait(false);
+        Task before;
+        lock (gate)
+        {
+            interval?.Dispose();
+            delay?.Dispose();
+            before = work;
+        }
+
+        await before.ConfigureAwait(false);
+    }
+
+    public void Dispose()
+    {
+        interval?.Dispose();
+        delay?.Dispose();
+        life.Dispose();
+    }
+
+    private void Begin(string reason)
+    {
+        lock (gate)
+        {
+            // One that is under way may have passed what has changed since: another follows it.
+            if (!work.IsCompleted)
+            {
+                delay?.Dispose();
+                delay = clock.CreateTimer(_ => Begin(reason), null, Quiet, Timeout.InfiniteTimeSpan);
+                return;
+            }
+
+            dueSince = null;
+            work = Task.Run(() => MakeAsync(reason, life.Token), CancellationToken.None);
+        }
+    }
+
+    /// <returns>False: it can be tried again.</returns>
+    private async Task<bool> MakeAsync(string reason, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await checkpoint.MakeAsync(reason, run, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return true;
+        }
+        catch (Exception exception) when (exception is WorkspaceException or IOException or UnauthorizedAccessException)
+        {
+            log.CheckpointFailed(reason, exception.Message);
+            sink.Emit("checkpoint.failed"u8, default, (reason, exception.Message), static (json, failure) =>
+            {
+                json.WriteString("reason"u8, failure.reason);
+                json.WriteString("message"u8, failure.Message);
+            });
+            sink.Commit();
+            return exception is WorkspaceException { Fault: not (WorkspaceFault.Io or WorkspaceFault.Busy) };
+        }
+    }
+}

@@ -1,0 +1,160 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Marionette.Agent.Events;
+using Marionette.Agent.Hosting;
+using Marionette.Agent.Runs;
+using Marionette.Protocol.V1;
+using Marionette.Workspaces;
+using Microsoft.Extensions.Logging;
+using Wire = Marionette.Protocol.Workspaces.V1;
+
+namespace Marionette.Agent.Workspaces;
+
+/// <summary>
+/// Makes the workspace and the agent's home what they should be before the first run: as the last runner left them if they are that runner's, otherwise as the newest checkpoint has them.
+/// No run begins before that, and none at all on folders that should have been restored and were not.
+/// </summary>
+internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, EventSink sink, byte[] secret, TimeProvider clock, ILogger log)
+{
+    private const int MostDifferences = 100;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1), LongestPause = TimeSpan.FromSeconds(30);
+
+    private readonly TaskCompletionSource<string?> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int begun;
+    private volatile bool isOpen;
+
+    /// <summary>Null: runs may begin. Otherwise why none can.</summary>
+    public Task<string?> Ready => ready.Task;
+
+    /// <summary>The folders are as they should be, and this runner's.</summary>
+    public bool IsOpen => isOpen;
+
+    /// <summary>At the first welcome; later ones change nothing.</summary>
+    public void Begin(Setup welcome, CancellationToken cancellationToken)
+    {
+        if (Interlocked.Exchange(ref begun, 1) == 0)
+            _ = Task.Run(() => RunAsync(welcome, cancellationToken), CancellationToken.None);
+    }
+
+    private async Task RunAsync(Setup welcome, CancellationToken cancellationToken)
+    {
+        try
+        {
+            ready.SetResult(welcome.Workspace is { } wanted ? await OpenAsync(welcome.Session, wanted, cancellationToken).ConfigureAwait(false) : null);
+        }
+        catch (OperationCanceledException)
+        {
+            ready.TrySetResult("The runner stopped before its workspace was there.");
+        }
+        catch (Exception exception)
+        {
+            log.WorkspaceFailed(exception.Message);
+            ready.TrySetResult($"The workspace cannot be opened: {exception.Message}");
+        }
+    }
+
+    private async Task<string?> OpenAsync(string session, WorkspaceSetup wanted, CancellationToken cancellationToken)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var source = SourceOf(FolderMark.Read(config.HomeDir), session, wanted);
+        RestoreReport? workspace = null, home = null;
+        if (source == "restored")
+        {
+            FolderMark.Remove(config.HomeDir);
+            for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+            {
+                try
+                {
+                    workspace = await RestoreAsync(wanted.RestoreWorkspace, config.WorkspaceDir, StatCaches.Workspace(config), cancellationToken).ConfigureAwait(false);
+                    home = await RestoreAsync(wanted.RestoreHome, config.HomeDir, StatCaches.Home(config), cancellationToken).ConfigureAwait(false);
+                    break;
+                }
+                catch (WorkspaceException exception)
+                {
+                    var passes = exception.Fault is WorkspaceFault.Io or WorkspaceFault.Busy;
+                    log.WorkspaceFailed(exception.Message);
+                    sink.Emit("workspace.restore_failed"u8, default, (exception.Message, passes), static (json, failure) =>
+                    {
+                        json.WriteString("reason"u8, failure.Message);
+                        json.WriteBoolean("tried_again"u8, failure.passes);
+                    });
+                    sink.Commit();
+                    if (!passes)
+                        return $"The workspace could not be restored from its checkpoint: {exception.Message}";
+                }
+
+                await Task.Delay(pause, cancellationToken).ConfigureAwait(false);
+            }
+
+            // A conversation that began after the checkpoint is not in the home that came back.
+            setup.GoOnIn(wanted.RestoreConversation);
+        }
+        else if (source == "lost")
+        {
+            setup.GoOnIn("");
+        }
+
+        new FolderMark(session, config.Epoch).Write(config.HomeDir);
+        var took = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        log.WorkspaceOpened(source, workspace?.Files ?? 0, took);
+        sink.Emit("workspace.ready"u8, default, (source, wanted, workspace, home, took), static (json, state) => Write(json, state.source, state.wanted, state.workspace, state.home, state.took));
+        sink.Commit();
+        isOpen = true;
+        return null;
+    }
+
+    private string SourceOf(FolderMark? mark, string session, WorkspaceSetup wanted)
+    {
+        if (mark is not null && mark.Session == session && mark.Epoch >= wanted.LastEpoch)
+            return "kept";
+        if (wanted.RestoreWorkspace.Length > 0)
+            return "restored";
+        if (wanted.LastEpoch > 0)
+            return "lost";
+        return Directory.EnumerateFileSystemEntries(config.WorkspaceDir).Any() ? "kept" : "new";
+    }
+
+    private async Task<RestoreReport> RestoreAsync(string snapshot, string folder, string cache, CancellationToken cancellationToken)
+    {
+        using var connection = new StoreConnection(config, secret, clock);
+        var request = new Wire.OpenSnapshotRequest { Snapshot = snapshot };
+        var opened = await connection.CallAsync(options => connection.Client.OpenSnapshotAsync(request, options), cancellationToken).ConfigureAwait(false);
+        var blobs = new RemoteBlobStore(connection);
+        var restorer = new Restorer(blobs, new RemoteChunkIndex(connection, blobs), new ConvergenceKey(opened.Key.Span));
+        var how = new RestoreOptions { Existing = ExistingEntries.Mirror, CacheFile = cache, SnapshotId = snapshot };
+        return await restorer.RestoreAsync(new ChunkRef(opened.Root.Span), folder, how, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static void Write(Utf8JsonWriter json, string source, WorkspaceSetup wanted, RestoreReport? workspace, RestoreReport? home, long took)
+    {
+        json.WriteString("source"u8, source);
+        json.WriteNumber("took_ms"u8, took);
+        if (workspace is null || home is null)
+            return;
+        json.WriteString("workspace"u8, wanted.RestoreWorkspace);
+        json.WriteString("home"u8, wanted.RestoreHome);
+        json.WriteNumber("files"u8, workspace.Files + home.Files);
+        json.WriteNumber("bytes"u8, workspace.Bytes + home.Bytes);
+        if (workspace.Differences.Count == 0)
+            return;
+        json.WriteStartArray("differences"u8);
+        foreach (var (path, what) in workspace.Differences.Take(MostDifferences))
+        {
+            json.WriteStartObject();
+            json.WriteString("path"u8, path);
+            json.WriteString("what"u8, what);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+}
+
+/// <summary>Where a runner keeps what it saw of its folders, so that the next snapshot reads what has changed alone.</summary>
+internal static class StatCaches
+{
+    public static string Workspace(AgentConfig config) => Path.Combine(config.StateDir, "workspace.stat");
+
+    public static string Home(AgentConfig config) => Path.Combine(config.StateDir, "home.stat");
+}

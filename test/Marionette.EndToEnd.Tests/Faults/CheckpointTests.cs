@@ -1,0 +1,162 @@
+using System.Text.Json;
+using Marionette.EndToEnd.Tests.Support;
+
+namespace Marionette.EndToEnd.Tests.Faults;
+
+/// <summary>The machine that had a session's files is gone, in whole or in part: the session goes on from its checkpoint.</summary>
+public sealed class CheckpointTests(HealthyStack healthy, ITestOutputHelper output) : IClassFixture<HealthyStack>
+{
+    private const int SigKill = 9;
+
+    private Stack Stack => healthy.Stack;
+
+    private Api Api => healthy.Stack.Api;
+
+    [Fact]
+    public async Task Run_ThatHasEnded_HasItsCheckpoint()
+    {
+        var session = await CreateAsync();
+        await RunAsync(session, "mkdir -p src && printf one > src/a.txt && ln -s a.txt src/link && printf '#!/bin/sh' > run.sh && chmod 755 run.sh");
+        var point = await PointAsync(session, "run");
+        Assert.StartsWith("snap_", point.Text("workspace"), StringComparison.Ordinal);
+        Assert.InRange(point.GetProperty("files").GetInt64(), 2, 100);
+        var made = (await Api.EventsAsync(session)).Last(e => e.Text("type") == "checkpoint.created");
+        Assert.Equal(point.GetProperty("seq").GetInt64(), made.GetProperty("seq").GetInt64());
+        output.WriteLine(made.GetProperty("data").ToString());
+    }
+
+    [Fact]
+    public async Task Folders_GoneAfterASuspend_ComeBackAsTheyWere()
+    {
+        var session = await CreateAsync();
+        await RunAsync(session, "mkdir -p a/b empty && printf text > a/b/c.txt && head -c 3000000 /dev/urandom > big.bin && ln -s a/b/c.txt link && chmod 640 a/b/c.txt && touch -d 2001-02-03T04:05:06 a/b/c.txt && printf seen > $HOME/note");
+        var before = await DigestAsync(session);
+        await SuspendAsync(session);
+        Assert.Equal("stop", (await PointAsync(session, "stop")).Text("reason"));
+        Directory.Delete(await FolderAsync(session), recursive: true);
+
+        var after = await DigestAsync(session);
+        Assert.Equal(before, after);
+        var ready = (await Api.EventsAsync(session)).Where(e => e.Text("type") == "workspace.ready").Select(e => e.GetProperty("data")).ToList();
+        Assert.Equal(["new", "restored"], ready.Select(e => e.Text("source")));
+        output.WriteLine(ready[^1].ToString());
+    }
+
+    [Fact]
+    public async Task Folders_OfTheLastRunner_Stay()
+    {
+        var session = await CreateAsync();
+        await RunAsync(session, "printf one > a.txt");
+        await SuspendAsync(session);
+        // Written behind our back, after the checkpoint: what is newest stays.
+        await File.WriteAllTextAsync(Path.Combine(await FolderAsync(session), "workspace", "later.txt"), "later");
+        Assert.Equal("onelater", await RunAsync(session, "cat a.txt later.txt"));
+        Assert.Equal("kept", (await Api.EventsAsync(session)).Last(e => e.Text("type") == "workspace.ready").GetProperty("data").Text("source"));
+    }
+
+    [Fact]
+    public async Task Folders_OfAnOlderRunner_AreNotTakenForTheNewest()
+    {
+        var session = await CreateAsync();
+        await RunAsync(session, "printf old > state.txt && printf gone > only-old.txt");
+        await SuspendAsync(session);
+        var folder = await FolderAsync(session);
+        var aside = folder + ".aside";
+        Directory.Move(folder, aside);
+        // As on another machine: restored there, changed there.
+        await RunAsync(session, "printf new > state.txt && rm only-old.txt");
+        await SuspendAsync(session);
+        Directory.Delete(folder, recursive: true);
+        // And back on the first machine, where the old files lie.
+        Directory.Move(aside, folder);
+        Assert.Equal("new no", await RunAsync(session, "printf '%s ' \"$(cat state.txt)\"; test -e only-old.txt && printf yes || printf no"));
+    }
+
+    [Fact]
+    public async Task Runner_LostWithItsFolders_GoesOnFromTheCheckpoint()
+    {
+        var session = await CreateAsync();
+        await RunAsync(session, "printf kept > a.txt");
+        var point = await PointAsync(session, "run");
+        var view = await Api.GetAsync($"/api/v1/sessions/{session}");
+        var agent = RunnerProcess.PidOf(RunnerProcess.Folder(Stack.DataDirectory, view))!.Value;
+        var folder = await FolderAsync(session);
+        // The provider cannot start this agent again: its folder is gone with the rest.
+        Directory.Delete(folder, recursive: true);
+        Directory.Delete(RunnerProcess.Folder(Stack.DataDirectory, view), recursive: true);
+        ServerProcess.Signal(agent, SigKill);
+
+        Assert.Equal("kept", await RunAsync(session, "cat a.txt"));
+        var ready = (await Api.EventsAsync(session)).Last(e => e.Text("type") == "workspace.ready").GetProperty("data");
+        Assert.Equal(("restored", point.Text("workspace")), (ready.Text("source"), ready.Text("workspace")));
+    }
+
+    [Fact]
+    public async Task Conversation_ComesBackWithTheHome()
+    {
+        var session = await Stack.StartClaudeAsync(new { permission_mode = "bypassPermissions" });
+        await Api.TaskEndedAsync(await Api.SubmitAsync(session, "@scenario write file=keep.txt text=\"from before\""));
+        var before = await Api.GetAsync($"/api/v1/sessions/{session}");
+        await SuspendAsync(session);
+        Directory.Delete(await FolderAsync(session), recursive: true);
+        var ended = await Api.TaskEndedAsync(await Api.SubmitAsync(session, "@scenario say text=again"));
+        Assert.Equal("completed", ended.Text("status"));
+        var after = await Api.GetAsync($"/api/v1/sessions/{session}");
+        Assert.Equal(before.Text("conversation_id"), after.Text("conversation_id"));
+        Assert.Equal("from before", (await File.ReadAllTextAsync(Path.Combine(await FolderAsync(session), "workspace", "keep.txt"))).TrimEnd('\n'));
+    }
+
+    [Fact]
+    public async Task Checkpoint_ThatIsDamaged_RunsNothingOnAnEmptyFolder()
+    {
+        var session = await CreateAsync();
+        await RunAsync(session, "head -c 200000 /dev/urandom > a.bin");
+        await SuspendAsync(session);
+        Directory.Delete(await FolderAsync(session), recursive: true);
+        foreach (var pack in Directory.EnumerateFiles(Path.Combine(Stack.DataDirectory, "chunks"), "*", SearchOption.AllDirectories).Where(f => f.Contains("/packs/", StringComparison.Ordinal)))
+        {
+            var bytes = await File.ReadAllBytesAsync(pack);
+            bytes[bytes.Length / 2] ^= 1;
+            File.SetUnixFileMode(pack, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            await File.WriteAllBytesAsync(pack, bytes);
+        }
+
+        var ended = await Api.TaskEndedAsync(await Api.SubmitAsync(session, "echo ran"));
+        Assert.Equal(("failed", "workspace_unavailable"), (ended.Text("status"), ended.GetProperty("error").Text("code")));
+        Assert.False(File.Exists(Path.Combine(await FolderAsync(session), "workspace", "a.bin")));
+    }
+
+    private Task<string> CreateAsync() => Api.CreateSessionAsync(new { agent = "command", command = new[] { "/bin/sh" } });
+
+    private async Task<string> RunAsync(string session, string script)
+    {
+        var ended = await Api.TaskEndedAsync(await Api.SubmitAsync(session, script));
+        Assert.True(ended.Text("status") == "completed", ended.ToString());
+        return ended.MaybeText("result") ?? "";
+    }
+
+    /// <summary>A digest of all that a snapshot keeps, made by the agent itself.</summary>
+    private Task<string> DigestAsync(string session) => RunAsync(
+        session, "{ find . -printf '%p %y %m %s %T@ %l\\n' | grep -v '^\\. ' | sed 's/^\\(.* d [0-9]* \\)[0-9]* /\\1/' | sort; find . -type f | sort | xargs sha256sum; cat $HOME/note; } | sha256sum");
+
+    private async Task SuspendAsync(string session)
+    {
+        await Api.PostAsync($"/api/v1/sessions/{session}/suspend", new { });
+        await Api.SessionInAsync(session, "suspended");
+        await Wait.ForAsync(() => Directory.EnumerateDirectories(Path.Combine(Stack.DataDirectory, "runners")).All(f => RunnerProcess.PidOf(f) is null || !Mine(f, session)), "the runner's end");
+    }
+
+    private static bool Mine(string folder, string session) => File.Exists(Path.Combine(folder, "agent.log")) && File.ReadAllText(Path.Combine(folder, "agent.log")).Contains(session, StringComparison.Ordinal);
+
+    private async Task<string> FolderAsync(string session) =>
+        Path.Combine(Stack.DataDirectory, "workspaces", (await Api.GetAsync($"/api/v1/sessions/{session}")).Text("workspace_id"));
+
+    private async Task<JsonElement> PointAsync(string session, string reason)
+    {
+        JsonElement point = default;
+        await Wait.ForAsync(
+            async () => (await Api.GetAsync($"/api/v1/sessions/{session}")).TryGetProperty("recovery_point", out point) && point.Text("reason") == reason,
+            $"a checkpoint of {session}");
+        return point;
+    }
+}
