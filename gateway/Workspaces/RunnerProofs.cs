@@ -64,6 +64,7 @@ internal sealed class RunnerProofs(IGrainFactory grains, TimeProvider clock, ILo
 
     private static (string Runner, long Epoch, byte[] Secret) Read(Metadata metadata)
     {
+        // Text of a binary header that is no base64 was refused before it came here.
         var runner = metadata.GetValue("mn-runner") ?? "";
         var isEpoch = long.TryParse(metadata.GetValue("mn-epoch"), NumberStyles.None, CultureInfo.InvariantCulture, out var epoch);
         var secret = metadata.GetValueBytes("mn-secret-bin") ?? [];
