@@ -46,7 +46,7 @@ internal sealed class RunnerProofs(IGrainFactory grains, TimeProvider clock, ILo
     /// <exception cref="OperationCanceledException">The grain could not be asked.</exception>
     public async ValueTask<RunnerCaller> CheckAsync(ServerCallContext context)
     {
-        var (runner, epoch, secret) = Read(context.RequestHeaders);
+        var (runner, epoch, secret) = Read(context);
         var proof = new Proof(runner, epoch, KeyHash.Of(SHA256.HashData(secret)));
         if (_known.TryGetValue(proof, out var known) && known.Until > clock.GetUtcNow()) return known.Caller;
 
@@ -62,14 +62,22 @@ internal sealed class RunnerProofs(IGrainFactory grains, TimeProvider clock, ILo
         return caller;
     }
 
-    private static (string Runner, long Epoch, byte[] Secret) Read(Metadata metadata)
+    private static (string Runner, long Epoch, byte[] Secret) Read(ServerCallContext context)
     {
-        // Text of a binary header that is no base64 was refused before it came here.
-        var runner = metadata.GetValue("mn-runner") ?? "";
-        var isEpoch = long.TryParse(metadata.GetValue("mn-epoch"), NumberStyles.None, CultureInfo.InvariantCulture, out var epoch);
-        var secret = metadata.GetValueBytes("mn-secret-bin") ?? [];
-        return RunnerKey.Is(runner) && isEpoch && secret.Length is >= MinSecretBytes and <= MaxSecretBytes
-            ? (runner, epoch, secret)
-            : throw new RpcException(new Status(StatusCode.Unauthenticated, "The runner's key, epoch or secret is not one."));
+        try
+        {
+            var metadata = context.RequestHeaders;
+            var runner = metadata.GetValue("mn-runner") ?? "";
+            var secret = metadata.GetValueBytes("mn-secret-bin") ?? [];
+            if (RunnerKey.Is(runner) && secret.Length is >= MinSecretBytes and <= MaxSecretBytes
+                && long.TryParse(metadata.GetValue("mn-epoch"), NumberStyles.None, CultureInfo.InvariantCulture, out var epoch))
+                return (runner, epoch, secret);
+        }
+        catch (FormatException)
+        {
+            // A binary header that is no base64 is found when it is looked at.
+        }
+
+        throw new RpcException(new Status(StatusCode.Unauthenticated, "The runner's key, epoch or secret is not one."));
     }
 }
