@@ -18,9 +18,10 @@ internal static class ObjectNames
     /// <exception cref="RpcException">InvalidArgument: no name; PermissionDenied.</exception>
     public static void CheckRead(string name) => Check(name, IsIn(name, StoreNames.Packs) || IsIn(name, StoreNames.Condemned));
 
-    /// <summary>What it may ask for whether it is there: a pack, a snapshot's record, a lease's fence.</summary>
+    /// <summary>What it may ask for whether it is there: a pack, what is condemned, a snapshot's record, a lease's fence.</summary>
     /// <exception cref="RpcException">InvalidArgument: no name; PermissionDenied.</exception>
-    public static void CheckFind(string name) => Check(name, IsIn(name, StoreNames.Packs) || IsIn(name, StoreNames.Snapshots) || IsIn(name, StoreNames.Leases));
+    public static void CheckFind(string name) =>
+        Check(name, IsIn(name, StoreNames.Packs) || IsIn(name, StoreNames.Condemned) || IsIn(name, StoreNames.Snapshots) || IsIn(name, StoreNames.Leases));
 
     /// <summary>What it may put and delete: an upload's lease, which only who made it can name.</summary>
     /// <exception cref="RpcException">InvalidArgument: no name; PermissionDenied.</exception>

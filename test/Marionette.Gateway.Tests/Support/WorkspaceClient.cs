@@ -13,11 +13,11 @@ internal sealed class WorkspaceClient(GatewayHost gateway, string runner, long e
 
     private readonly GrpcChannel channel = GrpcChannel.ForAddress(gateway.GrpcUrl);
 
-    public Task<TReply> CallAsync<TReply>(string method, IMessage request) where TReply : IMessage<TReply>, new() =>
+    public Task<TReply> CallAsync<TReply>(string method, IMessage request) where TReply : class, IMessage<TReply>, new() =>
         channel.CreateCallInvoker().AsyncUnaryCall(Describe<TReply>(method, MethodType.Unary), null, Options(), request).ResponseAsync;
 
     public async IAsyncEnumerable<TReply> StreamAsync<TReply>(string method, IMessage request, [EnumeratorCancellation] CancellationToken cancellationToken = default)
-        where TReply : IMessage<TReply>, new()
+        where TReply : class, IMessage<TReply>, new()
     {
         using var call = channel.CreateCallInvoker().AsyncServerStreamingCall(Describe<TReply>(method, MethodType.ServerStreaming), null, Options(), request);
         await foreach (var reply in call.ResponseStream.ReadAllAsync(cancellationToken)) yield return reply;
@@ -55,7 +55,7 @@ internal sealed class WorkspaceClient(GatewayHost gateway, string runner, long e
 
     public void Dispose() => channel.Dispose();
 
-    private static Method<IMessage, TReply> Describe<TReply>(string method, MethodType type) where TReply : IMessage<TReply>, new() => new(
+    private static Method<IMessage, TReply> Describe<TReply>(string method, MethodType type) where TReply : class, IMessage<TReply>, new() => new(
         type, Service, method, Marshallers.Create<IMessage>(message => message.ToByteArray(), _ => throw new NotSupportedException()),
         Marshallers.Create(reply => reply.ToByteArray(), new MessageParser<TReply>(() => new TReply()).ParseFrom));
 

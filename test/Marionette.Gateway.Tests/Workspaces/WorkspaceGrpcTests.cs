@@ -140,11 +140,11 @@ public sealed class WorkspaceGrpcTests(PostgresFixture postgres) : WorkspaceTest
     public async Task Objects_BeyondItsReach_AreDenied()
     {
         await SnapshotAsync(Client, Tree());
-        foreach (var name in new[] { "keys/00000001", "snapshots/snap_0", "leases/gc-1", "index/0", Lease, "other", "packs2/x" })
+        foreach (var name in new[] { "keys/00000001", "snapshots/snap_0", "leases/gc-1", "index/0", Lease, "other", "packs2/x", "packs" })
             await FailsAsync(StatusCode.PermissionDenied, () => ReadAsync(Client, name, 0, 1));
-        foreach (var name in new[] { "keys/00000001", "index/0", "condemned/0" })
+        foreach (var name in new[] { "keys/00000001", "index/0", "leases" })
             await FailsAsync(StatusCode.PermissionDenied, () => FindAsync(name));
-        foreach (var name in new[] { SomePack, "keys/00000002", "snapshots/snap_0", "leases/gc-0000000001", Lease + ".fenced", Lease + "0", "leases/up-0123456789ABCDEF01234567".ToLowerInvariant() + "/x", "condemned/0" })
+        foreach (var name in new[] { SomePack, "keys/00000002", "snapshots/snap_0", "leases/gc-0000000001", Lease + ".fenced", Lease + "0", Lease + "/x", "condemned/0" })
         {
             await FailsAsync(StatusCode.PermissionDenied, () => PutAsync(name, 8));
             await FailsAsync(StatusCode.PermissionDenied, () => DeleteAsync(name));
@@ -152,8 +152,8 @@ public sealed class WorkspaceGrpcTests(PostgresFixture postgres) : WorkspaceTest
 
         foreach (var prefix in new[] { "packs/", "keys/", "snapshots/", "leases/", "index/" })
             await FailsAsync(StatusCode.PermissionDenied, () => ListAsync(prefix));
-        foreach (var name in new[] { "", "packs", "packs/../keys/00000001", "packs//x", "/etc/passwd", "packs/.tmp", "packs/x", "packs/A", new string('a', 1000), "condemned/a\0" })
-            await (name == "packs" ? FailsAsync(StatusCode.PermissionDenied, () => ReadAsync(Client, name, 0, 1)) : FailsAsync(StatusCode.InvalidArgument, () => ReadAsync(Client, name, 0, 1)));
+        foreach (var name in new[] { "", "packs/../keys/00000001", "packs//x", "/etc/passwd", "packs/.tmp", "packs/x", "packs/A", new string('a', 1000), "condemned/a\0" })
+            await FailsAsync(StatusCode.InvalidArgument, () => ReadAsync(Client, name, 0, 1));
         foreach (var prefix in new[] { "", "condemned", "../", "/" })
             await FailsAsync(StatusCode.InvalidArgument, () => ListAsync(prefix));
         Assert.Single(Directory.EnumerateFiles(Path.Combine(Store, "acme", "keys")));
@@ -189,8 +189,9 @@ public sealed class WorkspaceGrpcTests(PostgresFixture postgres) : WorkspaceTest
         new Random(2).NextBytes(content);
         var name = HashOf(content);
         await Client.PutPackAsync(content, name, 700_000);
-        Assert.True(content.AsSpan().SequenceEqual(await ReadAsync(Client, StoreNames.Packs + name, 0, 64 << 20)));
-        Assert.True(content.AsSpan(1_000_000, 2_000_001).SequenceEqual(await ReadAsync(Client, StoreNames.Packs + name, 1_000_000, 2_000_001)));
+        var (whole, middle) = (await ReadAsync(Client, StoreNames.Packs + name, 0, 64 << 20), await ReadAsync(Client, StoreNames.Packs + name, 1_000_000, 2_000_001));
+        Assert.True(whole.AsSpan().SequenceEqual(content));
+        Assert.True(middle.AsSpan().SequenceEqual(content.AsSpan(1_000_000, 2_000_001)));
         Assert.Empty(await ReadAsync(Client, StoreNames.Packs + name, content.Length, 100));
         await FailsAsync(StatusCode.NotFound, () => ReadAsync(Client, SomePack, 0, 1));
         await FailsAsync(StatusCode.InvalidArgument, () => ReadAsync(Client, StoreNames.Packs + name, -1, 1));
@@ -299,7 +300,7 @@ public sealed class WorkspaceGrpcTests(PostgresFixture postgres) : WorkspaceTest
     private Task<PutObjectReply> PutAsync(string name, int length, bool replace = false) =>
         Client.CallAsync<PutObjectReply>("PutObject", new PutObjectRequest { Name = name, Content = ByteString.CopyFrom(new byte[length]), Replace = replace });
 
-    private Task DeleteAsync(string name) => Client.CallAsync<DeleteObjectReply>("DeleteObject", new DeleteObjectRequest { Name = name });
+    private Task<DeleteObjectReply> DeleteAsync(string name) => Client.CallAsync<DeleteObjectReply>("DeleteObject", new DeleteObjectRequest { Name = name });
 
     private async Task<List<ObjectInfo>> ListAsync(string prefix)
     {
