@@ -11,6 +11,12 @@ public sealed class GatewayOptions
     /// <summary>Address of this API as people reach it, for links; null = the one that a request came to.</summary>
     public string? PublicUrl { get; init; }
 
+    /// <summary>Folder of the chunk store, in which workspaces' checkpoints lie; null = runners make none. All gateways of an installation see the same one.</summary>
+    public string? ChunkStore { get; init; }
+
+    /// <summary>How often a run under way gets a checkpoint; zero = only at its end. Default 5 min. Of no meaning without <see cref="ChunkStore"/>.</summary>
+    public TimeSpan CheckpointInterval { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>Largest request body, in bytes. Default 2 MiB; larger ones are answered with 413.</summary>
     public int MaxBodyBytes { get; init; } = 2 * 1024 * 1024;
 

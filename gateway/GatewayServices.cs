@@ -10,6 +10,7 @@ using Marionette.Gateway.Problems;
 using Marionette.Gateway.Rest;
 using Marionette.Gateway.Secrets;
 using Marionette.Gateway.Streams;
+using Marionette.Gateway.Workspaces;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Marionette.Gateway;
@@ -39,6 +40,8 @@ public static class GatewayServices
         services.AddHostedService(provider => provider.GetRequiredService<FeedHub>());
         services.AddHostedService<GatewayMaintenance>();
         services.AddSingleton<StreamResponse>();
+        services.AddSingleton<ChunkStores>();
+        services.AddSingleton<RunnerProofs>();
         services.AddRouting();
         services.AddMarionetteOpenApi();
         services.AddRunnerGrpc();

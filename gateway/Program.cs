@@ -2,11 +2,12 @@ using System.Net;
 using Marionette.Gateway;
 using Marionette.Gateway.Hosting;
 using Marionette.Gateway.Secrets;
+using Marionette.Gateway.Workspaces;
 using Npgsql;
 
 // The gateway as a process of its own. Options come from the command line or, in capitals after MARIONETTE_, from the environment:
 // --connection-string, --data-dir (the master key's folder), --master-key, --listen, --api-port, --grpc-port, --cluster-id,
-// --public-url (address for links).
+// --public-url (address for links), --chunk-store (folder of workspaces' checkpoints).
 var builder = WebApplication.CreateSlimBuilder();
 builder.Configuration.AddEnvironmentVariables("MARIONETTE_").AddCommandLine(args);
 string? Setting(string name) => builder.Configuration[name] ?? builder.Configuration[name.Replace('-', '_')];
@@ -20,7 +21,20 @@ if (string.IsNullOrWhiteSpace(connection))
 var source = new NpgsqlDataSourceBuilder(connection);
 if (string.IsNullOrEmpty(source.ConnectionStringBuilder.SearchPath)) source.ConnectionStringBuilder.SearchPath = "marionette";
 await using var database = source.Build();
-var options = new GatewayOptions { MasterKey = MasterKey.LoadOrCreate(Setting("data-dir") ?? ".", Setting("master-key")), PublicUrl = Setting("public-url") };
+var chunks = Setting("chunk-store") is { Length: > 0 } folder ? Path.GetFullPath(folder) : null;
+try
+{
+    if (chunks is not null) ChunkFolder.Prepare(chunks);
+}
+catch (IOException e)
+{
+    Console.Error.WriteLine($"marionette-gateway: --chunk-store: {e.Message}");
+    return 1;
+}
+var options = new GatewayOptions
+{
+    MasterKey = MasterKey.LoadOrCreate(Setting("data-dir") ?? ".", Setting("master-key")), PublicUrl = Setting("public-url"), ChunkStore = chunks,
+};
 
 builder.Services.AddSingleton(database);
 builder.AddMarionetteClusterClient(database, Setting("cluster-id") ?? "marionette");

@@ -6,6 +6,8 @@ namespace Marionette.Silo;
 /// <summary>What a silo process is told on its command line.</summary>
 internal sealed record SiloSettings
 {
+    private const string NoStore = "none";
+
     /// <summary>"up": silo and gateway in one process; "silo": the silo alone.</summary>
     public required string Command { get; init; }
 
@@ -33,6 +35,9 @@ internal sealed record SiloSettings
     /// <summary>Address of the API as people reach it, for links; null = the one that a request came to.</summary>
     public string? PublicUrl { get; init; }
 
+    /// <summary>Folder of workspaces' checkpoints; null = <c>chunks</c> in the data folder, "none" = there is no store.</summary>
+    public string? ChunkStore { get; init; }
+
     /// <summary>Let approval hooks lie on this machine and in private networks.</summary>
     public bool AllowPrivateHooks { get; init; }
 
@@ -55,6 +60,9 @@ internal sealed record SiloSettings
     public string EndpointsFile => Path.Combine(DataDirectory, "endpoints.json");
 
     public bool HasGateway => Command == "up";
+
+    /// <summary>The gateway's chunk store; null = none.</summary>
+    public string? ChunkFolder => !HasGateway || ChunkStore == NoStore ? null : ChunkStore ?? Path.Combine(DataDirectory, "chunks");
 
     /// <summary>Reads the command line.</summary>
     /// <exception cref="ArgumentException">What is wrong and which option, in one line.</exception>
@@ -86,6 +94,7 @@ internal sealed record SiloSettings
         "--grpc-port" => this with { GrpcPort = Port(option, value) },
         "--runner-url" => this with { RunnerUrl = Uri.TryCreate(value, UriKind.Absolute, out _) ? value : throw new ArgumentException($"--runner-url: \"{value}\" is not a URL") },
         "--public-url" => this with { PublicUrl = Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? value : throw new ArgumentException($"--public-url: \"{value}\" is not an http or https address") },
+        "--chunk-store" => this with { ChunkStore = value == NoStore ? value : Path.GetFullPath(value) },
         "--allow-private-hooks" => this with { AllowPrivateHooks = bool.TryParse(value, out var allow) ? allow : throw new ArgumentException($"--allow-private-hooks: \"{value}\" is neither true nor false") },
         "--cluster-id" => this with { ClusterId = value },
         "--agent-binary" => this with { AgentBinary = Path.GetFullPath(value) },

@@ -58,6 +58,11 @@ internal sealed record Layout(string Home, string? Claude)
             yield return "--connection-string";
             yield return connection;
         }
+        if (place.ChunkStore is { } chunks)
+        {
+            yield return "--chunk-store";
+            yield return chunks;
+        }
         yield return "--agent-binary";
         yield return Need(Agent, "the agent");
         string[] tools = [.. OtherAgents.Prepend(Claude).OfType<string>().Select(program => Path.GetDirectoryName(program)!).Distinct(StringComparer.Ordinal)];
@@ -86,6 +91,7 @@ internal sealed record Layout(string Home, string? Claude)
 
 /// <summary>Where a silo listens and keeps its data.</summary>
 /// <param name="Pools">Names of the pools of hosts that it has.</param>
+/// <param name="ChunkStore">Folder of workspaces' checkpoints, or "none"; null = in the data folder.</param>
 internal sealed record SiloPlace(
     string DataFolder, int ApiPort, int AdminPort, int GrpcPort, string Bind = "127.0.0.1", string? ConnectionString = null, string? DockerHost = null, string? DockerImage = null,
-    IReadOnlyList<string>? Pools = null);
+    IReadOnlyList<string>? Pools = null, string? ChunkStore = null);

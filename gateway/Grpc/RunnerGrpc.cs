@@ -1,8 +1,9 @@
 using Marionette.Gateway.Grpc.Hosts;
+using Marionette.Gateway.Workspaces;
 
 namespace Marionette.Gateway.Grpc;
 
-/// <summary>Puts the services of runners and of hosts into the gateway.</summary>
+/// <summary>Puts the services of runners, of their workspaces and of hosts into the gateway.</summary>
 internal static class RunnerGrpc
 {
     /// <summary>An event is at most <see cref="RunnerLink.MaxEventBytes"/>; a message has an envelope around it.</summary>
@@ -11,6 +12,9 @@ internal static class RunnerGrpc
     /// <summary>An inventory with as many runners as a host may have.</summary>
     private const int MaxHostMessageBytes = 8 << 20;
 
+    /// <summary>A part of a pack, or the names of thousands of packs.</summary>
+    private const int MaxWorkspaceMessageBytes = 2 << 20;
+
     public static void AddRunnerGrpc(this IServiceCollection services) => services
         .AddGrpc(grpc =>
         {
@@ -18,11 +22,13 @@ internal static class RunnerGrpc
             grpc.MaxSendMessageSize = MaxMessageBytes;
             grpc.EnableDetailedErrors = false;
         })
-        .AddServiceOptions<HostService>(host => host.MaxReceiveMessageSize = MaxHostMessageBytes);
+        .AddServiceOptions<HostService>(host => host.MaxReceiveMessageSize = MaxHostMessageBytes)
+        .AddServiceOptions<WorkspaceGrpc>(workspace => workspace.MaxReceiveMessageSize = MaxWorkspaceMessageBytes);
 
     public static void MapRunnerGrpc(this WebApplication app)
     {
         app.MapGrpcService<RunnerService>();
         app.MapGrpcService<HostService>();
+        app.MapGrpcService<WorkspaceGrpc>();
     }
 }

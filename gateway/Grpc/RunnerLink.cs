@@ -12,7 +12,7 @@ namespace Marionette.Gateway.Grpc;
 /// what waits into one append), one writes. The agent's window bounds what can wait here.
 /// </summary>
 internal sealed class RunnerLink(
-    IGrainFactory grains, TimeProvider clock, ILogger logger, RunnerAdmission admission, Hello hello, uint version) : IRunnerConnection
+    IGrainFactory grains, TimeProvider clock, ILogger logger, RunnerAdmission admission, Hello hello, uint version, GatewayOptions options) : IRunnerConnection
 {
     /// <summary>Bounds that the agent is told; what waits here stays within them, but for one event that is larger alone.</summary>
     private const uint WindowEvents = 16_384;
@@ -155,6 +155,7 @@ internal sealed class RunnerLink(
             InitScript = attachment.InitScript ?? "",
             Options = attachment.Options is null ? Google.Protobuf.ByteString.Empty : Google.Protobuf.ByteString.CopyFrom(attachment.Options),
         };
+        if (options.ChunkStore is not null) setup.Workspace = WorkspaceOf(attachment.Workspace);
         setup.Env.Add(attachment.Env.ToDictionary());
         setup.Command.AddRange(attachment.Command);
         return new Welcome
@@ -168,4 +169,12 @@ internal sealed class RunnerLink(
             Setup = setup,
         };
     }
+
+    private WorkspaceSetup WorkspaceOf(WorkspaceStart start) => new()
+    {
+        RestoreWorkspace = start.Workspace ?? "",
+        RestoreHome = start.Home ?? "",
+        LastEpoch = start.LastEpoch,
+        IntervalSeconds = (int)options.CheckpointInterval.TotalSeconds,
+    };
 }

@@ -10,7 +10,7 @@ namespace Marionette.Gateway.Grpc;
 /// not hold a moment later.
 /// </summary>
 internal sealed partial class RunnerService(
-    IGrainFactory grains, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<RunnerService> logger) : RunnerGateway.RunnerGatewayBase
+    IGrainFactory grains, GatewayOptions options, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<RunnerService> logger) : RunnerGateway.RunnerGatewayBase
 {
     /// <summary>The version that this gateway speaks, and the lowest that it takes.</summary>
     private const uint Version = 1, MinVersion = 1;
@@ -40,7 +40,7 @@ internal sealed partial class RunnerService(
             throw Refusal(e, hello.Runner);
         }
 
-        var link = new RunnerLink(grains, clock, logger, admission, hello, Math.Min(hello.Version, Version));
+        var link = new RunnerLink(grains, clock, logger, admission, hello, Math.Min(hello.Version, Version), options);
         using var stopping = lifetime.ApplicationStopping.Register(link.Drain);
         try
         {

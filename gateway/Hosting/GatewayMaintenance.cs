@@ -1,10 +1,11 @@
 using Marionette.Gateway.Auth;
 using Marionette.Gateway.Idempotency;
+using Marionette.Gateway.Workspaces;
 
 namespace Marionette.Gateway.Hosting;
 
-/// <summary>Work beside the requests: when keys were last used, and idempotency rows that are too old.</summary>
-internal sealed partial class GatewayMaintenance(ApiKeyStore keys, IdempotencyStore idempotency, TimeProvider clock, ILogger<GatewayMaintenance> log)
+/// <summary>Work beside the requests: when keys were last used, idempotency rows that are too old, and what uploads left that died.</summary>
+internal sealed partial class GatewayMaintenance(ApiKeyStore keys, IdempotencyStore idempotency, ChunkStores chunks, TimeProvider clock, ILogger<GatewayMaintenance> log)
     : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(10), PurgePeriod = TimeSpan.FromMinutes(10);
@@ -22,6 +23,7 @@ internal sealed partial class GatewayMaintenance(ApiKeyStore keys, IdempotencySt
                     await keys.FlushUsesAsync(stoppingToken);
                     if (clock.GetUtcNow() - purged < PurgePeriod) continue;
                     await idempotency.PurgeAsync(stoppingToken);
+                    chunks.Clear();
                     purged = clock.GetUtcNow();
                 }
                 catch (Exception exception) when (exception is not OperationCanceledException)

@@ -15,6 +15,10 @@ public interface IRunnerGrain : IGrainWithStringKey
     /// <exception cref="MarionetteException">TokenRefused, Fenced.</exception>
     [Alias("hello")] Task<RunnerAdmission> HelloAsync(RunnerHello hello, CancellationToken cancellationToken = default);
 
+    /// <summary>Whether a secret is the one that the first hello bound, for what an agent asks beside its stream. Changes nothing.</summary>
+    /// <exception cref="MarionetteException">TokenRefused; Fenced: the runner is final, or of another epoch.</exception>
+    [Alias("verify"), ReadOnly] ValueTask<RunnerAdmission> VerifyAsync(long epoch, byte[] secret, CancellationToken cancellationToken = default);
+
     /// <summary>Its stream is up, or away. Informative; starts and stops the lease.</summary>
     [Alias("presence")] Task PresenceAsync(bool online, CancellationToken cancellationToken = default);
 

@@ -76,8 +76,7 @@ internal sealed partial class RunnerGrain(
             throw new MarionetteException(FaultCode.TokenRefused, "The runner token is not known.");
         if (record.SecretHash is { } bound && !Same(bound, secret))
             throw new MarionetteException(FaultCode.TokenRefused, "The runner token was used by another agent.");
-        if (record.IsFinal || hello.Epoch != record.Epoch)
-            throw new MarionetteException(FaultCode.Fenced, $"The runner is {record.Status.ToString().ToLowerInvariant()}.");
+        CheckEpoch(record, hello.Epoch);
 
         var first = record.SecretHash is null;
         var phases = first ? record.StartPhasesMs.SetItem("connect", (long)(Now - record.CreatedAt).TotalMilliseconds) : record.StartPhasesMs;
@@ -86,7 +85,15 @@ internal sealed partial class RunnerGrain(
             SecretHash = secret, Status = RunnerStatus.Online, OfflineSince = null, Hostname = hello.Hostname, AgentVersion = hello.AgentVersion,
             StartPhasesMs = phases, LastSeenAt = Now,
         });
-        return new RunnerAdmission(GrainKeys.Of(GrainKeys.Split(this.GetPrimaryKeyString()).Tenant, record.SessionId!), record.Epoch);
+        return Admission(record);
+    }
+
+    public ValueTask<RunnerAdmission> VerifyAsync(long epoch, byte[] secret, CancellationToken cancellationToken)
+    {
+        if (Record is not { SecretHash: { } bound } record || !Same(bound, Hash(secret)))
+            throw new MarionetteException(FaultCode.TokenRefused, "The runner's secret is not known.");
+        CheckEpoch(record, epoch);
+        return ValueTask.FromResult(Admission(record));
     }
 
     public async Task PresenceAsync(bool online, CancellationToken cancellationToken)
@@ -222,6 +229,14 @@ internal sealed partial class RunnerGrain(
         GrainFactory.GetGrain<ISessionGrain>(GrainKeys.Of(GrainKeys.Split(this.GetPrimaryKeyString()).Tenant, record.SessionId!));
 
     private IProviderGrain Provider(RunnerRecord record) => GrainFactory.GetGrain<IProviderGrain>(record.Provider);
+
+    private static void CheckEpoch(RunnerRecord record, long epoch)
+    {
+        if (record.IsFinal || epoch != record.Epoch)
+            throw new MarionetteException(FaultCode.Fenced, $"The runner is {record.Status.ToString().ToLowerInvariant()}.");
+    }
+
+    private RunnerAdmission Admission(RunnerRecord record) => new(GrainKeys.Of(GrainKeys.Split(this.GetPrimaryKeyString()).Tenant, record.SessionId!), record.Epoch);
 
     private RunnerRecord Known() => Record ?? throw new MarionetteException(FaultCode.NotFound, "No such runner.");
 

@@ -1,3 +1,4 @@
+using Marionette.Gateway.Workspaces;
 using Marionette.Silo.Database;
 using Marionette.Silo.Database.Embedded;
 using Npgsql;
@@ -12,6 +13,7 @@ internal static class SiloHost
         Directory.CreateDirectory(settings.DataDirectory);
         using var own = Own(settings);
         if (settings.HasGateway) File.Delete(settings.EndpointsFile);
+        PrepareChunks(settings);
         using var loggers = LoggerFactory.Create(logging => logging.AddMarionetteConsole());
 
         await using var postgres = settings.ConnectionString is null
@@ -26,6 +28,18 @@ internal static class SiloHost
         await ReadyAnnouncement.WriteAsync(app, settings);
         await app.WaitForShutdownAsync();
         if (settings.HasGateway) File.Delete(settings.EndpointsFile);
+    }
+
+    private static void PrepareChunks(SiloSettings settings)
+    {
+        try
+        {
+            if (settings.ChunkFolder is { } folder) ChunkFolder.Prepare(folder);
+        }
+        catch (IOException e)
+        {
+            throw new StartException($"--chunk-store: {e.Message}", e);
+        }
     }
 
     private static NpgsqlDataSource Connect(string connectionString, ILoggerFactory loggers)

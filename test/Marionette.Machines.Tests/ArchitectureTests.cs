@@ -12,7 +12,7 @@ public sealed class ArchitectureTests
         ["providers/process"] = ["providers/abstractions"],
         ["providers/docker"] = ["providers/abstractions"],
         ["grains"] = ["grain-interfaces", "providers/abstractions"],
-        ["gateway"] = ["grain-interfaces"],
+        ["gateway"] = ["grain-interfaces", "protocol/workspaces"],
         ["silo"] = ["grains", "gateway", "providers/process", "providers/docker"],
         ["protocol/workspaces"] = [],
         ["agent"] = ["protocol/workspaces"],

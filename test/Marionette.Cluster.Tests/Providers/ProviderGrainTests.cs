@@ -224,6 +224,33 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
         await Eventually.SeesAsync("slots", () => Task.FromResult(_backend.Slots.Count), n => n == 2, Cancel);
     }
 
+    [Fact]
+    public async Task ASecret_IsVerified_WhenTheFirstHelloHasBoundIt_AndUntilTheRunnerEnds()
+    {
+        await StartAsync();
+        var runner = await OrderAsync("acme");
+        await SeesAsync(runner, RunnerStatus.Started);
+        Assert.True(_backend.Started.TryDequeue(out var spec));
+        byte[] secret = [.. Enumerable.Repeat((byte)7, 32)];
+        await RefusedAsync(FaultCode.TokenRefused, runner, 1, secret);
+        await runner.HelloAsync(new RunnerHello(1, spec.Token, secret, "1", "host", 1), Cancel);
+        var before = await runner.GetAsync(Cancel);
+
+        Assert.Equal(new RunnerAdmission("acme/sess_0000000000000000", 1), await runner.VerifyAsync(1, secret, Cancel));
+        await RefusedAsync(FaultCode.TokenRefused, runner, 1, new byte[32]);
+        await RefusedAsync(FaultCode.TokenRefused, runner, 1, []);
+        await RefusedAsync(FaultCode.Fenced, runner, 2, secret);
+        Assert.Equal(before.UpdatedAt, (await runner.GetAsync(Cancel)).UpdatedAt);
+        await RefusedAsync(FaultCode.TokenRefused, Grains.GetGrain<IRunnerGrain>("other/" + runner.GetPrimaryKeyString()[5..]), 1, secret);
+
+        await runner.ReleaseAsync("done", Cancel);
+        await RefusedAsync(FaultCode.Fenced, runner, 1, secret);
+        await RefusedAsync(FaultCode.TokenRefused, runner, 1, new byte[32]);
+    }
+
+    private static async Task RefusedAsync(FaultCode code, IRunnerGrain runner, long epoch, byte[] secret) =>
+        Assert.Equal(code, (await Assert.ThrowsAsync<MarionetteException>(() => runner.VerifyAsync(epoch, secret, Cancel).AsTask())).Code);
+
     private async Task<IRunnerGrain> OrderAsync(string tenant, RunnerShape? shape = null, NetworkRules? network = null)
     {
         var runner = Grains.GetGrain<IRunnerGrain>(GrainKeys.Of(tenant, $"run_{_runners++:d16}"));

@@ -22,7 +22,7 @@ internal sealed class FakeCluster
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(ISessionGrain) => Session((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(ITaskGrain) => TaskOf((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IBudgetGrain) => BudgetOf((string)arguments[0]!),
-        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IRunnerGrain) => Fake<IRunnerGrain>.Create((_, _) => throw Missing()),
+        nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IRunnerGrain) => RunnerOf((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(ITenantPolicyGrain) => PolicyOf((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IScheduleGrain) => Schedule((string)arguments[0]!),
         nameof(IGrainFactory.GetGrain) when method.GetGenericArguments()[0] == typeof(IAgentConfigGrain) => Config((string)arguments[0]!),
@@ -64,6 +64,12 @@ internal sealed class FakeCluster
     public ConcurrentDictionary<string, ScheduleChange> Schedules { get; } = new();
 
     public ConcurrentDictionary<string, AgentConfigChange> Configs { get; } = new();
+
+    /// <summary>Runners whose secrets are bound, by their keys.</summary>
+    public ConcurrentDictionary<string, (long Epoch, byte[] Secret, string SessionId)> Runners { get; } = new();
+
+    /// <summary>Proofs that the runners' grains were asked for.</summary>
+    public ConcurrentQueue<string> Verified { get; } = new();
 
     /// <summary>Thrown by the next command, once.</summary>
     public Exception? NextFault { get; set; }
@@ -152,6 +158,22 @@ internal sealed class FakeCluster
             nameof(IAgentConfigGrain.DeleteAsync) => Task.CompletedTask,
             _ => Task.FromResult(view),
         };
+    });
+
+    private IRunnerGrain RunnerOf(string key) => Fake<IRunnerGrain>.Create((method, arguments) =>
+    {
+        if (method.Name != nameof(IRunnerGrain.VerifyAsync)) throw Missing();
+        Verified.Enqueue(key);
+        if (NextFault is { } fault)
+        {
+            NextFault = null;
+            throw fault;
+        }
+
+        if (!Runners.TryGetValue(key, out var runner) || !runner.Secret.AsSpan().SequenceEqual((byte[])arguments[1]!))
+            throw new MarionetteException(FaultCode.TokenRefused, "The runner's secret is not known.");
+        if (runner.Epoch != (long)arguments[0]!) throw new MarionetteException(FaultCode.Fenced, "The runner is online.");
+        return new ValueTask<RunnerAdmission>(new RunnerAdmission(GrainKeys.Of(GrainKeys.Split(key).Tenant, runner.SessionId), runner.Epoch));
     });
 
     private ITaskGrain TaskOf(string key) => Fake<ITaskGrain>.Create((method, arguments) =>

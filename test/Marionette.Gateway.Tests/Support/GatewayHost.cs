@@ -40,8 +40,12 @@ internal sealed class GatewayHost : IAsyncDisposable
     /// <summary>Where hosts dial in.</summary>
     public Uri GrpcUrl { get; private set; } = null!;
 
-    public static async Task<GatewayHost> StartAsync(PostgresFixture postgres) =>
-        await StartAsync(MarionetteDataSource.Create(await postgres.CreateDatabaseAsync()), bootstrap: true);
+    /// <param name="chunks">Folder of the chunk store; null = none.</param>
+    public static async Task<GatewayHost> StartAsync(PostgresFixture postgres, string? chunks = null) =>
+        await StartAsync(MarionetteDataSource.Create(await postgres.CreateDatabaseAsync()), bootstrap: true, chunks);
+
+    /// <summary>One more on the database and the chunk store of another, which lives longer.</summary>
+    public static Task<GatewayHost> StartBesideAsync(GatewayHost other, string chunks) => StartAsync(other.Database, bootstrap: false, chunks, ownsDatabase: false);
 
     /// <summary>One whose database cannot be reached.</summary>
     public static Task<GatewayHost> StartWithoutDatabaseAsync() =>
@@ -85,18 +89,20 @@ internal sealed class GatewayHost : IAsyncDisposable
         await app.StopAsync();
         await app.DisposeAsync();
         Operator.Dispose();
-        await Database.DisposeAsync();
+        if (OwnsDatabase) await Database.DisposeAsync();
         TestFolder.Delete(folder);
     }
 
-    private static async Task<GatewayHost> StartAsync(NpgsqlDataSource database, bool bootstrap)
+    private bool OwnsDatabase { get; init; }
+
+    private static async Task<GatewayHost> StartAsync(NpgsqlDataSource database, bool bootstrap, string? chunks = null, bool ownsDatabase = true)
     {
         var cluster = new FakeCluster();
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenForMarionette(IPAddress.Loopback, 0, 0));
         builder.Services.AddSingleton(database).AddSingleton(cluster.Grains);
-        builder.Services.AddMarionetteGateway(new GatewayOptions { MasterKey = new(new byte[32]), MaxStreams = 40, TenantPoll = TimeSpan.FromMilliseconds(20) });
+        builder.Services.AddMarionetteGateway(new GatewayOptions { MasterKey = new(new byte[32]), MaxStreams = 40, TenantPoll = TimeSpan.FromMilliseconds(20), ChunkStore = chunks });
         var app = builder.Build();
         app.MapMarionetteGateway();
         await app.StartAsync();
@@ -104,7 +110,7 @@ internal sealed class GatewayHost : IAsyncDisposable
         Uri[] addresses = [.. app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address))];
         var host = new GatewayHost(app, database, cluster)
         {
-            Url = addresses[0], GrpcUrl = addresses[1],
+            Url = addresses[0], GrpcUrl = addresses[1], OwnsDatabase = ownsDatabase,
         };
         if (bootstrap) host.OperatorToken = await app.Services.GetRequiredService<ApiKeyStore>().EnsureBootstrapAsync(host.folder, TimeProvider.System);
         host.Operator = host.Client(bootstrap ? host.OperatorToken : null);

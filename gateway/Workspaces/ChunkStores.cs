@@ -1,0 +1,48 @@
+using System.Collections.Concurrent;
+using Marionette.Workspaces;
+using Npgsql;
+
+namespace Marionette.Gateway.Workspaces;
+
+/// <summary>
+/// The installation's chunk store, a part for each tenant: laid out and wrapped as <c>marionette-agent workspace</c> does it, which opens it with the same master
+/// key. The places of chunks alone are kept elsewhere, on PostgreSQL.
+/// </summary>
+internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource database, TimeProvider clock) : IDisposable
+{
+    /// <summary>An upload that has not been written to for so long is nobody's any more.</summary>
+    private static readonly TimeSpan DeadAfter = TimeSpan.FromDays(1);
+
+    /// <summary>Making a file durable blocks a thread; a gateway has other work for its threads as well.</summary>
+    private const int CommitsAtATime = 8;
+
+    private readonly FolderBlobStore? _folder = options.ChunkStore is { } path ? new FolderBlobStore(path) : null;
+    private readonly LocalMasterKey _master = new(options.MasterKey.Bytes);
+    private readonly ConcurrentDictionary<string, TenantChunks> _tenants = new(StringComparer.Ordinal);
+
+    /// <summary>Whether this installation keeps a store.</summary>
+    public bool IsKept => _folder is not null;
+
+    /// <summary>Held while something is made durable.</summary>
+    public SemaphoreSlim Commits { get; } = new(CommitsAtATime);
+
+    /// <summary>A tenant's part.</summary>
+    /// <exception cref="InvalidOperationException">There is no store, or the name is not a tenant's.</exception>
+    public TenantChunks Of(string tenant) => _tenants.GetOrAdd(tenant, name =>
+    {
+        // The name becomes a folder's.
+        if (_folder is null || !GrainKeys.IsTenant(name)) throw new InvalidOperationException("There is no such part of a chunk store.");
+        var blobs = new PrefixedBlobStore(_folder, name + "/");
+        return new TenantChunks(blobs, new PostgresChunkIndex(database, name), new KeyRing(blobs, name, [_master]), clock);
+    });
+
+    /// <summary>Removes what uploads left that died.</summary>
+    public void Clear() => _folder?.Clear(clock.GetUtcNow() - DeadAfter);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _folder?.Dispose();
+        Commits.Dispose();
+    }
+}
