@@ -174,6 +174,7 @@ internal sealed class RunnerLink(
     {
         RestoreWorkspace = start.Workspace ?? "",
         RestoreHome = start.Home ?? "",
+        RestoreConversation = start.Conversation ?? "",
         LastEpoch = start.LastEpoch,
         IntervalSeconds = (int)options.CheckpointInterval.TotalSeconds,
     };
