@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Marionette.Cli.Commands;
 
-/// <summary><c>marionette sessions change</c>, and <c>allow</c>, its short form for one host.</summary>
+/// <summary><c>marionette sessions change</c>, and its short forms: <c>allow</c> for one host, <c>move</c> for the provider.</summary>
 internal static class SessionChange
 {
     private static readonly string[] PermissionModes = ["default", "acceptEdits", "plan", "bypassPermissions"];
@@ -32,6 +32,22 @@ internal static class SessionChange
                 .Put("budget", result.GetValue(unlimited) ? new JsonObject() : budget.Body(result));
             var session = await api.PatchAsync($"/api/v1/sessions/{Uri.EscapeDataString(result.GetValue(id)!)}", body, cancellationToken).ConfigureAwait(false);
             globals.Results(result, context).One(session, Columns.Session(context.Clock));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    public static Command Move(GlobalOptions globals, CliContext context)
+    {
+        var id = Arguments.Id("SESSION");
+        var provider = new Argument<string>("PROVIDER") { Description = "As 'providers list' names it" };
+        var command = new Command("move", "Go on at another provider, with files and conversation") { id, provider };
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            using var api = globals.Api(result, context);
+            var body = new JsonObject { ["provider"] = result.GetValue(provider) };
+            await api.PatchAsync($"/api/v1/sessions/{Uri.EscapeDataString(result.GetValue(id)!)}", body, cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).Done($"{result.GetValue(id)} moves to {result.GetValue(provider)}.");
             return ExitCode.Ok;
         });
         return command;

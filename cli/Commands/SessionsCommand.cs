@@ -22,6 +22,7 @@ internal static class SessionsCommand
             ExportCommand.Create(globals, context),
             SessionChange.Create(globals, context),
             SessionChange.Allow(globals, context),
+            SessionChange.Move(globals, context),
         };
         command.Aliases.Add("session");
         command.Aliases.Add("sess");

@@ -110,6 +110,12 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
                 if (RunnerText.Line(entry) is { } line)
                     Line(line.Text, line.Style);
                 break;
+            case "session.moved" when data.Text("stays") is { } stays:
+                Line($"! it stays at {Name(data.Text("from"))}: {Name(stays)}", Style.Bad);
+                break;
+            case "session.moved":
+                Line($"~ moved from {Name(data.Text("from"))} to {Name(data.Text("to"))}", Style.Dim);
+                break;
             case "session.suspended":
                 Line($"~ suspended: {Name(data.Text("reason"))}", Style.Dim);
                 break;

@@ -101,6 +101,8 @@ internal static class SessionEndpoints
         var caller = AuthMiddleware.CallerOf(http);
         var session = api.Grain<ISessionGrain>(caller, EntityId.Session, id);
         var change = SessionRules.Check(RequestBody.Parse(await api.ReadBodyAsync(http), GatewayJsonContext.Plain.ChangeSessionModel), caller.Actor);
+        if (change.Provider is { } provider && await api.ProvidersAsync(http.RequestAborted) is var known && !known.Contains(provider))
+            throw new MarionetteException([new FieldError("provider", $"must be one of {string.Join(", ", known)}")]);
         var view = await api.CallAsync(token => session.ChangeAsync(change, token), http.RequestAborted);
         return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Plain.SessionModel);
     }

@@ -63,7 +63,10 @@ internal static class SessionRules
         if (body.PermissionMode is not null) errors.Choice("permission_mode", body.PermissionMode, "default", "default", "acceptEdits", "plan", "bypassPermissions");
         var change = new ChangeSession(
             by, errors.Text("name", body.Name, 200), body.Labels is null ? null : errors.Labels("labels", body.Labels), errors.Text("model", body.Model, 200),
-            body.PermissionMode, BudgetRules.Check(errors, "budget", body.Budget), body.AutoContinue, Network(errors, body));
+            body.PermissionMode, BudgetRules.Check(errors, "budget", body.Budget), body.AutoContinue, Network(errors, body))
+        {
+            Provider = errors.Text("provider", body.Provider, 64),
+        };
         errors.ThrowIfAny();
         return change;
     }

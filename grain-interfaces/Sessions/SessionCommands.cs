@@ -117,7 +117,11 @@ public sealed record ChangeSession(
     [property: Id(4)] string? PermissionMode = null,
     [property: Id(5)] Budget? Budget = null,
     [property: Id(6)] bool? AutoContinue = null,
-    [property: Id(7)] NetworkChange? Network = null);
+    [property: Id(7)] NetworkChange? Network = null)
+{
+    /// <summary>Provider to go on at; null = where it is. A runner that it has stores a last checkpoint and goes first.</summary>
+    [Id(8)] public string? Provider { get; init; }
+}
 
 /// <summary>A change of what the session's runner may reach; in force at once where its provider controls it.</summary>
 /// <param name="Policy">"open", "allow_list", "deny"; null = as it was.</param>

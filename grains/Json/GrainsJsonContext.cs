@@ -23,6 +23,7 @@ namespace Marionette.Json;
 [JsonSerializable(typeof(SessionActivated))]
 [JsonSerializable(typeof(BudgetQuestion))]
 [JsonSerializable(typeof(SessionSuspending))]
+[JsonSerializable(typeof(SessionMoved))]
 [JsonSerializable(typeof(SessionSuspended))]
 [JsonSerializable(typeof(SessionResuming))]
 [JsonSerializable(typeof(SessionTerminated))]

@@ -20,6 +20,7 @@ internal static class FactCodec
         Add("session.created", Json.SessionCreated);
         Add("session.activated", Json.SessionActivated);
         Add("session.suspending", Json.SessionSuspending);
+        Add("session.moved", Json.SessionMoved);
         Add("session.suspended", Json.SessionSuspended);
         Add("session.resuming", Json.SessionResuming);
         Add("session.terminated", Json.SessionTerminated);

@@ -36,7 +36,18 @@ internal sealed record SessionConfigureRefused(string? Model, string? Permission
 
 internal sealed record SessionActivated(string RunnerId, long Epoch) : Fact;
 
-internal sealed record SessionSuspending(string Reason) : Fact;
+internal sealed record SessionSuspending(string Reason) : Fact
+{
+    /// <summary>Provider at which it then goes on; null = none in particular.</summary>
+    public string? MoveTo { get; init; }
+
+    /// <summary>Who moves it.</summary>
+    public string? By { get; init; }
+}
+
+/// <summary>The session goes on at another provider, or stays although it was asked to.</summary>
+/// <param name="Stays">Why it stays; null = it has moved.</param>
+internal sealed record SessionMoved(string By, string From, string To, string? Stays) : Fact;
 
 internal sealed record SessionSuspended(string Reason) : Fact;
 

@@ -19,7 +19,7 @@ internal static class SessionFold
         {
             Output { Type: "usage" or "progress" } => TaskFold.Apply(state, e),
             Output => state,
-            SessionCreated or SessionActivated or SessionSuspending or SessionSuspended or SessionResuming
+            SessionCreated or SessionActivated or SessionSuspending or SessionMoved or SessionSuspended or SessionResuming
                 or SessionTerminated or SessionFailed => OfSession(state, e),
             RunnerAssigned or RunnerReleased or RunnerLost => OfRunner(state, e),
             _ when PermissionFold.Concerns(e.Fact) => PermissionFold.Apply(state, e),
@@ -84,7 +84,13 @@ internal static class SessionFold
                     },
                 };
             case SessionSuspending f:
-                return state with { Stop = StopIntent.Suspend, StopSeq = e.Seq, StopRequestedAt = e.At, ResumeWhenSuspended = false, View = view with { Reason = f.Reason } };
+                return state with
+                {
+                    Stop = StopIntent.Suspend, StopSeq = e.Seq, StopRequestedAt = e.At, ResumeWhenSuspended = f.MoveTo is not null,
+                    Move = f.MoveTo is { } to ? new LiveMove(e.Seq, to, f.By ?? "") : null, View = view with { Reason = f.Reason },
+                };
+            case SessionMoved f:
+                return state with { Move = null, View = f.Stays is null ? view with { Provider = f.To } : view };
             case SessionSuspended f:
                 return NoStop(state) with
                 {

@@ -37,6 +37,7 @@ internal static partial class SessionMachine
         // Without a runner there is nobody to tell: the next one starts with it.
         if (state.View.RunnerId is null && scribe.State.Change is not null)
             scribe.Write(new SessionConfigured(scribe.State.View.Model, scribe.State.View.PermissionMode));
+        if (c.Provider is { } provider) Move(scribe, provider, c.By);
         if (c.Network is { } network) ChangeNetwork(scribe, network, c.By);
         if (c.Budget is { } budget && OrNone(budget) != state.View.Budget)
             scribe.Write(new BudgetChanged("session", OrNone(budget), c.By));

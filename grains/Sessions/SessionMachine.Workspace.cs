@@ -25,5 +25,36 @@ internal static partial class SessionMachine
             runId: runId, source: source);
     }
 
+    /// <summary>
+    /// Goes on at another provider, with the files and the conversation of a checkpoint that has everything. Without one it stays: what lies at the old provider alone would be left behind.
+    /// </summary>
+    private static void Move(Scribe scribe, string provider, string by)
+    {
+        var state = scribe.State;
+        var from = state.View.Provider ?? scribe.Context.Provider;
+        if (provider == (state.Move?.To ?? from)) return;
+        if (state.Stop == StopIntent.Suspend) throw Conflict("The session is being suspended; ask again once it is suspended.");
+        if (state.View.RunnerId is not null)
+        {
+            if (state.View.Status != SessionStatus.Active) throw Conflict("The session's runner is on its way; ask again once it is there.");
+            if (state.WorkspaceEpoch == 0) throw Conflict("This installation keeps no checkpoints: the session's files would be left behind.");
+            scribe.Write(new SessionSuspending($"It moves to {provider}.") { MoveTo = provider, By = by });
+            return;
+        }
+
+        if (state.View.Epoch > 0 && state.View.RecoveryPoint is not { Reason: "stop" })
+            throw Conflict("The session's last runner left no checkpoint behind: its files are where it was. Resume it there, and move it then.");
+        scribe.Write(new SessionMoved(by, from, provider, null));
+    }
+
+    private static void SettleMove(Scribe scribe)
+    {
+        if (scribe.State is not { Move: { } move, View: { Status: SessionStatus.Suspended, RunnerId: null } view }) return;
+        var whole = view.RecoveryPoint is { } point && point.Seq > move.Seq;
+        scribe.Write(new SessionMoved(move.By, view.Provider ?? scribe.Context.Provider, move.To, whole ? null : "Its runner stored no checkpoint before it went."));
+    }
+
+    private static MarionetteException Conflict(string message) => new(FaultCode.Conflict, message);
+
     private static WorkspaceDifference[]? Shortened(WorkspaceDifference[]? list) => list is { Length: > MostNamed } ? list[..MostNamed] : list;
 }

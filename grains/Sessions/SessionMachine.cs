@@ -172,6 +172,7 @@ internal static partial class SessionMachine
     /// <summary>A task that came while the session was being suspended brings it back.</summary>
     private static void AfterSuspend(Scribe scribe)
     {
+        SettleMove(scribe);
         if (scribe.State is { ResumeWhenSuspended: true, HasWork: true, View: { Status: SessionStatus.Suspended, RunnerId: null } })
             Assign(scribe, "A task waits.");
     }

@@ -66,6 +66,9 @@ internal sealed record SessionState
     /// <summary>Epoch of the newest runner that wrote in the workspace; 0 = none yet. Folders of an older one are out of date.</summary>
     public long WorkspaceEpoch { get; init; }
 
+    /// <summary>Where it goes on once it is suspended; null = where it is.</summary>
+    public LiveMove? Move { get; init; }
+
     public long Seq => View.LastSeq;
 
     public bool Exists => View.LastSeq > 0;
@@ -131,6 +134,10 @@ internal sealed record Hold(string Kind, string? Scope, DateTimeOffset? Until, b
 /// <param name="Seq">Of message.sent; the number of its command.</param>
 internal sealed record LiveMessage(string Id, string TaskId, long Seq, string Text, TaskFileInfo[]? Files, int TimeoutSeconds);
 
+/// <summary>A move under way.</summary>
+/// <param name="Seq">Of the event that asked for it: a checkpoint behind it has everything.</param>
+internal sealed record LiveMove(long Seq, string To, string By);
+
 /// <summary>A change under way.</summary>
 /// <param name="Seq">Of the event that asked for it; the number of its command.</param>
 /// <param name="OldModel">What holds again should the agent refuse it.</param>
@@ -161,7 +168,8 @@ internal sealed record SessionCheckpoint(
     string[]? RecentMessages = null,
     LiveChange? Change = null,
     string[]? Warned = null,
-    long WorkspaceEpoch = 0);
+    long WorkspaceEpoch = 0,
+    LiveMove? Move = null);
 
 /// <summary>A live task without what its own row holds. Progress is output, which writes no row: the newest stands here.</summary>
 internal sealed record LiveTaskMark(

@@ -51,6 +51,7 @@ public sealed class RunnerRequestTests : IAsyncLifetime
         """{"provider":"","env":{},"network_policy":"","allowed_hosts":[],"labels":{}}""")]
     [InlineData("sessions update sess_1 --network-policy deny --allow-host ''", "PATCH", "/api/v1/sessions/sess_1", """{"network_policy":"deny","allowed_hosts":[]}""")]
     [InlineData("sessions change sess_1 --allow-host a.example,b.example:443", "PATCH", "/api/v1/sessions/sess_1", """{"allowed_hosts":["a.example","b.example:443"]}""")]
+    [InlineData("sessions move ../keys docker", "PATCH", "/api/v1/sessions/..%2Fkeys", """{"provider":"docker"}""")]
     [InlineData("sessions allow ../keys api.example.com:443", "POST", "/api/v1/sessions/..%2Fkeys/network/allow", """{"host":"api.example.com:443"}""")]
     public async Task Changes_OneRequest_ToTheRightPlace(string line, string method, string target, string body)
     {

@@ -79,6 +79,85 @@ public sealed class CheckpointTests
         Assert.Equal(SessionStatus.Suspended, walk.State.View.Status);
     }
 
+    [Fact]
+    public void Move_OfALiveSession_StoresEverythingAndGoesOnThere()
+    {
+        var walk = Working();
+        Change(walk, "docker");
+        Assert.Equal("session.suspending", walk.Log[^1].Type);
+        Assert.Throws<MarionetteException>(() => Change(walk, "process"));
+        walk.Say("run.finished", new { outcome = "interrupted", duration_ms = 1 });
+        Keep(walk, "snap_9", "stop");
+        walk.Say("runner.stopped", new { reason = "suspend" });
+        Assert.Contains(walk.Log, e => e.Type == "session.moved");
+        Assert.Equal(("docker", SessionStatus.Resuming, 2L), (walk.State.View.Provider, walk.State.View.Status, walk.State.View.Epoch));
+        Assert.Equal("docker", Read<RunnerAssigned>(walk).Provider);
+        Assert.Null(walk.State.Move);
+    }
+
+    [Fact]
+    public void Move_WithoutALastCheckpoint_StaysAndSaysWhy()
+    {
+        var walk = Working();
+        Keep(walk, "snap_1");
+        Change(walk, "docker");
+        walk.Pass(TimeSpan.FromMinutes(20));
+        walk.Tick();
+        Assert.NotNull(Read<SessionMoved>(walk).Stays);
+        Assert.Equal("process", Read<RunnerAssigned>(walk).Provider);
+        Assert.Null(walk.State.View.Provider);
+        walk.Tick();
+        Assert.Single(walk.Log, e => e.Type == "session.moved");
+    }
+
+    [Fact]
+    public void Move_ToWhereItIs_IsNothing()
+    {
+        var walk = Working();
+        var before = walk.Log.Count;
+        Change(walk, "process");
+        Assert.Equal(before, walk.Log.Count);
+    }
+
+    [Fact]
+    public void Move_OfASuspendedSession_WantsACheckpointOfItsStop()
+    {
+        var walk = Working();
+        walk.Finish();
+        Keep(walk, "snap_1");
+        walk.Take(SessionMachine.Lost(walk.State, 1, "host_lost", null, walk.Context));
+        Assert.Equal(SessionStatus.Suspended, walk.State.View.Status);
+        Assert.Equal(FaultCode.Conflict, Assert.Throws<MarionetteException>(() => Change(walk, "docker")).Code);
+    }
+
+    [Fact]
+    public void Move_OfASessionThatNeverRan_IsAtOnce()
+    {
+        var walk = new Walk().Created();
+        Change(walk, "docker");
+        Assert.Equal(("docker", SessionStatus.Pending), (walk.State.View.Provider, walk.State.View.Status));
+    }
+
+    [Fact]
+    public void Move_WhereNoCheckpointsAreKept_IsRefused()
+    {
+        var walk = new Walk().Created();
+        walk.Running();
+        Assert.Equal(FaultCode.Conflict, Assert.Throws<MarionetteException>(() => Change(walk, "docker")).Code);
+    }
+
+    private static Walk Working()
+    {
+        var walk = new Walk().Created();
+        walk.Running();
+        walk.Say("workspace.ready", new { source = "new", took_ms = 1 });
+        return walk;
+    }
+
+    private static void Change(Walk walk, string provider) => walk.Take(SessionMachine.Change(walk.State, new ChangeSession("ann") { Provider = provider }, walk.Context));
+
+    private static T Read<T>(Walk walk) where T : Fact => walk.Log.Select(e => FactCodec.Read(e.Type, e.Payload)).OfType<T>().Last();
+
     private static void Keep(Walk walk, string snapshot, string reason = "run") => walk.Say("checkpoint.created", new
     {
         workspace = snapshot, home = snapshot + "h", reason, conversation_id = "c1", files = 3, bytes = 10, bytes_stored = 5, took_ms = 2,

@@ -52,6 +52,8 @@ internal sealed class ChangeSessionModel
     /// <summary>An empty object takes the limits away.</summary>
     public BudgetModel? Budget { get; init; }
     public bool? AutoContinue { get; init; }
+    /// <summary>Where it goes on: its runner stores a last checkpoint and goes, and the next one is made there.</summary>
+    public string? Provider { get; init; }
     /// <summary>In force at once where the provider controls it.</summary>
     [OneOf("open", "allow_list", "deny")]
     public string? NetworkPolicy { get; init; }

@@ -30,6 +30,8 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         Stranger = await shared.Stack.OtherTenantAsync("stranger-" + Guid.NewGuid().ToString("N")[..8]);
         Ids["sessions"] = await shared.Stack.ClaudeAsync(api: Owner);
         Ids["tasks"] = (await Owner.RunAllowedAsync(Ids["sessions"], "@scenario shell cmd='echo x > x.txt'")).Id();
+        // It comes a second after the run, and what a picture of "nothing has changed" holds must not move by itself.
+        await Wait.ForAsync(async () => (await Owner.GetAsync($"/api/v1/sessions/{Ids["sessions"]}")).TryGetProperty("recovery_point", out _), "the session's checkpoint");
         Ids["permissions"] = (await Owner.GetAsync("/api/v1/permissions")).Items()[0].Id();
         Ids["runners"] = (await Owner.GetAsync("/api/v1/runners")).Items()[0].Id();
         Ids["policies"] = (await Owner.PostAsync("/api/v1/policies", new { effect = "ask", tools = new[] { "NoSuchTool" } })).Id();

@@ -53,6 +53,34 @@ public sealed class DockerTests(DockerTests.World world) : IClassFixture<DockerT
         Assert.Contains((await api.EventsAsync(session)).Of("tool_result"), e => e.Data().Text("content")!.Contains("kept", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Session_MovedIntoAContainerAndBack_GoesOnWithItsFiles()
+    {
+        var api = Stack.Api;
+        var session = await api.CreateSessionAsync(new { agent = "command", command = new[] { "/bin/sh" }, provider = "process" });
+        await SaysAsync("", "mkdir -p a/b && printf one > a/b/c.txt && printf remembered > $HOME/note");
+        await MoveAsync("docker");
+        await SaysAsync("10001 one remembered", "printf '%s ' $(id -u) $(cat a/b/c.txt); cat $HOME/note; printf two > a/b/c.txt; rm $HOME/note");
+        await MoveAsync("process");
+        await SaysAsync("two gone", "cat a/b/c.txt; test -e $HOME/note || printf ' gone'");
+        var log = await api.EventsAsync(session);
+        Assert.Equal(["new", "restored", "restored"], log.Of("workspace.ready").Select(e => e.Data().Text("source")));
+        Assert.Equal(2, log.Of("session.moved").Count(e => e.Data().MaybeText("stays") is null));
+
+        async Task MoveAsync(string provider)
+        {
+            using var answer = await api.SendAsync(HttpMethod.Patch, $"/api/v1/sessions/{session}", new { provider });
+            Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
+        }
+
+        async Task SaysAsync(string expected, string script)
+        {
+            var ran = await api.RunAsync(session, script);
+            Assert.True(ran.Text("status") == "completed", ran.ToString());
+            Assert.Equal(expected, ran.MaybeText("result") ?? "");
+        }
+    }
+
     /// <summary>An engine, and a stack beside it.</summary>
     public sealed class World : IAsyncLifetime
     {

@@ -139,7 +139,7 @@ public sealed class StreamTests(SharedStack shared)
         var parsed = seen.ConvertAll(EventStream.Parse);
         foreach (var session in sessions)
         {
-            var own = (await api.EventsAsync(session)).Where(e => e.Text("type")!.Split('.')[0] is "session" or "runner" or "task" or "permission");
+            var own = (await api.EventsAsync(session)).Where(e => e.Text("type")!.Split('.')[0] is "session" or "runner" or "task" or "permission" or "workspace" or "checkpoint");
             Assert.Equal(own.Select(Identity), parsed.Where(e => e.Text("session_id") == session).Select(Identity));
         }
 

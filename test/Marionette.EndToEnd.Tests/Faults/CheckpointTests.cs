@@ -154,10 +154,9 @@ public sealed class CheckpointTests(HealthyStack healthy, ITestOutputHelper outp
     {
         await Api.PostAsync($"/api/v1/sessions/{session}/suspend", new { });
         await Api.SessionInAsync(session, "suspended");
-        await Wait.ForAsync(() => Directory.EnumerateDirectories(Path.Combine(Stack.DataDirectory, "runners")).All(f => RunnerProcess.PidOf(f) is null || !Mine(f, session)), "the runner's end");
+        var workspace = (await Api.GetAsync($"/api/v1/sessions/{session}")).Text("workspace_id");
+        await Wait.ForAsync(() => !RunnerProcess.AnyIn(Stack.DataDirectory, workspace), "the runner's end");
     }
-
-    private static bool Mine(string folder, string session) => File.Exists(Path.Combine(folder, "agent.log")) && File.ReadAllText(Path.Combine(folder, "agent.log")).Contains(session, StringComparison.Ordinal);
 
     private async Task<string> FolderAsync(string session) =>
         Path.Combine(Stack.DataDirectory, "workspaces", (await Api.GetAsync($"/api/v1/sessions/{session}")).Text("workspace_id"));

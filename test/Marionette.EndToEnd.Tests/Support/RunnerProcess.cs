@@ -19,6 +19,14 @@ internal static class RunnerProcess
         return File.Exists(file) && int.TryParse(File.ReadAllText(file).Split(' ')[0], out var pid) && IsAlive(pid) ? pid : null;
     }
 
+    /// <summary>Whether an agent lives that works in a workspace.</summary>
+    public static bool AnyIn(string dataDirectory, string workspace)
+    {
+        var runners = Path.Combine(dataDirectory, "runners");
+        return Directory.Exists(runners) && Directory.EnumerateDirectories(runners).Any(folder =>
+            PidOf(folder) is not null && File.ReadAllText(Path.Combine(folder, "agent.json")).Contains(workspace, StringComparison.Ordinal));
+    }
+
     /// <summary>The program that an agent drives; waits until there is one.</summary>
     public static async Task<int> ChildOfAsync(int agent)
     {
