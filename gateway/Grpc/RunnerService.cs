@@ -10,7 +10,8 @@ namespace Marionette.Gateway.Grpc;
 /// not hold a moment later.
 /// </summary>
 internal sealed partial class RunnerService(
-    IGrainFactory grains, GatewayOptions options, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<RunnerService> logger) : RunnerGateway.RunnerGatewayBase
+    IGrainFactory grains, GatewayOptions options, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<RunnerService> logger)
+    : RunnerGateway.RunnerGatewayBase
 {
     /// <summary>The version that this gateway speaks, and the lowest that it takes.</summary>
     private const uint Version = 1, MinVersion = 1;

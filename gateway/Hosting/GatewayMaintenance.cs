@@ -5,7 +5,8 @@ using Marionette.Gateway.Workspaces;
 namespace Marionette.Gateway.Hosting;
 
 /// <summary>Work beside the requests: when keys were last used, idempotency rows that are too old, and what uploads left that died.</summary>
-internal sealed partial class GatewayMaintenance(ApiKeyStore keys, IdempotencyStore idempotency, ChunkStores chunks, TimeProvider clock, ILogger<GatewayMaintenance> log)
+internal sealed partial class GatewayMaintenance(
+    ApiKeyStore keys, IdempotencyStore idempotency, ChunkStores chunks, TimeProvider clock, ILogger<GatewayMaintenance> log)
     : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(10), PurgePeriod = TimeSpan.FromMinutes(10);

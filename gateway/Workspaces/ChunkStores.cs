@@ -5,8 +5,8 @@ using Npgsql;
 namespace Marionette.Gateway.Workspaces;
 
 /// <summary>
-/// The installation's chunk store, a part for each tenant: laid out and wrapped as <c>marionette-agent workspace</c> does it, which opens it with the same master
-/// key. The places of chunks alone are kept elsewhere, on PostgreSQL.
+/// The installation's chunk store, a part for each tenant: laid out and wrapped as <c>marionette-agent workspace</c> does it, which opens it with the same
+/// master key. The places of chunks alone are kept elsewhere, on PostgreSQL.
 /// </summary>
 internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource database, TimeProvider clock) : IDisposable
 {

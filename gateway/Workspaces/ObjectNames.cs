@@ -4,7 +4,9 @@ using Marionette.Workspaces;
 
 namespace Marionette.Gateway.Workspaces;
 
-/// <summary>Which objects a runner may touch, and how: packs, names of condemned ones, and its leases. A list of what may be, so that what comes later is out of reach.</summary>
+/// <summary>
+/// Which objects a runner may touch, and how: packs, names of condemned ones, and its leases. A list of what may be, so that what comes later is out of reach.
+/// </summary>
 internal static class ObjectNames
 {
     /// <summary>Longest name; ours are much shorter. A refusal may say a name of this length.</summary>

@@ -4,7 +4,10 @@ using NpgsqlTypes;
 
 namespace Marionette.Gateway.Workspaces;
 
-/// <summary>Where a tenant's chunks lie, on PostgreSQL: all gateways see what one of them adds. Of several places of a chunk the one that was added first is told.</summary>
+/// <summary>
+/// Where a tenant's chunks lie, on PostgreSQL: all gateways see what one of them adds. Of several places of a chunk the one that was added first is told: what
+/// a later pack says of its id changes nothing.
+/// </summary>
 internal sealed class PostgresChunkIndex(NpgsqlDataSource database, string tenant) : IChunkIndex
 {
     private const int MethodShift = 4, TypeMask = 0x0f;
@@ -98,7 +101,8 @@ internal sealed class PostgresChunkIndex(NpgsqlDataSource database, string tenan
 
     /// <summary>Records packs that were not known; a pack that another records at this moment is waited for.</summary>
     /// <returns>Their numbers.</returns>
-    private async Task<Dictionary<string, long>> AddPacksAsync(NpgsqlConnection connection, IReadOnlyList<PackContents> packs, CancellationToken cancellationToken)
+    private async Task<Dictionary<string, long>> AddPacksAsync(
+        NpgsqlConnection connection, IReadOnlyList<PackContents> packs, CancellationToken cancellationToken)
     {
         // In one order, so that two that add the same packs never wait for each other.
         var ordered = packs.OrderBy(pack => pack.Name, StringComparer.Ordinal).ToList();
@@ -116,7 +120,8 @@ internal sealed class PostgresChunkIndex(NpgsqlDataSource database, string tenan
         return numbers;
     }
 
-    private static async Task AddChunksAsync(NpgsqlConnection connection, IReadOnlyList<PackContents> packs, Dictionary<string, long> numbers, CancellationToken cancellationToken)
+    private static async Task AddChunksAsync(
+        NpgsqlConnection connection, IReadOnlyList<PackContents> packs, Dictionary<string, long> numbers, CancellationToken cancellationToken)
     {
         await using var import = await connection.BeginBinaryImportAsync(
             "copy marionette.chunk (id, pack, position, stored_length, plain_length, kind) from stdin (format binary)", cancellationToken);
@@ -144,7 +149,10 @@ internal sealed class PostgresChunkIndex(NpgsqlDataSource database, string tenan
     private static PackEntry ReadEntry(NpgsqlDataReader row)
     {
         var kind = row.GetInt16(5);
-        return new PackEntry(ToId(row.GetGuid(2)), row.GetInt32(3), row.GetInt32(4), (ChunkType)(kind & TypeMask)) { Method = (ChunkMethod)(kind >> MethodShift) };
+        return new PackEntry(ToId(row.GetGuid(2)), row.GetInt32(3), row.GetInt32(4), (ChunkType)(kind & TypeMask))
+        {
+            Method = (ChunkMethod)(kind >> MethodShift),
+        };
     }
 
     private static Guid ToUuid(ChunkId id)

@@ -4,7 +4,9 @@ using Npgsql;
 
 namespace Marionette.Gateway.Workspaces;
 
-/// <summary>What a runner is told of failures. Words of the library about stored objects go out; what the file system or the keys say stays in the log.</summary>
+/// <summary>
+/// What a runner is told of failures. Words of the library about stored objects go out; what the file system or the keys say stays in the log.
+/// </summary>
 internal static class Refusals
 {
     public static RpcException Invalid(string why) => new(new Status(StatusCode.InvalidArgument, why));

@@ -21,8 +21,8 @@ internal sealed record RunnerCaller(string Tenant, string SessionId, string Runn
 }
 
 /// <summary>
-/// Who calls, from a call's metadata, by the word of the runner's grain. A proof that was found good is believed for <see cref="CacheTime"/>: a restore reads thousands of
-/// times, and none of them goes to the grain.
+/// Who calls, from a call's metadata, by the word of the runner's grain. A proof that was found good is believed for <see cref="CacheTime"/>: a restore reads
+/// thousands of times, and next to none of them goes to the grain.
 /// </summary>
 internal sealed class RunnerProofs(IGrainFactory grains, TimeProvider clock, ILogger<RunnerProofs> logger)
 {

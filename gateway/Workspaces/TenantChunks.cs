@@ -2,7 +2,9 @@ using Marionette.Workspaces;
 
 namespace Marionette.Gateway.Workspaces;
 
-/// <summary>One tenant's part of the chunk store. Its keys are believed for <see cref="KeysFor"/>, so that a shred or a rotation by another process is seen.</summary>
+/// <summary>
+/// One tenant's part of the chunk store. Its keys are believed for <see cref="KeysFor"/>, so that a shred or a rotation by another process is seen.
+/// </summary>
 internal sealed class TenantChunks(IBlobStore blobs, IChunkIndex index, KeyRing ring, TimeProvider clock)
 {
     /// <summary>How late a change of the keys may be noticed.</summary>
@@ -32,7 +34,8 @@ internal sealed class TenantChunks(IBlobStore blobs, IChunkIndex index, KeyRing 
         {
             // Perhaps the keys that were just made elsewhere.
             keys = Hold(await ring.OpenAsync(cancellationToken));
-            made = await MadeWithAsync(record.Root, keys, cancellationToken) ?? throw new WorkspaceException(WorkspaceFault.Invalid, "The root was not made with a key of this tenant.");
+            made = await MadeWithAsync(record.Root, keys, cancellationToken)
+                ?? throw new WorkspaceException(WorkspaceFault.Invalid, "The root was not made with a key of this tenant.");
         }
 
         // A runner keeps its key for as long as it lives, and a restore checks content by the key that the record names: a newer one would call it false.

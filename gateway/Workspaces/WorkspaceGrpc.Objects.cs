@@ -16,84 +16,91 @@ internal sealed partial class WorkspaceGrpc
     private const int MaxReadBytes = 64 << 20, PartBytes = 1 << 20, MaxLeaseBytes = 64;
 
     /// <inheritdoc/>
-    public override Task<PutPackReply> PutPack(IAsyncStreamReader<PackPart> requestStream, ServerCallContext context) => CallAsync(context, async (_, chunks, token) =>
-    {
-        // Without commit it leaves nothing.
-        await using var upload = await chunks.Blobs.BeginAsync(token);
-        var name = await ReceiveAsync(requestStream, upload, token);
-        await stores.Commits.WaitAsync(token);
-        try
+    public override Task<PutPackReply> PutPack(IAsyncStreamReader<PackPart> requestStream, ServerCallContext context) =>
+        CallAsync(context, async (_, chunks, token) =>
         {
-            await upload.CommitAsync(StoreNames.Pack(name), token);
-        }
-        finally
-        {
-            stores.Commits.Release();
-        }
-
-        return new PutPackReply();
-    });
-
-    /// <inheritdoc/>
-    public override Task ReadObject(ReadObjectRequest request, IServerStreamWriter<ObjectPart> responseStream, ServerCallContext context) => CallAsync(context, async (_, chunks, token) =>
-    {
-        ObjectNames.CheckRead(request.Name);
-        if (request.Offset < 0 || request.Length is < 0 or > MaxReadBytes) throw Refusals.Invalid($"An offset is from 0, a length from 0 to {MaxReadBytes}.");
-        var buffer = ArrayPool<byte>.Shared.Rent(Math.Min(request.Length, PartBytes));
-        try
-        {
-            for (var sent = 0; sent < request.Length;)
+            // Without commit it leaves nothing.
+            await using var upload = await chunks.Blobs.BeginAsync(token);
+            var name = await ReceiveAsync(requestStream, upload, token);
+            await stores.Commits.WaitAsync(token);
+            try
             {
-                var part = buffer.AsMemory(0, Math.Min(Math.Min(request.Length - sent, PartBytes), buffer.Length));
-                var read = await chunks.Blobs.ReadAsync(request.Name, request.Offset + sent, part, token);
-                if (read == 0) break;
-                // Written out when the call returns, so the next part may take its place.
-                await responseStream.WriteAsync(new ObjectPart { Content = UnsafeByteOperations.UnsafeWrap(part[..read]) }, token);
-                sent += read;
+                await upload.CommitAsync(StoreNames.Pack(name), token);
             }
-        }
-        finally
+            finally
+            {
+                stores.Commits.Release();
+            }
+
+            return new PutPackReply();
+        });
+
+    /// <inheritdoc/>
+    public override Task ReadObject(ReadObjectRequest request, IServerStreamWriter<ObjectPart> responseStream, ServerCallContext context) =>
+        CallAsync(context, async (_, chunks, token) =>
         {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
+            ObjectNames.CheckRead(request.Name);
+            if (request.Offset < 0 || request.Length is < 0 or > MaxReadBytes)
+                throw Refusals.Invalid($"An offset is from 0, a length from 0 to {MaxReadBytes}.");
+            var buffer = ArrayPool<byte>.Shared.Rent(Math.Min(request.Length, PartBytes));
+            try
+            {
+                for (var sent = 0; sent < request.Length;)
+                {
+                    var part = buffer.AsMemory(0, Math.Min(Math.Min(request.Length - sent, PartBytes), buffer.Length));
+                    var read = await chunks.Blobs.ReadAsync(request.Name, request.Offset + sent, part, token);
+                    if (read == 0) break;
+                    // Written out when the call returns, so the next part may take its place.
+                    await responseStream.WriteAsync(new ObjectPart { Content = UnsafeByteOperations.UnsafeWrap(part[..read]) }, token);
+                    sent += read;
+                }
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
 
-        return true;
-    });
-
-    /// <inheritdoc/>
-    public override Task<FindObjectReply> FindObject(FindObjectRequest request, ServerCallContext context) => CallAsync(context, async (_, chunks, token) =>
-    {
-        ObjectNames.CheckFind(request.Name);
-        var reply = new FindObjectReply();
-        if (await chunks.Blobs.FindAsync(request.Name, token) is { } info) reply.Info = ToWire(info);
-        return reply;
-    });
-
-    /// <inheritdoc/>
-    public override Task<PutObjectReply> PutObject(PutObjectRequest request, ServerCallContext context) => CallAsync(context, async (_, chunks, token) =>
-    {
-        ObjectNames.CheckLease(request.Name);
-        if (request.Content.Length > MaxLeaseBytes) throw Refusals.Invalid($"A lease has at most {MaxLeaseBytes} bytes.");
-        // Until when it runs is said by our clock: a runner's may be wrong, and one that lies would keep what was condemned for ever.
-        var until = UploadLease.Expiry(clock.GetUtcNow() + UploadLease.Duration);
-        return new PutObjectReply { Put = await chunks.Blobs.PutAsync(request.Name, until, request.Replace ? BlobPut.Replace : BlobPut.Fleeting, token) };
-    });
-
-    /// <inheritdoc/>
-    public override Task ListObjects(ListObjectsRequest request, IServerStreamWriter<ObjectInfo> responseStream, ServerCallContext context) => CallAsync(context, async (_, chunks, token) =>
-    {
-        ObjectNames.CheckList(request.Prefix);
-        await foreach (var info in chunks.Blobs.ListAsync(request.Prefix, token)) await responseStream.WriteAsync(ToWire(info), token);
-        return true;
-    });
+            return true;
+        });
 
     /// <inheritdoc/>
-    public override Task<DeleteObjectReply> DeleteObject(DeleteObjectRequest request, ServerCallContext context) => CallAsync(context, async (_, chunks, token) =>
-    {
-        ObjectNames.CheckLease(request.Name);
-        await chunks.Blobs.DeleteAsync(request.Name, token);
-        return new DeleteObjectReply();
-    });
+    public override Task<FindObjectReply> FindObject(FindObjectRequest request, ServerCallContext context) =>
+        CallAsync(context, async (_, chunks, token) =>
+        {
+            ObjectNames.CheckFind(request.Name);
+            var reply = new FindObjectReply();
+            if (await chunks.Blobs.FindAsync(request.Name, token) is { } info) reply.Info = ToWire(info);
+            return reply;
+        });
+
+    /// <inheritdoc/>
+    public override Task<PutObjectReply> PutObject(PutObjectRequest request, ServerCallContext context) =>
+        CallAsync(context, async (_, chunks, token) =>
+        {
+            ObjectNames.CheckLease(request.Name);
+            if (request.Content.Length > MaxLeaseBytes) throw Refusals.Invalid($"A lease has at most {MaxLeaseBytes} bytes.");
+            // Until when it runs is said by our clock: a runner's may be wrong, and one that lies would keep what was condemned for ever.
+            var until = UploadLease.Expiry(clock.GetUtcNow() + UploadLease.Duration);
+            return new PutObjectReply { Put = await chunks.Blobs.PutAsync(request.Name, until, request.Replace ? BlobPut.Replace : BlobPut.Fleeting, token) };
+        });
+
+    /// <inheritdoc/>
+    public override Task ListObjects(ListObjectsRequest request, IServerStreamWriter<ObjectInfo> responseStream, ServerCallContext context) =>
+        CallAsync(context, async (_, chunks, token) =>
+        {
+            ObjectNames.CheckList(request.Prefix);
+            await foreach (var info in chunks.Blobs.ListAsync(request.Prefix, token)) await responseStream.WriteAsync(ToWire(info), token);
+            return true;
+        });
+
+    /// <inheritdoc/>
+    public override Task<DeleteObjectReply> DeleteObject(DeleteObjectRequest request, ServerCallContext context) =>
+        CallAsync(context, async (_, chunks, token) =>
+        {
+            ObjectNames.CheckLease(request.Name);
+            await chunks.Blobs.DeleteAsync(request.Name, token);
+            return new DeleteObjectReply();
+        });
 
     /// <summary>Hands a pack on as it comes, a part at a time, and counts and hashes it on the way.</summary>
     /// <returns>Its name, which is its hash.</returns>
@@ -115,7 +122,9 @@ internal sealed partial class WorkspaceGrpc
         ObjectNames.CheckPack(name);
         var hash = new byte[32];
         hasher.Finalize(hash);
-        return Convert.ToHexStringLower(hash) == name ? name : throw new RpcException(new Status(StatusCode.DataLoss, "The bytes that arrived have another hash: nothing is kept."));
+        return Convert.ToHexStringLower(hash) == name
+            ? name
+            : throw new RpcException(new Status(StatusCode.DataLoss, "The bytes that arrived have another hash: nothing is kept."));
     }
 
     private static ObjectInfo ToWire(BlobInfo info) => new() { Name = info.Name, Length = info.Length, WrittenMs = info.Written.ToUnixTimeMilliseconds() };

@@ -6,8 +6,8 @@ using Marionette.Workspaces;
 namespace Marionette.Gateway.Workspaces;
 
 /// <summary>
-/// The runners' way to their tenant's part of the chunk store, past the grains. This half has keys, snapshots and the index; the other one has objects. It holds nothing that
-/// another gateway could not hold a moment later.
+/// The runners' way to their tenant's part of the chunk store, past the grains. This half has keys, snapshots and the index; the other one has objects. It
+/// holds nothing that another gateway could not hold a moment later.
 /// </summary>
 internal sealed partial class WorkspaceGrpc(ChunkStores stores, RunnerProofs proofs, TimeProvider clock, ILogger<WorkspaceGrpc> logger)
     : Marionette.Protocol.Workspaces.V1.WorkspaceStore.WorkspaceStoreBase
@@ -20,69 +20,77 @@ internal sealed partial class WorkspaceGrpc(ChunkStores stores, RunnerProofs pro
     private static readonly string[] Parts = ["workspace", "home"];
 
     /// <inheritdoc/>
-    public override Task<OpenReply> Open(OpenRequest request, ServerCallContext context) => CallAsync(context, async (_, chunks, token) =>
-        new OpenReply { Key = ByteString.CopyFrom((await chunks.CurrentKeyAsync(token)).ConvergenceBytes.Span) });
+    public override Task<OpenReply> Open(OpenRequest request, ServerCallContext context) =>
+        CallAsync(context, async (_, chunks, token) =>
+            new OpenReply { Key = ByteString.CopyFrom((await chunks.CurrentKeyAsync(token)).ConvergenceBytes.Span) });
 
     /// <inheritdoc/>
-    public override Task<OpenSnapshotReply> OpenSnapshot(OpenSnapshotRequest request, ServerCallContext context) => CallAsync(context, async (caller, chunks, token) =>
-    {
-        var (record, key) = await FindAsync(caller, chunks, request.Snapshot, token);
-        return new OpenSnapshotReply { Root = ByteString.CopyFrom(record.Root.ToArray()), Key = ByteString.CopyFrom(key.ConvergenceBytes.Span) };
-    });
-
-    /// <inheritdoc/>
-    public override Task<RecordSnapshotReply> RecordSnapshot(RecordSnapshotRequest request, ServerCallContext context) => CallAsync(context, async (caller, chunks, token) =>
-    {
-        Check(request);
-        var now = clock.GetUtcNow();
-        var record = new SnapshotRecord
+    public override Task<OpenSnapshotReply> OpenSnapshot(OpenSnapshotRequest request, ServerCallContext context) =>
+        CallAsync(context, async (caller, chunks, token) =>
         {
-            Id = SnapshotCatalog.NewId(now), Root = new ChunkRef(request.Root.Span), Created = now, Parent = request.Parent, Label = caller.LabelOf(request.Part),
-            Files = request.Files, Directories = request.Directories, Links = request.Links, Bytes = request.Bytes,
-        };
-        await chunks.RecordAsync(record, token);
-        return new RecordSnapshotReply { Snapshot = record.Id };
-    });
+            var (record, key) = await FindAsync(caller, chunks, request.Snapshot, token);
+            return new OpenSnapshotReply { Root = ByteString.CopyFrom(record.Root.ToArray()), Key = ByteString.CopyFrom(key.ConvergenceBytes.Span) };
+        });
 
     /// <inheritdoc/>
-    public override Task<ForgetSnapshotReply> ForgetSnapshot(ForgetSnapshotRequest request, ServerCallContext context) => CallAsync(context, async (caller, chunks, token) =>
-    {
-        var (record, _) = await FindAsync(caller, chunks, request.Snapshot, token);
-        if (clock.GetUtcNow() - record.Created > ForgetWithin)
-            throw new RpcException(new Status(StatusCode.PermissionDenied, $"Snapshot {record.Id} is not one that was just made."));
-        await chunks.ForgetAsync(record.Id, token);
-        return new ForgetSnapshotReply();
-    });
-
-    /// <inheritdoc/>
-    public override Task<FindChunksReply> FindChunks(FindChunksRequest request, ServerCallContext context) => CallAsync(context, async (_, chunks, token) =>
-    {
-        if (request.Ids.Length % ChunkId.Size != 0 || request.Ids.Length > MostIds * ChunkId.Size)
-            throw Refusals.Invalid($"Ids have {ChunkId.Size} bytes each, and there are at most {MostIds}.");
-        var ids = new ChunkId[request.Ids.Length / ChunkId.Size];
-        for (var i = 0; i < ids.Length; i++) ids[i] = new ChunkId(request.Ids.Span.Slice(i * ChunkId.Size, ChunkId.Size));
-        var found = new ChunkLocation?[ids.Length];
-        await chunks.Index.FindAsync(ids, found, token);
-        return ToWire(found);
-    });
-
-    /// <inheritdoc/>
-    public override Task<AddPacksReply> AddPacks(AddPacksRequest request, ServerCallContext context) => CallAsync(context, async (_, chunks, token) =>
-    {
-        if (request.Packs.Count > MostPacks) throw Refusals.Invalid($"There are at most {MostPacks} packs.");
-        foreach (var pack in request.Packs) ObjectNames.CheckPack(pack);
-        foreach (var some in request.Packs.Distinct().Chunk(PacksAtATime))
+    public override Task<RecordSnapshotReply> RecordSnapshot(RecordSnapshotRequest request, ServerCallContext context) =>
+        CallAsync(context, async (caller, chunks, token) =>
         {
-            var contents = new List<PackContents>(some.Length);
-            foreach (var pack in some) contents.Add(await PackReader.ReadListAsync(chunks.Blobs, pack, token));
-            await chunks.Index.AddAsync(contents, token);
-        }
+            Check(request);
+            var now = clock.GetUtcNow();
+            var record = new SnapshotRecord
+            {
+                Id = SnapshotCatalog.NewId(now), Root = new ChunkRef(request.Root.Span), Created = now,
+                Parent = request.Parent, Label = caller.LabelOf(request.Part),
+                Files = request.Files, Directories = request.Directories, Links = request.Links, Bytes = request.Bytes,
+            };
+            await chunks.RecordAsync(record, token);
+            return new RecordSnapshotReply { Snapshot = record.Id };
+        });
 
-        return new AddPacksReply();
-    });
+    /// <inheritdoc/>
+    public override Task<ForgetSnapshotReply> ForgetSnapshot(ForgetSnapshotRequest request, ServerCallContext context) =>
+        CallAsync(context, async (caller, chunks, token) =>
+        {
+            var (record, _) = await FindAsync(caller, chunks, request.Snapshot, token);
+            if (clock.GetUtcNow() - record.Created > ForgetWithin)
+                throw new RpcException(new Status(StatusCode.PermissionDenied, $"Snapshot {record.Id} is not one that was just made."));
+            await chunks.ForgetAsync(record.Id, token);
+            return new ForgetSnapshotReply();
+        });
+
+    /// <inheritdoc/>
+    public override Task<FindChunksReply> FindChunks(FindChunksRequest request, ServerCallContext context) =>
+        CallAsync(context, async (_, chunks, token) =>
+        {
+            if (request.Ids.Length % ChunkId.Size != 0 || request.Ids.Length > MostIds * ChunkId.Size)
+                throw Refusals.Invalid($"Ids have {ChunkId.Size} bytes each, and there are at most {MostIds}.");
+            var ids = new ChunkId[request.Ids.Length / ChunkId.Size];
+            for (var i = 0; i < ids.Length; i++) ids[i] = new ChunkId(request.Ids.Span.Slice(i * ChunkId.Size, ChunkId.Size));
+            var found = new ChunkLocation?[ids.Length];
+            await chunks.Index.FindAsync(ids, found, token);
+            return ToWire(found);
+        });
+
+    /// <inheritdoc/>
+    public override Task<AddPacksReply> AddPacks(AddPacksRequest request, ServerCallContext context) =>
+        CallAsync(context, async (_, chunks, token) =>
+        {
+            if (request.Packs.Count > MostPacks) throw Refusals.Invalid($"There are at most {MostPacks} packs.");
+            foreach (var pack in request.Packs) ObjectNames.CheckPack(pack);
+            foreach (var some in request.Packs.Distinct().Chunk(PacksAtATime))
+            {
+                var contents = new List<PackContents>(some.Length);
+                foreach (var pack in some) contents.Add(await PackReader.ReadListAsync(chunks.Blobs, pack, token));
+                await chunks.Index.AddAsync(contents, token);
+            }
+
+            return new AddPacksReply();
+        });
 
     /// <summary>A record of the caller's session: another one's is as good as absent.</summary>
-    private static async Task<(SnapshotRecord Record, KeyGeneration Key)> FindAsync(RunnerCaller caller, TenantChunks chunks, string snapshot, CancellationToken cancellationToken)
+    private static async Task<(SnapshotRecord Record, KeyGeneration Key)> FindAsync(
+        RunnerCaller caller, TenantChunks chunks, string snapshot, CancellationToken cancellationToken)
     {
         if (!SnapshotCatalog.IsId(snapshot)) throw Refusals.Invalid("A snapshot's id is snap_ and 32 hexadecimal digits.");
         var found = await chunks.FindAsync(snapshot, cancellationToken);
@@ -117,7 +125,8 @@ internal sealed partial class WorkspaceGrpc(ChunkStores stores, RunnerProofs pro
 
             reply.Places.Add(new ChunkPlace
             {
-                Pack = number, Offset = place.Offset, StoredLength = place.StoredLength, PlainLength = place.PlainLength, Type = (uint)place.Type, Method = (uint)place.Method,
+                Pack = number, Offset = place.Offset, StoredLength = place.StoredLength, PlainLength = place.PlainLength,
+                Type = (uint)place.Type, Method = (uint)place.Method,
             });
         }
 
@@ -137,8 +146,10 @@ internal sealed partial class WorkspaceGrpc(ChunkStores stores, RunnerProofs pro
         catch (Exception e) when (!context.CancellationToken.IsCancellationRequested)
         {
             var refusal = Refusals.Of(e);
-            if (Refusals.IsOurs(refusal)) Log.Failed(logger, e, context.Method, runner, refusal.StatusCode);
-            else if (refusal.StatusCode is StatusCode.Unauthenticated or StatusCode.PermissionDenied) Log.Refused(logger, context.Method, runner, refusal.Status.Detail);
+            if (Refusals.IsOurs(refusal))
+                Log.Failed(logger, e, context.Method, runner, refusal.StatusCode);
+            else if (refusal.StatusCode is StatusCode.Unauthenticated or StatusCode.PermissionDenied)
+                Log.Refused(logger, context.Method, runner, refusal.Status.Detail);
             throw refusal;
         }
     }

@@ -39,6 +39,17 @@ public sealed class ProcessTests : IDisposable
     }
 
     [Fact]
+    public async Task Up_WithAChunkStore_HandsItOn()
+    {
+        MakeHome("printf '%s\\n' \"$@\"");
+        var said = await Shell.RunAsync(
+            Shell.Program, ["up", "--data-dir", folder["data dir"], "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--chunk-store", "none"],
+            null, ("MARIONETTE_HOME", folder.Path), ("MARIONETTE_CLAUDE", folder["tools/claude"]));
+        Assert.Equal("", said.Error);
+        Assert.Contains("--chunk-store\nnone\n", said.Out);
+    }
+
+    [Fact]
     public async Task Up_WithPools_HandsTheirNamesOn()
     {
         MakeHome("printf '%s\\n' \"$@\"");

@@ -68,6 +68,9 @@ internal sealed class FakeCluster
     /// <summary>Runners whose secrets are bound, by their keys.</summary>
     public ConcurrentDictionary<string, (long Epoch, byte[] Secret, string SessionId)> Runners { get; } = new();
 
+    /// <summary>What runners' folders begin with.</summary>
+    public WorkspaceStart Start { get; set; } = WorkspaceStart.Empty;
+
     /// <summary>Proofs that the runners' grains were asked for.</summary>
     public ConcurrentQueue<string> Verified { get; } = new();
 
@@ -79,6 +82,8 @@ internal sealed class FakeCluster
         var id = GrainKeys.Split(key).Id;
         if (method.Name is nameof(ISessionGrain.ListenAsync)) return new ValueTask<SessionFeedLease>(new SessionFeedLease(0, 30));
         if (method.Name is nameof(ISessionGrain.UnlistenAsync)) return ValueTask.CompletedTask;
+        if (method.Name is nameof(ISessionGrain.AttachRunnerAsync)) return Task.FromResult(new RunnerAttachment { SessionId = id, Agent = "claude", Workspace = Start });
+        if (method.Name is nameof(ISessionGrain.DetachRunnerAsync)) return Task.CompletedTask;
         Calls.Enqueue($"{method.Name} {key}");
         if (NextFault is { } fault)
         {
@@ -162,6 +167,9 @@ internal sealed class FakeCluster
 
     private IRunnerGrain RunnerOf(string key) => Fake<IRunnerGrain>.Create((method, arguments) =>
     {
+        if (method.Name == nameof(IRunnerGrain.HelloAsync) && Runners.TryGetValue(key, out var calling))
+            return Task.FromResult(new RunnerAdmission(GrainKeys.Of(GrainKeys.Split(key).Tenant, calling.SessionId), calling.Epoch));
+        if (method.Name == nameof(IRunnerGrain.PresenceAsync)) return Task.CompletedTask;
         if (method.Name != nameof(IRunnerGrain.VerifyAsync)) throw Missing();
         Verified.Enqueue(key);
         if (NextFault is { } fault)
