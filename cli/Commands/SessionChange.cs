@@ -46,8 +46,8 @@ internal static class SessionChange
         {
             using var api = globals.Api(result, context);
             var body = new JsonObject { ["provider"] = result.GetValue(provider) };
-            await api.PatchAsync($"/api/v1/sessions/{Uri.EscapeDataString(result.GetValue(id)!)}", body, cancellationToken).ConfigureAwait(false);
-            globals.Results(result, context).Done($"{result.GetValue(id)} moves to {result.GetValue(provider)}.");
+            var session = await api.PatchAsync($"/api/v1/sessions/{Uri.EscapeDataString(result.GetValue(id)!)}", body, cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).One(session, Columns.Session(context.Clock));
             return ExitCode.Ok;
         });
         return command;

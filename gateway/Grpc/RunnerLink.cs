@@ -18,6 +18,9 @@ internal sealed class RunnerLink(
     private const uint WindowEvents = 16_384;
     private const ulong WindowBytes = 8 << 20;
 
+    /// <summary>Every 15 s the runner's grain hears that its stream is up.</summary>
+    private const int RenewalsToPresence = 5;
+
     /// <summary>Largest payload of one event, and with it of a message.</summary>
     public const int MaxEventBytes = 32 << 20;
 
@@ -112,8 +115,10 @@ internal sealed class RunnerLink(
     private async Task RenewAsync(IRunnerConnection self, CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(LinkLoops.RenewEvery, clock);
-        while (await timer.WaitForNextTickAsync(cancellationToken))
+        for (var renewals = 1; await timer.WaitForNextTickAsync(cancellationToken); renewals++)
         {
+            if (renewals % RenewalsToPresence == 0)
+                await GrainCalls.TellAsync(() => grains.GetGrain<IRunnerGrain>(hello.Runner).PresenceAsync(true, cancellationToken).WaitAsync(GrainCalls.Patience, clock, cancellationToken));
             var known = await GrainCalls.RetryAsync(
                 () => _session.KnowsRunnerAsync(admission.Epoch, _connectionId, cancellationToken).AsTask(), clock, logger, cancellationToken);
             if (!known) await AttachAsync(self, welcome: false, cancellationToken);

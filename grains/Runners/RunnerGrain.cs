@@ -33,7 +33,7 @@ internal sealed partial class RunnerGrain(
 
     private readonly Dictionary<string, long> _steps = [];
     private IGrainTimer? _lease;
-    private DateTimeOffset _askedAt;
+    private DateTimeOffset _askedAt, _heardAt;
 
     private RunnerRecord? Record => row.RecordExists ? row.State : null;
 
@@ -41,7 +41,7 @@ internal sealed partial class RunnerGrain(
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        _askedAt = Now;
+        _askedAt = _heardAt = Now;
         if (Record is { IsFinal: false }) WatchLease();
         return Task.CompletedTask;
     }
@@ -78,6 +78,7 @@ internal sealed partial class RunnerGrain(
             throw new MarionetteException(FaultCode.TokenRefused, "The runner token was used by another agent.");
         CheckEpoch(record, hello.Epoch);
 
+        _heardAt = Now;
         var first = record.SecretHash is null;
         var phases = first ? record.StartPhasesMs.SetItem("connect", (long)(Now - record.CreatedAt).TotalMilliseconds) : record.StartPhasesMs;
         await WriteAsync(record with
@@ -99,6 +100,7 @@ internal sealed partial class RunnerGrain(
     public async Task PresenceAsync(bool online, CancellationToken cancellationToken)
     {
         if (Record is not { IsFinal: false } record) return;
+        if (online) _heardAt = Now;
         if (online == (record.Status == RunnerStatus.Online)) return;
         await WriteAsync(record with
         {
@@ -119,7 +121,7 @@ internal sealed partial class RunnerGrain(
                         StartPhasesMs = WithSteps(observation.ProvisionMs is { } took ? record.StartPhasesMs.SetItem("provision", took) : record.StartPhasesMs),
                     });
                 break;
-            case "missing" when observation.Cause == DeathCauses.HostLost && record.Status == RunnerStatus.Online:
+            case "missing" when observation.Cause == DeathCauses.HostLost && record.Status == RunnerStatus.Online && Now - _heardAt < options.Value.RunnerSilence:
                 // Its host's stream is away, and its own is up: so it lives. Should its stream break, too, the next look finds it.
                 break;
             case "exited" when record.Restarts < RestartLimit && !FinalExits.Contains(observation.ExitCode ?? -1):
@@ -186,6 +188,8 @@ internal sealed partial class RunnerGrain(
         if (Record is not { IsFinal: false } record) return;
         if (record.SecretHash is null && record.Status == RunnerStatus.Started && Now - (record.StartedAt ?? record.CreatedAt) > options.Value.ConnectTimeout)
             await LoseAsync(record, "provision_failed", $"The agent did not call within {options.Value.ConnectTimeout.TotalSeconds:0} s of its start.");
+        else if (record.Status == RunnerStatus.Online && Now - _heardAt > options.Value.RunnerSilence)
+            await WriteAsync(record with { Status = RunnerStatus.Offline, OfflineSince = _heardAt });
         else if (Now - record.OfflineSince > options.Value.RunnerLease)
             await LoseAsync(record, "lease_expired", $"No stream for {options.Value.RunnerLease.TotalSeconds:0} s.");
         else if (Now - _askedAt > AskEvery)

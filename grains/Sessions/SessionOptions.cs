@@ -18,6 +18,12 @@ public sealed class SessionOptions
     /// <summary>How long a runner that lives may be without a stream before it is given up. Default 5 min.</summary>
     public TimeSpan RunnerLease { get; set; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>
+    /// After so long without a word from a gateway no gateway has a runner's stream: all of them may have died at once, and none lived to say so. A gateway says every 15 s that it has
+    /// it. Default 60 s.
+    /// </summary>
+    public TimeSpan RunnerSilence { get; set; } = TimeSpan.FromSeconds(60);
+
     /// <summary>How often commands that show no effect are sent again. Default 5 s.</summary>
     public TimeSpan CommandRepeat { get; set; } = TimeSpan.FromSeconds(5);
 

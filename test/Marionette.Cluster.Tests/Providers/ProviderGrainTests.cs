@@ -19,6 +19,7 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
 {
     private readonly ScriptedProvider _backend = new();
     private readonly ProviderOptions _options = new();
+    private TimeSpan _silence = TimeSpan.FromSeconds(60);
     private IHost? _host;
     private int _runners;
 
@@ -115,6 +116,20 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
         Assert.Equal(RunnerStatus.Online, (await runner.GetAsync(Cancel)).Status);
         await runner.PresenceAsync(false, Cancel);
         await runner.ObservedAsync(lost, Cancel);
+        Assert.Equal(RunnerStatus.Lost, (await runner.GetAsync(Cancel)).Status);
+    }
+
+    /// <summary>Every gateway and silo died in the moment in which the runner's machine did: nobody lived to say that its stream is away.</summary>
+    [Fact]
+    public async Task ARunnerThatNoGatewaySpeaksOf_IsNotOnlineForEver()
+    {
+        _silence = TimeSpan.FromSeconds(1);
+        await StartAsync();
+        var runner = await OrderAsync("acme");
+        await SeesAsync(runner, RunnerStatus.Started);
+        await runner.PresenceAsync(true, Cancel);
+        await SeesAsync(runner, RunnerStatus.Offline);
+        await runner.ObservedAsync(new RunnerObservation("missing", DeathCauses.HostLost, "Its host is away.", null, null), Cancel);
         Assert.Equal(RunnerStatus.Lost, (await runner.GetAsync(Cancel)).Status);
     }
 
@@ -273,6 +288,7 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
             (options.MaxRunners, options.StartPatience) = (_options.MaxRunners, _options.StartPatience);
             options.Warm.AddRange(_options.Warm);
         });
+        builder.Services.Configure<SessionOptions>(options => options.RunnerSilence = _silence);
         builder.UseOrleans(silo => silo
             .UseAdoNetClustering(options => (options.Invariant, options.DataSource) = ("Npgsql", Source))
             .UseAdoNetReminderService(options => (options.Invariant, options.DataSource) = ("Npgsql", Source))

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using Marionette.EndToEnd.Tests.Behaviour;
 using Marionette.EndToEnd.Tests.Support;
 
@@ -40,54 +39,68 @@ public sealed class RandomRecoveryTests(ITestOutputHelper output)
     {
         var session = await stack.Api.CreateSessionAsync(new { agent = "command", command = new[] { "/bin/sh" } });
         var wanted = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
-        var log = new StringBuilder();
         var did = new List<string>();
-        for (var step = 1; step <= Steps; step++)
+        try
         {
-            var task = await stack.Api.SubmitAsync(session, ScriptOf(step, random, wanted));
-            log.Append(CultureInfo.InvariantCulture, $"{step}\n");
-            switch (random.Next(6))
-            {
-                case 0:
-                    did.Add("work");
-                    await EndedAsync(stack, task);
-                    break;
-                case 1:
-                    did.Add("suspend in the middle");
-                    await stack.Api.PostAsync($"/api/v1/sessions/{session}/suspend", new { });
-                    await stack.Api.SessionInAsync(session, "suspended");
-                    await stack.Api.PostAsync($"/api/v1/sessions/{session}/resume", new { });
-                    await EndedAsync(stack, task);
-                    break;
-                case 2:
-                    did.Add("suspend, another machine");
-                    await EndedAsync(stack, task);
-                    await stack.Api.PostAsync($"/api/v1/sessions/{session}/suspend", new { });
-                    await stack.Api.SessionInAsync(session, "suspended");
-                    await GoneAsync(stack, session);
-                    break;
-                case 3:
-                    did.Add("agent killed");
-                    if (await AgentOfAsync(stack, session) is { } agent) ServerProcess.Signal(agent, SigKill);
-                    await EndedAsync(stack, task);
-                    break;
-                case 4:
-                    did.Add("machine lost after a checkpoint");
-                    await EndedAsync(stack, task);
-                    await CoveredAsync(stack, session, task);
-                    await LoseAsync(stack, session);
-                    break;
-                default:
-                    did.Add("server killed");
-                    await stack.Server.KillAsync();
-                    await stack.StartServerAsync();
-                    await EndedAsync(stack, task);
-                    break;
-            }
+            for (var step = 1; step <= Steps; step++)
+                did.Add(await StepAsync(stack, session, await stack.Api.SubmitAsync(session, ScriptOf(step, random, wanted)), random.Next(6)));
+            wanted["log.txt"] = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(1, Steps).Select(step => $"{step}\n")));
+            await CheckAsync(stack, session, wanted);
+        }
+        catch
+        {
+            foreach (var e in (await stack.Api.EventsAsync(session)).TakeLast(40)) output.WriteLine(e.ToString());
+            throw;
+        }
+        finally
+        {
+            output.WriteLine(string.Join(", ", did));
         }
 
-        output.WriteLine(string.Join(", ", did));
-        wanted["log.txt"] = Encoding.ASCII.GetBytes(log.ToString());
+        (await stack.Api.SendAsync(HttpMethod.Delete, $"/api/v1/sessions/{session}")).Dispose();
+    }
+
+    /// <summary>One thing that befalls a session while a task is on its way.</summary>
+    /// <returns>What it was.</returns>
+    private static async Task<string> StepAsync(Stack stack, string session, string task, int kind)
+    {
+        switch (kind)
+        {
+            case 0:
+                await EndedAsync(stack, task);
+                return "work";
+            case 1:
+                await stack.Api.PostAsync($"/api/v1/sessions/{session}/suspend", new { });
+                await stack.Api.SessionInAsync(session, "suspended");
+                await stack.Api.PostAsync($"/api/v1/sessions/{session}/resume", new { });
+                await EndedAsync(stack, task);
+                return "suspended in the middle";
+            case 2:
+                await EndedAsync(stack, task);
+                await stack.Api.PostAsync($"/api/v1/sessions/{session}/suspend", new { });
+                await stack.Api.SessionInAsync(session, "suspended");
+                await GoneAsync(stack, session);
+                return "another machine";
+            case 3:
+                if (await AgentOfAsync(stack, session) is { } agent) ServerProcess.Signal(agent, SigKill);
+                await EndedAsync(stack, task);
+                return "agent killed";
+            case 4:
+                await EndedAsync(stack, task);
+                await CoveredAsync(stack, session, task);
+                await LoseAsync(stack, session);
+                return "machine lost";
+            default:
+                await stack.Server.KillAsync();
+                await stack.StartServerAsync();
+                await EndedAsync(stack, task);
+                return "server killed";
+        }
+    }
+
+    /// <summary>The agent's own look at its files, and the log.</summary>
+    private static async Task CheckAsync(Stack stack, string session, SortedDictionary<string, byte[]> wanted)
+    {
         var listed = await stack.Api.TaskEndedAsync(await stack.Api.SubmitAsync(session, "find . -type f -printf '%P\\n' | sort | xargs sha256sum"));
         Assert.True(listed.Text("status") == "completed", listed.ToString());
         Assert.Equal(
@@ -96,7 +109,6 @@ public sealed class RandomRecoveryTests(ITestOutputHelper output)
         var events = await stack.Api.EventsAsync(session);
         Assert.Equal(Enumerable.Range(1, events.Count).Select(n => (long)n), events.Select(e => e.GetProperty("seq").GetInt64()));
         Assert.Equal(Steps + 1, events.Count(e => e.Text("type") == "task.completed"));
-        await stack.Api.SendAsync(HttpMethod.Delete, $"/api/v1/sessions/{session}");
     }
 
     /// <summary>Work that can be cut off anywhere and done again: the same files come of it, once.</summary>
