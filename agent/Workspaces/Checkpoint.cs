@@ -29,8 +29,9 @@ internal sealed class Checkpoint(AgentConfig config, RunJournal journal, EventSi
         var blobs = new RemoteBlobStore(connection);
         var uploader = new Uploader(blobs, new RemoteChunkIndex(connection), new ConvergenceKey(opened.Key.Span), clock);
         var (oldWorkspace, oldHome) = (workspace, home);
-        workspace = await KeepAsync(connection, uploader, "workspace", config.WorkspaceDir, StatCaches.Workspace(config), workspace, reason, cancellationToken).ConfigureAwait(false);
-        home = await KeepAsync(connection, uploader, "home", config.HomeDir, StatCaches.Home(config), home, reason, cancellationToken).ConfigureAwait(false);
+        workspace = await KeepAsync(connection, uploader, new Part("workspace", config.WorkspaceDir, StatCaches.Workspace(config)), workspace, reason, cancellationToken)
+            .ConfigureAwait(false);
+        home = await KeepAsync(connection, uploader, new Part("home", config.HomeDir, StatCaches.Home(config)), home, reason, cancellationToken).ConfigureAwait(false);
         if (reason == "interval" && workspace.Id == oldWorkspace?.Id && home.Id == oldHome?.Id)
             return;
         var took = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds;
@@ -41,11 +42,12 @@ internal sealed class Checkpoint(AgentConfig config, RunJournal journal, EventSi
     }
 
     private async Task<Kept> KeepAsync(
-        StoreConnection connection, Uploader uploader, string part, string folder, string cache, Kept? before, string reason, CancellationToken cancellationToken)
+        StoreConnection connection, Uploader uploader, Part part, Kept? before, string reason, CancellationToken cancellationToken)
     {
         // What goes on beside the agent's work takes one core; a runner that must go takes what there is.
-        var options = new SnapshotOptions { CacheFile = cache, Workers = reason == "stop" ? Math.Clamp(Environment.ProcessorCount, 1, 8) : 1, Progress = reason == "stop" ? new Told(sink, clock) : null };
-        var report = await uploader.SnapshotAsync(folder, options, RecordAsync, ForgetAsync, cancellationToken).ConfigureAwait(false);
+        var options = new SnapshotOptions { CacheFile = part.Cache };
+        options = reason == "stop" ? options with { Progress = new Told(sink, clock) } : options with { Workers = 1 };
+        var report = await uploader.SnapshotAsync(part.Folder, options, RecordAsync, ForgetAsync, cancellationToken).ConfigureAwait(false);
         return new Kept(report.Id, report);
 
         async Task<string> RecordAsync(SnapshotReport made, CancellationToken token)
@@ -54,16 +56,18 @@ internal sealed class Checkpoint(AgentConfig config, RunJournal journal, EventSi
                 return before.Id;
             var request = new Wire.RecordSnapshotRequest
             {
-                Root = ByteString.CopyFrom(made.Root.ToArray()), Part = part, Parent = before?.Id ?? "", Files = made.Files, Directories = made.Directories, Links = made.Links,
-                Bytes = made.Bytes,
+                Root = ByteString.CopyFrom(made.Root.ToArray()), Part = part.Name, Parent = before?.Id ?? "",
+                Files = made.Files, Directories = made.Directories, Links = made.Links, Bytes = made.Bytes,
             };
             return (await connection.CallAsync(call => connection.Client.RecordSnapshotAsync(request, call), token).ConfigureAwait(false)).Snapshot;
         }
 
         async Task ForgetAsync(string id)
         {
-            if (id != before?.Id)
-                await connection.CallAsync(call => connection.Client.ForgetSnapshotAsync(new Wire.ForgetSnapshotRequest { Snapshot = id }, call), CancellationToken.None).ConfigureAwait(false);
+            if (id == before?.Id)
+                return;
+            var request = new Wire.ForgetSnapshotRequest { Snapshot = id };
+            await connection.CallAsync(call => connection.Client.ForgetSnapshotAsync(request, call), CancellationToken.None).ConfigureAwait(false);
         }
     }
 
@@ -90,6 +94,9 @@ internal sealed class Checkpoint(AgentConfig config, RunJournal journal, EventSi
 
         json.WriteEndArray();
     }
+
+    /// <summary>One of the two folders.</summary>
+    private sealed record Part(string Name, string Folder, string Cache);
 
     /// <summary>A snapshot that is recorded.</summary>
     private sealed record Kept(string Id, SnapshotReport Report);

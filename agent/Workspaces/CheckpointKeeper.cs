@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace Marionette.Agent.Workspaces;
 
 /// <summary>
-/// Decides when a checkpoint is made: a moment after each run, now and then during a long one, and before the runner goes. Runs that follow one another at once share one, but none waits
-/// longer than <see cref="LongestDelay"/>. One checkpoint at a time; the work goes on beside it.
+/// Decides when a checkpoint is made: a moment after each run, now and then during a long one, and before the runner goes. Runs that follow one another at
+/// once share one, but none waits longer than <see cref="LongestDelay"/>. One checkpoint at a time; the work goes on beside it.
 /// </summary>
 internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpoint, SetupHolder setup, EventSink sink, TimeProvider clock, ILogger log) : IDisposable
 {
@@ -24,6 +24,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     private Task work = Task.CompletedTask;
     private byte[] run = [];
     private long? dueSince;
+    private bool isHalted;
 
     /// <summary>Whether this installation keeps a store, and the folders are as they should be.</summary>
     private bool IsOn => setup.Current.Workspace is not null && opening.IsOpen;
@@ -60,15 +61,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     /// <summary>The last one, before the runner goes. A store that is away is waited for, for a while.</summary>
     public async Task FinishAsync()
     {
-        Task before;
-        lock (gate)
-        {
-            interval?.Dispose();
-            delay?.Dispose();
-            before = work;
-        }
-
-        await before.ConfigureAwait(false);
+        await HaltAsync().ConfigureAwait(false);
         if (!IsOn)
             return;
         using var limit = new CancellationTokenSource(LastAttempts, clock);
@@ -89,15 +82,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     public async Task AbandonAsync()
     {
         await life.CancelAsync().ConfigureAwait(false);
-        Task before;
-        lock (gate)
-        {
-            interval?.Dispose();
-            delay?.Dispose();
-            before = work;
-        }
-
-        await before.ConfigureAwait(false);
+        await HaltAsync().ConfigureAwait(false);
     }
 
     public void Dispose()
@@ -107,10 +92,24 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
         life.Dispose();
     }
 
+    /// <summary>No new one begins; returns when the one under way has ended.</summary>
+    private Task HaltAsync()
+    {
+        lock (gate)
+        {
+            isHalted = true;
+            interval?.Dispose();
+            delay?.Dispose();
+            return work;
+        }
+    }
+
     private void Begin(string reason)
     {
         lock (gate)
         {
+            if (isHalted)
+                return;
             // One that is under way may have passed what has changed since: another follows it.
             if (!work.IsCompleted)
             {

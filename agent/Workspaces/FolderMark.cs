@@ -5,8 +5,8 @@ using Marionette.Agent.Hosting;
 namespace Marionette.Agent.Workspaces;
 
 /// <summary>
-/// Whose work lies in the folders: a file in the agent's home. A provider may keep the folders of a session on its machine while the session goes on elsewhere; the mark tells such
-/// leftovers from the newest state.
+/// Whose work lies in the folders: a file in the agent's home. A provider may keep the folders of a session on its machine while the session goes on
+/// elsewhere; the mark tells such leftovers from the newest state.
 /// </summary>
 /// <param name="Session">Session that wrote last.</param>
 /// <param name="Epoch">Epoch of the runner that wrote last.</param>

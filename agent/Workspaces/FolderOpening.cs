@@ -11,8 +11,8 @@ using Wire = Marionette.Protocol.Workspaces.V1;
 namespace Marionette.Agent.Workspaces;
 
 /// <summary>
-/// Makes the workspace and the agent's home what they should be before the first run: as the last runner left them if they are that runner's, otherwise as the newest checkpoint has them.
-/// No run begins before that, and none at all on folders that should have been restored and were not.
+/// Makes the workspace and the agent's home what they should be before the first run: as the last runner left them if they are that runner's, otherwise as
+/// the newest checkpoint has them. No run begins before that, and none at all on folders that should have been restored and were not.
 /// </summary>
 internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, EventSink sink, byte[] secret, TimeProvider clock, ILogger log)
 {
@@ -98,7 +98,8 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
         new FolderMark(session, config.Epoch).Write(config.HomeDir);
         var took = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds;
         log.WorkspaceOpened(source, workspace?.Files ?? 0, took);
-        sink.Emit("workspace.ready"u8, default, (source, wanted, workspace, home, took), static (json, state) => Write(json, state.source, state.wanted, state.workspace, state.home, state.took));
+        sink.Emit("workspace.ready"u8, default, (source, wanted, workspace, home, took), static (json, state) =>
+            Write(json, state.source, state.wanted, state.workspace, state.home, state.took));
         sink.Commit();
         isOpen = true;
         return null;

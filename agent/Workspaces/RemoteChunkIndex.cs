@@ -6,7 +6,8 @@ using Wire = Marionette.Protocol.Workspaces.V1;
 namespace Marionette.Agent.Workspaces;
 
 /// <summary>
-/// The tenant's index through a gateway. A restore learns all of a pack at once, from the pack's own list: whoever needs one chunk of it needs its neighbours next.
+/// The tenant's index through a gateway. A restore learns all of a pack at once, from the pack's own list: whoever needs one chunk of it needs its
+/// neighbours next.
 /// </summary>
 /// <param name="learn">Where packs are read; null: only what is asked for is learned, as a snapshot wants it.</param>
 internal sealed class RemoteChunkIndex(StoreConnection connection, IBlobStore? learn = null) : IChunkIndex
@@ -78,8 +79,8 @@ internal sealed class RemoteChunkIndex(StoreConnection connection, IBlobStore? l
             throw new WorkspaceException(WorkspaceFault.Io, "The chunk store named a pack that it did not list.");
         return new ChunkLocation
         {
-            Pack = reply.Packs[(int)place.Pack - 1], Offset = place.Offset, StoredLength = place.StoredLength, PlainLength = place.PlainLength, Type = (ChunkType)place.Type,
-            Method = (ChunkMethod)place.Method,
+            Pack = reply.Packs[(int)place.Pack - 1], Offset = place.Offset, StoredLength = place.StoredLength, PlainLength = place.PlainLength,
+            Type = (ChunkType)place.Type, Method = (ChunkMethod)place.Method,
         };
     }
 

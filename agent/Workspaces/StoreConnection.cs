@@ -9,8 +9,8 @@ using Wire = Marionette.Protocol.Workspaces.V1;
 namespace Marionette.Agent.Workspaces;
 
 /// <summary>
-/// The way to the tenant's chunk store through a gateway, for one snapshot or one restore. It has a connection of its own, so that bytes do not stand in the way of events.
-/// Failures are <see cref="WorkspaceException"/>; what passes by itself is tried again for a while.
+/// The way to the tenant's chunk store through a gateway, for one snapshot or one restore. It has a connection of its own, so that bytes do not stand in the
+/// way of events. Failures are <see cref="WorkspaceException"/>; what passes by itself is tried again for a while.
 /// </summary>
 internal sealed class StoreConnection : IDisposable
 {
@@ -91,7 +91,9 @@ internal sealed class StoreConnection : IDisposable
         return new WorkspaceException(fault, $"The chunk store: {exception.Status.Detail}", exception);
     }
 
-    public static bool IsPassing(RpcException exception) => exception.StatusCode is StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Internal or StatusCode.Unknown;
+    /// <summary>Whether another try may end otherwise.</summary>
+    public static bool IsPassing(RpcException exception) =>
+        exception.StatusCode is StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Internal or StatusCode.Unknown;
 
     public void Dispose() => channel.Dispose();
 }

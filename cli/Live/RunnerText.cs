@@ -16,7 +16,8 @@ internal static class RunnerText
         "network.blocked" => (Blocked(entry), Style.Ask),
         "network.changed" => (Changed(entry.Data), Style.Dim),
         "workspace.ready" => Opened(entry.Data),
-        "workspace.restore_failed" or "checkpoint.failed" => ($"! {(entry.Type == "checkpoint.failed" ? "no checkpoint" : "the workspace is not there")}: {Format.Fit(entry.Data.Text("message") ?? entry.Data.Text("reason") ?? "", Longest)}", Style.Bad),
+        "workspace.restore_failed" => ($"! the workspace is not there: {Format.Fit(entry.Data.Text("reason") ?? "", Longest)}", Style.Bad),
+        "checkpoint.failed" => ($"! no checkpoint: {Format.Fit(entry.Data.Text("message") ?? "", Longest)}", Style.Bad),
         // Told once for each reason; a pull's percents would bury everything else.
         "runner.progress" when IsWaiting(entry.Data) => ($"~ {Activity(entry)}", Style.Dim),
         _ => null,

@@ -117,13 +117,15 @@ internal sealed class RunnerLink(
         using var timer = new PeriodicTimer(LinkLoops.RenewEvery, clock);
         for (var renewals = 1; await timer.WaitForNextTickAsync(cancellationToken); renewals++)
         {
-            if (renewals % RenewalsToPresence == 0)
-                await GrainCalls.TellAsync(() => grains.GetGrain<IRunnerGrain>(hello.Runner).PresenceAsync(true, cancellationToken).WaitAsync(GrainCalls.Patience, clock, cancellationToken));
+            if (renewals % RenewalsToPresence == 0) await TellPresentAsync(cancellationToken);
             var known = await GrainCalls.RetryAsync(
                 () => _session.KnowsRunnerAsync(admission.Epoch, _connectionId, cancellationToken).AsTask(), clock, logger, cancellationToken);
             if (!known) await AttachAsync(self, welcome: false, cancellationToken);
         }
     }
+
+    private Task TellPresentAsync(CancellationToken cancellationToken) => GrainCalls.TellAsync(() =>
+        grains.GetGrain<IRunnerGrain>(hello.Runner).PresenceAsync(true, cancellationToken).WaitAsync(GrainCalls.Patience, clock, cancellationToken));
 
     private void Send(ImmutableArray<RunnerCommand> commands)
     {

@@ -77,7 +77,7 @@ internal sealed record NetworkBlocked(string Target, int Port, string Protocol, 
 internal sealed record NetworkChanged(string By, string NetworkPolicy, ImmutableArray<string> AllowedHosts) : Fact;
 
 /// <summary>The runner's folders are as they should be: from here on it writes in them.</summary>
-/// <param name="Source">"kept": they were there, and newest; "restored": from the checkpoint; "new": the session had none yet.</param>
+/// <param name="Source">"kept": they were there, and newest; "restored": from the checkpoint; "new": the session had none yet; "lost": neither is to be had.</param>
 internal sealed record WorkspaceReady(
     long Epoch, string Source, string? Workspace, string? Home, long? Files, long? Bytes, long? TookMs, WorkspaceDifference[]? Differences) : Fact;
 

@@ -8,10 +8,11 @@ internal static partial class SessionMachine
 
     private static void Ready(Scribe scribe, WorkspaceReadyReport report, long source)
     {
-        if (report.Source is not ("kept" or "restored" or "new")) return;
+        if (report.Source is not ("kept" or "restored" or "new" or "lost")) return;
         scribe.Write(
             new WorkspaceReady(
-                scribe.State.View.Epoch, report.Source, report.Workspace, report.Home, report.Files, report.Bytes, report.TookMs, Shortened(report.Differences)),
+                scribe.State.View.Epoch, report.Source, report.Workspace, report.Home, report.Files, report.Bytes, report.TookMs,
+                Shortened(report.Differences)),
             source: source);
     }
 
@@ -26,7 +27,8 @@ internal static partial class SessionMachine
     }
 
     /// <summary>
-    /// Goes on at another provider, with the files and the conversation of a checkpoint that has everything. Without one it stays: what lies at the old provider alone would be left behind.
+    /// Goes on at another provider, with the files and the conversation of a checkpoint that has everything. Without one it stays: what lies at the old
+    /// provider alone would be left behind.
     /// </summary>
     private static void Move(Scribe scribe, string provider, string by)
     {
@@ -51,7 +53,8 @@ internal static partial class SessionMachine
     {
         if (scribe.State is not { Move: { } move, View: { Status: SessionStatus.Suspended, RunnerId: null } view }) return;
         var whole = view.RecoveryPoint is { } point && point.Seq > move.Seq;
-        scribe.Write(new SessionMoved(move.By, view.Provider ?? scribe.Context.Provider, move.To, whole ? null : "Its runner stored no checkpoint before it went."));
+        var stays = whole ? null : "Its runner stored no checkpoint before it went.";
+        scribe.Write(new SessionMoved(move.By, view.Provider ?? scribe.Context.Provider, move.To, stays));
     }
 
     private static MarionetteException Conflict(string message) => new(FaultCode.Conflict, message);

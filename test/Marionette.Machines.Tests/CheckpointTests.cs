@@ -19,13 +19,17 @@ public sealed class CheckpointTests
         Assert.Equal("checkpoint.created", walk.Log[^1].Type);
     }
 
-    [Fact]
-    public void Ready_SaysWhoWroteLast_AndOutlivesTheRunner()
+    [Theory]
+    [InlineData("new")]
+    [InlineData("kept")]
+    [InlineData("restored")]
+    [InlineData("lost")]
+    public void Ready_SaysWhoWroteLast_AndOutlivesTheRunner(string source)
     {
         var walk = new Walk().Created();
         walk.Running();
         Assert.Equal(0, walk.State.WorkspaceEpoch);
-        walk.Say("workspace.ready", new { source = "new", took_ms = 1 });
+        walk.Say("workspace.ready", new { source, took_ms = 1 });
         Assert.Equal(1, walk.State.WorkspaceEpoch);
         walk.Take(SessionMachine.Lost(walk.State, 1, "killed", null, walk.Context));
         walk.Attach();

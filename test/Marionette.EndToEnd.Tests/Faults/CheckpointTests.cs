@@ -30,7 +30,10 @@ public sealed class CheckpointTests(HealthyStack healthy, ITestOutputHelper outp
     public async Task Folders_GoneAfterASuspend_ComeBackAsTheyWere()
     {
         var session = await CreateAsync();
-        await RunAsync(session, "mkdir -p a/b empty && printf text > a/b/c.txt && head -c 3000000 /dev/urandom > big.bin && ln -s a/b/c.txt link && chmod 640 a/b/c.txt && touch -d 2001-02-03T04:05:06 a/b/c.txt && printf seen > $HOME/note");
+        await RunAsync(session, """
+            mkdir -p a/b empty && printf text > a/b/c.txt && head -c 3000000 /dev/urandom > big.bin && ln -s a/b/c.txt link
+            chmod 640 a/b/c.txt && touch -d 2001-02-03T04:05:06 a/b/c.txt && printf seen > $HOME/note
+            """);
         var before = await DigestAsync(session);
         await SuspendAsync(session);
         Assert.Equal("stop", (await PointAsync(session, "stop")).Text("reason"));
@@ -125,8 +128,9 @@ public sealed class CheckpointTests(HealthyStack healthy, ITestOutputHelper outp
 
         void FlipMiddles()
         {
-            foreach (var pack in Directory.EnumerateFiles(Path.Combine(Stack.DataDirectory, "chunks"), "*", SearchOption.AllDirectories).Where(f => f.Contains("/packs/", StringComparison.Ordinal)))
+            foreach (var pack in Directory.EnumerateFiles(Path.Combine(Stack.DataDirectory, "chunks"), "*", SearchOption.AllDirectories))
             {
+                if (!pack.Contains("/packs/", StringComparison.Ordinal)) continue;
                 File.SetUnixFileMode(pack, UnixFileMode.UserRead | UnixFileMode.UserWrite);
                 using var file = new FileStream(pack, FileMode.Open, FileAccess.ReadWrite);
                 file.Position = file.Length / 2;
@@ -147,8 +151,14 @@ public sealed class CheckpointTests(HealthyStack healthy, ITestOutputHelper outp
     }
 
     /// <summary>A digest of all that a snapshot keeps, made by the agent itself.</summary>
-    private Task<string> DigestAsync(string session) => RunAsync(
-        session, "{ find . -printf '%p %y %m %s %T@ %l\\n' | grep -v '^\\. ' | sed 's/^\\(.* d [0-9]* \\)[0-9]* /\\1/' | sort; find . -type f | sort | xargs sha256sum; cat $HOME/note; } | sha256sum");
+    private Task<string> DigestAsync(string session) => RunAsync(session, """
+        {
+          find . ! -type d -printf '%p %y %m %s %T@ %l\n' | sort
+          find . -mindepth 1 -type d -printf '%p %y %m %T@\n' | sort
+          find . -type f | sort | xargs sha256sum
+          cat $HOME/note
+        } | sha256sum
+        """);
 
     private async Task SuspendAsync(string session)
     {

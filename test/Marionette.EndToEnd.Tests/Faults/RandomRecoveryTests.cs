@@ -7,8 +7,9 @@ using Marionette.EndToEnd.Tests.Support;
 namespace Marionette.EndToEnd.Tests.Faults;
 
 /// <summary>
-/// Sessions that work while they are suspended, moved to an empty machine, killed, and their server with them, in an order that a seed gives. In the end each has the files that its tasks
-/// have written, byte for byte, and each event once. <c>MARIONETTE_WALKS</c>: how many (default 4); <c>MARIONETTE_SEED</c>: the first one's seed.
+/// Sessions that work while they are suspended, moved to an empty machine, killed, and their server with them, in an order that a seed gives. In the end each
+/// has the files that its tasks have written, byte for byte, and each event once. <c>MARIONETTE_WALKS</c>: how many (default 4); <c>MARIONETTE_SEED</c>: the
+/// first one's seed.
 /// </summary>
 public sealed class RandomRecoveryTests(ITestOutputHelper output)
 {
@@ -133,7 +134,8 @@ public sealed class RandomRecoveryTests(ITestOutputHelper output)
             }
         }
 
-        return script.Append(CultureInfo.InvariantCulture, $"sleep 0.{random.Next(5)}\ngrep -qx {step} log.txt 2>/dev/null || echo {step} >> log.txt\n").ToString();
+        script.Append(CultureInfo.InvariantCulture, $"sleep 0.{random.Next(5)}\n");
+        return script.Append(CultureInfo.InvariantCulture, $"grep -qx {step} log.txt 2>/dev/null || echo {step} >> log.txt\n").ToString();
     }
 
     private static async Task EndedAsync(Stack stack, string task)
