@@ -132,6 +132,9 @@ internal sealed class RunCoordinator(
         if (closed is not null)
         {
             EndUnstarted(run.Run, RunResult.Failed(ErrorCodes.WorkspaceUnavailable, closed));
+            // The next run finds out whether it was mended.
+            (opened, closed) = (false, null);
+            opening.BeginAgain();
             return;
         }
 
@@ -142,6 +145,11 @@ internal sealed class RunCoordinator(
         catch (AgentStartException exception)
         {
             EndUnstarted(run.Run, RunResult.Failed(exception.Code, exception.Message));
+            return;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            EndUnstarted(run.Run, RunResult.Failed(ErrorCodes.WorkspaceUnavailable, exception.Message));
             return;
         }
 
@@ -162,7 +170,7 @@ internal sealed class RunCoordinator(
 
     private void StartNext()
     {
-        while (active is null && waiting.TryDequeue(out var next))
+        while (active is null && opened && waiting.TryDequeue(out var next))
             Start(next);
     }
 

@@ -11,11 +11,12 @@ using Wire = Marionette.Protocol.Workspaces.V1;
 namespace Marionette.Agent.Workspaces;
 
 /// <summary>Stores the workspace and the agent's home, and tells the session.</summary>
-internal sealed class Checkpoint(AgentConfig config, RunJournal journal, EventSink sink, byte[] secret, TimeProvider clock, ILogger log)
+internal sealed class Checkpoint(AgentConfig config, SetupHolder setup, RunJournal journal, EventSink sink, byte[] secret, TimeProvider clock, ILogger log)
 {
     private const int MostSkipped = 100;
 
     private Kept? workspace, home;
+    private (string Workspace, string Home) told;
 
     /// <summary>Makes one. It is whole, recorded and told when this returns; before, the one before counts.</summary>
     /// <param name="reason">"run", "interval", "stop".</param>
@@ -28,25 +29,28 @@ internal sealed class Checkpoint(AgentConfig config, RunJournal journal, EventSi
         var opened = await connection.CallAsync(options => connection.Client.OpenAsync(new Wire.OpenRequest(), options), cancellationToken).ConfigureAwait(false);
         var blobs = new RemoteBlobStore(connection);
         var uploader = new Uploader(blobs, new RemoteChunkIndex(connection), new ConvergenceKey(opened.Key.Span), clock);
-        var (oldWorkspace, oldHome) = (workspace, home);
-        workspace = await KeepAsync(connection, uploader, new Part("workspace", config.WorkspaceDir, StatCaches.Workspace(config)), workspace, reason, cancellationToken)
+        workspace = await KeepAsync(connection, uploader, new Part("workspace", config.WorkspaceDir, StatCaches.Workspace(config), ""), workspace, reason, cancellationToken)
             .ConfigureAwait(false);
-        home = await KeepAsync(connection, uploader, new Part("home", config.HomeDir, StatCaches.Home(config)), home, reason, cancellationToken).ConfigureAwait(false);
-        if (reason == "interval" && workspace.Id == oldWorkspace?.Id && home.Id == oldHome?.Id)
+        home = await KeepAsync(connection, uploader, new Part("home", config.HomeDir, StatCaches.Home(config), FolderMark.FileName), home, reason, cancellationToken).ConfigureAwait(false);
+        if (reason == "interval" && told == (workspace.Id, home.Id))
             return;
         var took = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds;
         log.CheckpointMade(reason, workspace.Id, workspace.Report.BytesStored + home.Report.BytesStored, took);
-        sink.Emit("checkpoint.created"u8, run, (reason, workspace, home, took, journal.Record.Conversation), static (json, made) =>
-            Write(json, made.reason, made.workspace, made.home, made.took, made.Conversation));
+        // A runner that has not run yet has the conversation that it was given.
+        var conversation = journal.Record.Conversation ?? (setup.Current.Conversation is { Length: > 0 } given ? given : null);
+        sink.Emit("checkpoint.created"u8, run, (reason, workspace, home, took, conversation), static (json, made) =>
+            Write(json, made.reason, made.workspace, made.home, made.took, made.conversation));
         sink.Commit();
+        told = (workspace.Id, home.Id);
     }
 
     private async Task<Kept> KeepAsync(
         StoreConnection connection, Uploader uploader, Part part, Kept? before, string reason, CancellationToken cancellationToken)
     {
         // What goes on beside the agent's work takes one core; a runner that must go takes what there is.
-        var options = new SnapshotOptions { CacheFile = part.Cache };
-        options = reason == "stop" ? options with { Progress = new Told(sink, clock) } : options with { Workers = 1 };
+        var options = new SnapshotOptions { CacheFile = part.Cache, LeaveOut = part.LeaveOut };
+        if (reason != "stop")
+            options = options with { Workers = 1 };
         var report = await uploader.SnapshotAsync(part.Folder, options, RecordAsync, ForgetAsync, cancellationToken).ConfigureAwait(false);
         return new Kept(report.Id, report);
 
@@ -95,36 +99,9 @@ internal sealed class Checkpoint(AgentConfig config, RunJournal journal, EventSi
         json.WriteEndArray();
     }
 
-    /// <summary>One of the two folders.</summary>
-    private sealed record Part(string Name, string Folder, string Cache);
+    /// <summary>One of the two folders. The mark says whose the folders on one machine are: it never comes back with a snapshot.</summary>
+    private sealed record Part(string Name, string Folder, string Cache, string LeaveOut);
 
     /// <summary>A snapshot that is recorded.</summary>
     private sealed record Kept(string Id, SnapshotReport Report);
-
-    /// <summary>A sign of life while a runner that must go stores its last checkpoint: whoever waits for it sees that it works.</summary>
-    private sealed class Told(EventSink sink, TimeProvider clock) : IProgress<SnapshotProgress>
-    {
-        private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
-
-        private readonly Lock gate = new();
-        private long last = clock.GetTimestamp();
-
-        public void Report(SnapshotProgress value)
-        {
-            lock (gate)
-            {
-                if (clock.GetElapsedTime(last) < Every)
-                    return;
-                last = clock.GetTimestamp();
-            }
-
-            sink.Emit("checkpoint.progress"u8, default, value, static (json, progress) =>
-            {
-                json.WriteNumber("files"u8, progress.Files);
-                json.WriteNumber("bytes_read"u8, progress.BytesRead);
-                json.WriteNumber("bytes_stored"u8, progress.BytesStored);
-            });
-            sink.Commit();
-        }
-    }
 }

@@ -13,13 +13,13 @@ namespace Marionette.Agent.Workspaces;
 /// </summary>
 internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpoint, SetupHolder setup, EventSink sink, TimeProvider clock, ILogger log) : IDisposable
 {
-    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1), LongestDelay = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1), LongestDelay = TimeSpan.FromSeconds(15), FailedPause = TimeSpan.FromSeconds(15), LifeEvery = TimeSpan.FromSeconds(5);
 
     /// <summary>How long a runner that must go tries to reach a store that is away.</summary>
     private static readonly TimeSpan LastAttempts = TimeSpan.FromSeconds(60);
 
     private readonly Lock gate = new();
-    private readonly CancellationTokenSource life = new();
+    private readonly CancellationTokenSource ended = new();
     private ITimer? interval, delay;
     private Task work = Task.CompletedTask;
     private byte[] run = [];
@@ -29,7 +29,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     /// <summary>Whether this installation keeps a store, and the folders are as they should be.</summary>
     private bool IsOn => setup.Current.Workspace is not null && opening.IsOpen;
 
-    /// <summary>A run has begun: it gets checkpoints at intervals, and what was due waits for its end.</summary>
+    /// <summary>A run has begun: it gets checkpoints at intervals. One that was due for the run before is made beside it.</summary>
     public void RunStarted(string id)
     {
         lock (gate)
@@ -61,11 +61,12 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     /// <summary>The last one, before the runner goes. A store that is away is waited for, for a while.</summary>
     public async Task FinishAsync()
     {
+        using var life = IsOn ? clock.CreateTimer(ShowLife, clock.GetTimestamp(), LifeEvery, LifeEvery) : null;
         await HaltAsync().ConfigureAwait(false);
         if (!IsOn)
             return;
         using var limit = new CancellationTokenSource(LastAttempts, clock);
-        for (var pause = TimeSpan.FromSeconds(1); !await MakeAsync("stop", life.Token).ConfigureAwait(false); pause *= 2)
+        for (var pause = TimeSpan.FromSeconds(1); !await MakeAsync("stop", ended.Token).ConfigureAwait(false); pause *= 2)
         {
             try
             {
@@ -81,7 +82,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     /// <summary>The runner is no longer the session's: nothing more is stored. Returns when what was under way has ended.</summary>
     public async Task AbandonAsync()
     {
-        await life.CancelAsync().ConfigureAwait(false);
+        await ended.CancelAsync().ConfigureAwait(false);
         await HaltAsync().ConfigureAwait(false);
     }
 
@@ -89,7 +90,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     {
         interval?.Dispose();
         delay?.Dispose();
-        life.Dispose();
+        ended.Dispose();
     }
 
     /// <summary>No new one begins; returns when the one under way has ended.</summary>
@@ -119,8 +120,29 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
             }
 
             dueSince = null;
-            work = Task.Run(() => MakeAsync(reason, life.Token), CancellationToken.None);
+            work = Task.Run(() => MakeOrAgainAsync(reason), CancellationToken.None);
         }
+    }
+
+    /// <summary>A store that was away is asked again, however long nothing else happens.</summary>
+    private async Task MakeOrAgainAsync(string reason)
+    {
+        if (await MakeAsync(reason, ended.Token).ConfigureAwait(false))
+            return;
+        lock (gate)
+        {
+            if (isHalted)
+                return;
+            delay?.Dispose();
+            delay = clock.CreateTimer(_ => Begin(reason), null, FailedPause, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>Whoever waits for a runner that must go sees that it works, however few and large its files are.</summary>
+    private void ShowLife(object? started)
+    {
+        sink.Emit("checkpoint.progress"u8, default, (long)clock.GetElapsedTime((long)started!).TotalMilliseconds, static (json, elapsed) => json.WriteNumber("elapsed_ms"u8, elapsed));
+        sink.Commit();
     }
 
     /// <returns>False: it can be tried again.</returns>

@@ -20,12 +20,21 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1), LongestPause = TimeSpan.FromSeconds(30);
 
-    private readonly TaskCompletionSource<string?> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private int begun;
+    private readonly Lock gate = new();
+    private TaskCompletionSource<string?> ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool isBegun;
     private volatile bool isOpen;
+    private CancellationToken stop;
 
     /// <summary>Null: runs may begin. Otherwise why none can.</summary>
-    public Task<string?> Ready => ready.Task;
+    public Task<string?> Ready
+    {
+        get
+        {
+            lock (gate)
+                return ready.Task;
+        }
+    }
 
     /// <summary>The folders are as they should be, and this runner's.</summary>
     public bool IsOpen => isOpen;
@@ -33,24 +42,44 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
     /// <summary>At the first welcome; later ones change nothing.</summary>
     public void Begin(Setup welcome, CancellationToken cancellationToken)
     {
-        if (Interlocked.Exchange(ref begun, 1) == 0)
-            _ = Task.Run(() => RunAsync(welcome, cancellationToken), CancellationToken.None);
+        lock (gate)
+        {
+            if (isBegun)
+                return;
+            isBegun = true;
+            stop = cancellationToken;
+            var answer = ready;
+            _ = Task.Run(() => RunAsync(welcome, answer, cancellationToken), CancellationToken.None);
+        }
     }
 
-    private async Task RunAsync(Setup welcome, CancellationToken cancellationToken)
+    /// <summary>After a failure: what was damaged or missing may have been mended.</summary>
+    public void BeginAgain()
+    {
+        lock (gate)
+        {
+            if (!ready.Task.IsCompleted || isOpen)
+                return;
+            ready = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
+            isBegun = false;
+            Begin(setup.Current, stop);
+        }
+    }
+
+    private async Task RunAsync(Setup welcome, TaskCompletionSource<string?> answer, CancellationToken cancellationToken)
     {
         try
         {
-            ready.SetResult(welcome.Workspace is { } wanted ? await OpenAsync(welcome.Session, wanted, cancellationToken).ConfigureAwait(false) : null);
+            answer.SetResult(welcome.Workspace is { } wanted ? await OpenAsync(welcome.Session, wanted, cancellationToken).ConfigureAwait(false) : null);
         }
         catch (OperationCanceledException)
         {
-            ready.TrySetResult("The runner stopped before its workspace was there.");
+            answer.TrySetResult("The runner stopped before its workspace was there.");
         }
         catch (Exception exception)
         {
             log.WorkspaceFailed(exception.Message);
-            ready.TrySetResult($"The workspace cannot be opened: {exception.Message}");
+            answer.TrySetResult($"The workspace cannot be opened: {exception.Message}");
         }
     }
 
@@ -72,7 +101,8 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
                 }
                 catch (WorkspaceException exception)
                 {
-                    var passes = exception.Fault is WorkspaceFault.Io or WorkspaceFault.Busy;
+                    // What the store refuses for the moment passes; what the runner's own disk refuses does not.
+                    var passes = exception.Fault == WorkspaceFault.Busy || exception is { Fault: WorkspaceFault.Io, InnerException: Grpc.Core.RpcException };
                     log.WorkspaceFailed(exception.Message);
                     sink.Emit("workspace.restore_failed"u8, default, (exception.Message, passes), static (json, failure) =>
                     {

@@ -12,7 +12,7 @@ namespace Marionette.Agent.Workspaces;
 /// <param name="learn">Where packs are read; null: only what is asked for is learned, as a snapshot wants it.</param>
 internal sealed class RemoteChunkIndex(StoreConnection connection, IBlobStore? learn = null) : IChunkIndex
 {
-    private const int MostIds = 10_000;
+    private const int MostIds = 10_000, PacksAtATime = 64;
 
     private readonly ConcurrentDictionary<ChunkId, ChunkLocation> known = new();
     private readonly ConcurrentDictionary<string, Task> packs = new(StringComparer.Ordinal);
@@ -36,9 +36,12 @@ internal sealed class RemoteChunkIndex(StoreConnection connection, IBlobStore? l
     {
         if (added.Count == 0)
             return;
-        var request = new Wire.AddPacksRequest();
-        request.Packs.AddRange(added.Select(pack => pack.Name));
-        await connection.CallAsync(options => connection.Client.AddPacksAsync(request, options), cancellationToken).ConfigureAwait(false);
+        foreach (var some in added.Chunk(PacksAtATime))
+        {
+            var request = new Wire.AddPacksRequest();
+            request.Packs.AddRange(some.Select(pack => pack.Name));
+            await connection.CallAsync(options => connection.Client.AddPacksAsync(request, options), cancellationToken).ConfigureAwait(false);
+        }
     }
 
     public Task RemoveAsync(IReadOnlyCollection<string> removed, CancellationToken cancellationToken) =>

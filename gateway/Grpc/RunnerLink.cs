@@ -18,8 +18,8 @@ internal sealed class RunnerLink(
     private const uint WindowEvents = 16_384;
     private const ulong WindowBytes = 8 << 20;
 
-    /// <summary>Every 15 s the runner's grain hears that its stream is up.</summary>
-    private const int RenewalsToPresence = 5;
+    /// <summary>How often the runner's grain hears that its stream is up.</summary>
+    private static readonly TimeSpan PresenceEvery = TimeSpan.FromSeconds(15);
 
     /// <summary>Largest payload of one event, and with it of a message.</summary>
     public const int MaxEventBytes = 32 << 20;
@@ -41,7 +41,7 @@ internal sealed class RunnerLink(
             await AttachAsync(self, welcome: true, ended.Token);
             await LinkLoops.FirstEndsAllAsync(
                 ended, _outgoing, ReadAsync(requests, ended.Token), AppendAsync(ended.Token), LinkLoops.WriteAsync(_outgoing, responses, ended.Token),
-                RenewAsync(self, ended.Token), _silence.RunAsync(ended.Token));
+                RenewAsync(self, ended.Token), TellPresentAsync(ended.Token), _silence.RunAsync(ended.Token));
         }
         finally
         {
@@ -115,17 +115,22 @@ internal sealed class RunnerLink(
     private async Task RenewAsync(IRunnerConnection self, CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(LinkLoops.RenewEvery, clock);
-        for (var renewals = 1; await timer.WaitForNextTickAsync(cancellationToken); renewals++)
+        while (await timer.WaitForNextTickAsync(cancellationToken))
         {
-            if (renewals % RenewalsToPresence == 0) await TellPresentAsync(cancellationToken);
             var known = await GrainCalls.RetryAsync(
                 () => _session.KnowsRunnerAsync(admission.Epoch, _connectionId, cancellationToken).AsTask(), clock, logger, cancellationToken);
             if (!known) await AttachAsync(self, welcome: false, cancellationToken);
         }
     }
 
-    private Task TellPresentAsync(CancellationToken cancellationToken) => GrainCalls.TellAsync(() =>
-        grains.GetGrain<IRunnerGrain>(hello.Runner).PresenceAsync(true, cancellationToken).WaitAsync(GrainCalls.Patience, clock, cancellationToken));
+    /// <summary>Its grain takes a runner that nobody speaks of for offline. A loop of its own: the session's grain may not answer for long.</summary>
+    private async Task TellPresentAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(PresenceEvery, clock);
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+            await GrainCalls.TellAsync(() =>
+                grains.GetGrain<IRunnerGrain>(hello.Runner).PresenceAsync(true, cancellationToken).WaitAsync(GrainCalls.Patience, clock, cancellationToken));
+    }
 
     private void Send(ImmutableArray<RunnerCommand> commands)
     {

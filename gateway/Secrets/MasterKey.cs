@@ -58,7 +58,7 @@ public sealed partial class MasterKey
         {
             // File.Move looks first and renames then, so of two that start together the second would replace the first one's key.
             if (OperatingSystem.IsWindows()) File.Move(draft, path, overwrite: false);
-            else if (Link(draft, path) != 0 && !File.Exists(path)) throw new IOException($"{path} cannot be made: {Marshal.GetLastPInvokeErrorMessage()}");
+            else if (Link(draft, path) != 0 && !File.Exists(path)) File.Move(draft, path, overwrite: false); // A file system without second names.
         }
         catch (IOException) when (File.Exists(path)) { }
         finally { File.Delete(draft); }

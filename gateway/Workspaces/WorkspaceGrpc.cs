@@ -12,7 +12,7 @@ namespace Marionette.Gateway.Workspaces;
 internal sealed partial class WorkspaceGrpc(ChunkStores stores, RunnerProofs proofs, TimeProvider clock, ILogger<WorkspaceGrpc> logger)
     : Marionette.Protocol.Workspaces.V1.WorkspaceStore.WorkspaceStoreBase
 {
-    private const int MostIds = 10_000, MostPacks = 10_000, PacksAtATime = 64;
+    private const int MostIds = 10_000, MostPacks = 10_000, PacksAtATime = 8;
 
     /// <summary>A record may be taken back for so long: later it may be what its session begins with.</summary>
     private static readonly TimeSpan ForgetWithin = TimeSpan.FromHours(1);

@@ -219,7 +219,7 @@ public sealed record StopCommand(long Number, [property: Id(0)] string Reason) :
 /// <summary>What a runner's folders begin with: what its predecessor left there if that is this runner's, otherwise the checkpoint.</summary>
 /// <param name="Workspace">Snapshot of the workspace, "snap_…"; null = no checkpoint yet.</param>
 /// <param name="Home">Snapshot of the agent's home; null = no checkpoint yet.</param>
-/// <param name="LastEpoch">Epoch of the runner before that was connected; 0 = none.</param>
+/// <param name="LastEpoch">Epoch of the newest runner that wrote in the workspace; 0 = none.</param>
 [GenerateSerializer, Immutable, Alias("mn.runner.workspace_start.v1")]
 public sealed record WorkspaceStart(
     [property: Id(0)] string? Workspace,

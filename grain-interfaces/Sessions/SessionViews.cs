@@ -99,7 +99,7 @@ public sealed record SessionView
 
 /// <summary>What a session goes on from when its runner is lost, or another one takes over.</summary>
 /// <param name="At">When it was made.</param>
-/// <param name="Seq">Its event in the session's log: what stands before it is in it.</param>
+/// <param name="Seq">Its event in the session's log. Runs that ended before it are in it; of one that was under way, what it had written by then.</param>
 /// <param name="Workspace">Snapshot of the workspace, "snap_…".</param>
 /// <param name="Home">Snapshot of the agent's home, with its conversations.</param>
 /// <param name="Reason">"run", "interval", "stop".</param>
@@ -117,4 +117,7 @@ public sealed record RecoveryPoint(
 {
     /// <summary>The agent's conversation at that point, or null.</summary>
     [Id(7)] public string? ConversationId { get; init; }
+
+    /// <summary>Epoch of the runner that made it.</summary>
+    [Id(8)] public long Epoch { get; init; }
 }

@@ -24,11 +24,8 @@ internal static class SessionFold
             RunnerAssigned or RunnerReleased or RunnerLost => OfRunner(state, e),
             _ when PermissionFold.Concerns(e.Fact) => PermissionFold.Apply(state, e),
             RunnerConnected or RunnerDisconnected or RunnerProgress or NetworkBlocked or BudgetExceeded => state,
-            WorkspaceReady f => state with { WorkspaceEpoch = f.Epoch },
-            CheckpointCreated f => state with
-            {
-                View = state.View with { RecoveryPoint = new RecoveryPoint(e.At, e.Seq, f.Workspace, f.Home, f.Reason, f.Files, f.Bytes) { ConversationId = f.ConversationId } },
-            },
+            WorkspaceReady f => Opened(state, f),
+            CheckpointCreated f => state with { View = state.View with { RecoveryPoint = PointOf(e, f) } },
             NetworkChanged f => state with { View = state.View with { NetworkPolicy = f.NetworkPolicy, AllowedHosts = f.AllowedHosts } },
             MessageSent or MessageDelivered or MessageRefused or MessageQueued or SessionChanged or SessionConfigured or SessionConfigureRefused
                 or BudgetChanged or BudgetWarning => MessageFold.Apply(state, e),
@@ -106,6 +103,23 @@ internal static class SessionFold
                 return state;
         }
     }
+
+    private static RecoveryPoint PointOf(Entry e, CheckpointCreated f) => new(e.At, e.Seq, f.Workspace, f.Home, f.Reason, f.Files, f.Bytes)
+    {
+        ConversationId = f.ConversationId, Epoch = f.Epoch,
+    };
+
+    /// <summary>The conversation is the one that the agent's home holds now.</summary>
+    private static SessionState Opened(SessionState state, WorkspaceReady f) => state with
+    {
+        WorkspaceEpoch = f.Epoch,
+        View = f.Source switch
+        {
+            "restored" => state.View with { ConversationId = state.View.RecoveryPoint?.ConversationId },
+            "lost" => state.View with { ConversationId = null },
+            _ => state.View,
+        },
+    };
 
     private static SessionState OfRunner(SessionState state, Entry e)
     {

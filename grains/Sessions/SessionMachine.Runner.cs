@@ -64,7 +64,8 @@ internal static partial class SessionMachine
             var e = output.Events[i];
             var source = output.First + i;
             // The runner's clock is a hint; a time that is no time falls back on ours.
-            var at = e.AtMs is > 0 and < 253_402_300_800_000 ? DateTimeOffset.FromUnixTimeMilliseconds(e.AtMs) : context.Now;
+            // A sign of life while it stops counts from when it came: a stop must not hang on the runner's clock.
+            var at = e.Type != "checkpoint.progress" && e.AtMs is > 0 and < 253_402_300_800_000 ? DateTimeOffset.FromUnixTimeMilliseconds(e.AtMs) : context.Now;
             if (!IsControl(e.Type))
             {
                 var type = FactCodec.IsLifecycle(e.Type) ? "log" : e.Type;

@@ -44,7 +44,7 @@ internal static partial class SessionMachine
             return;
         }
 
-        if (state.View.Epoch > 0 && state.View.RecoveryPoint is not { Reason: "stop" })
+        if (state.View.Epoch > 0 && !IsWhole(state))
             throw Conflict("The session's last runner left no checkpoint behind: its files are where it was. Resume it there, and move it then.");
         scribe.Write(new SessionMoved(by, from, provider, null));
     }
@@ -52,10 +52,13 @@ internal static partial class SessionMachine
     private static void SettleMove(Scribe scribe)
     {
         if (scribe.State is not { Move: { } move, View: { Status: SessionStatus.Suspended, RunnerId: null } view }) return;
-        var whole = view.RecoveryPoint is { } point && point.Seq > move.Seq;
+        var whole = IsWhole(scribe.State) && view.RecoveryPoint!.Seq > move.Seq;
         var stays = whole ? null : "Its runner stored no checkpoint before it went.";
         scribe.Write(new SessionMoved(move.By, view.Provider ?? scribe.Context.Provider, move.To, stays));
     }
+
+    /// <summary>The last runner that wrote in the workspace stored it when nothing of its agent ran any more.</summary>
+    private static bool IsWhole(SessionState state) => state.View.RecoveryPoint is { Reason: "stop" } point && point.Epoch == state.WorkspaceEpoch;
 
     private static MarionetteException Conflict(string message) => new(FaultCode.Conflict, message);
 

@@ -1,3 +1,4 @@
+using Marionette.Runners;
 using Marionette.Sessions;
 
 namespace Marionette.Machines.Tests;
@@ -112,6 +113,63 @@ public sealed class CheckpointTests
         Assert.Null(walk.State.View.Provider);
         walk.Tick();
         Assert.Single(walk.Log, e => e.Type == "session.moved");
+    }
+
+    [Fact]
+    public void Move_WithACheckpointThatWasUnderWay_Stays()
+    {
+        var walk = Working();
+        Change(walk, "docker");
+        Keep(walk, "snap_1", "interval");
+        walk.Say("runner.stopped", new { reason = "suspend" });
+        Assert.NotNull(Read<SessionMoved>(walk).Stays);
+        Assert.Equal("process", Read<RunnerAssigned>(walk).Provider);
+    }
+
+    [Fact]
+    public void Move_WithTheStopOfAnOlderRunner_IsRefused()
+    {
+        var walk = Working();
+        walk.Finish();
+        Keep(walk, "snap_1", "stop");
+        walk.Say("runner.stopped", new { reason = "suspend" });
+        walk.Submit();
+        walk.Attach();
+        walk.Say("workspace.ready", new { source = "kept", took_ms = 1 });
+        walk.Say("run.started", new { });
+        walk.Finish();
+        walk.Take(SessionMachine.Lost(walk.State, 2, "host_lost", null, walk.Context));
+        Assert.Equal(SessionStatus.Suspended, walk.State.View.Status);
+        Assert.Equal(FaultCode.Conflict, Assert.Throws<MarionetteException>(() => Change(walk, "docker")).Code);
+    }
+
+    [Theory]
+    [InlineData("restored", "c1")]
+    [InlineData("lost", null)]
+    [InlineData("kept", "c2")]
+    public void Conversation_IsTheOneThatTheHomeHolds(string source, string? expected)
+    {
+        var walk = Working();
+        Keep(walk, "snap_1");
+        walk.Say("run.finished", new { outcome = "completed", result = "x", duration_ms = 1, conversation_id = "c2" });
+        Assert.Equal("c2", walk.State.View.ConversationId);
+        walk.Say("workspace.ready", new { source, took_ms = 1 });
+        Assert.Equal(expected, walk.State.View.ConversationId);
+    }
+
+    [Fact]
+    public void Stop_DoesNotHangOnTheRunnersClock()
+    {
+        var walk = new Walk().Created();
+        walk.Submit();
+        walk.Attach();
+        walk.Take(SessionMachine.Suspend(walk.State, "asked", walk.Context));
+        walk.Pass(TimeSpan.FromSeconds(20));
+        var late = new OutputEvent("checkpoint.progress", null, walk.Now.AddHours(-1).ToUnixTimeMilliseconds(), "{}"u8.ToArray());
+        walk.Take(SessionMachine.Append(walk.State, new RunnerOutput(walk.State.View.Epoch, walk.NextNumber++, [late]), walk.Context));
+        walk.Pass(TimeSpan.FromSeconds(20));
+        walk.Tick();
+        Assert.Equal(StopIntent.Suspend, walk.State.Stop);
     }
 
     [Fact]

@@ -46,6 +46,34 @@ public sealed class RestoreTests
     }
 
     [Fact]
+    public async Task Restore_MirrorOverAFolderThatMayNotBeWrittenIn_RemovesIt()
+    {
+        using var world = new World();
+        world.Tree.Write("file", "new");
+        var report = await world.SnapshotAsync();
+        world.Temp.Write("target/mod/pkg/deep/x", "old").Write("target/mod/pkg/y", "old");
+        foreach (var folder in new[] { "target/mod/pkg/deep", "target/mod/pkg", "target/mod" })
+            File.SetUnixFileMode(world.Temp[folder], UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        await world.Store.RestoreAsync(report.Id, world.Temp["target"], new RestoreOptions { Existing = ExistingEntries.Mirror }, world.Token);
+        Assert.Equal(["file"], Directory.GetFileSystemEntries(world.Temp["target"]).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public async Task Snapshot_LeavesOutOneNameOfItsRoot_AndOnlyThere()
+    {
+        using var world = new World();
+        world.Tree.Write("mark", "1").Write("a", "1").Write("sub/mark", "kept");
+        var options = new SnapshotOptions { LeaveOut = "mark", CacheFile = world.Temp["cache"] };
+        var first = await world.Store.SnapshotAsync(world.Tree.Path, options, world.Token);
+        await world.Store.RestoreAsync(first.Id, world.Temp["target"], new RestoreOptions(), world.Token);
+        Assert.Equal(["a", "sub"], Directory.GetFileSystemEntries(world.Temp["target"]).Select(Path.GetFileName).Order());
+        Assert.Equal("kept", await File.ReadAllTextAsync(world.Temp["target/sub/mark"], world.Token));
+        // A change of it is no change of the folder, with a cache too.
+        world.Tree.Write("mark", "2, and longer");
+        Assert.Equal(first.Root, (await world.Store.SnapshotAsync(world.Tree.Path, options, world.Token)).Root);
+    }
+
+    [Fact]
     public async Task Restore_MirrorWithALinkOutside_RemovesTheLinkAlone()
     {
         using var world = new World();

@@ -108,7 +108,7 @@ internal sealed class SessionModel
 internal sealed class RecoveryPointModel
 {
     public required DateTime At { get; init; }
-    /// <summary>Its event in the session's log: what stands before it is in it.</summary>
+    /// <summary>Its event in the session's log: runs that ended before it are in it.</summary>
     public required long Seq { get; init; }
     [OneOf("run", "interval", "stop")]
     public required string Reason { get; init; }

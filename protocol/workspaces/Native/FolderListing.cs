@@ -70,8 +70,9 @@ internal sealed unsafe class FolderListing
     public ReadOnlySpan<byte> Name(in EntryStat entry) => _names.AsSpan(entry.NameAt, entry.NameLength);
 
     /// <summary>Lists and asks of each entry; what vanishes in between is left out.</summary>
+    /// <param name="without">Name of an entry that does not count; empty: none.</param>
     /// <returns>0, or the error.</returns>
-    public int Read(int dir)
+    public int Read(int dir, ReadOnlySpan<byte> without = default)
     {
         (Count, _namesLength) = (0, 0);
         var (sum, error) = ((UInt128)0, ReadNames(dir));
@@ -86,6 +87,8 @@ internal sealed unsafe class FolderListing
         for (var i = 0; i < Count; i++)
         {
             var (at, length) = (_entries[i].NameAt, _entries[i].NameLength);
+            if (length == without.Length && without.SequenceEqual(_names.AsSpan(at, length)))
+                continue;
             fixed (byte* name = &_names[at])
             {
                 if (Libc.Statx(dir, name, Libc.AtSymlinkNoFollow | Libc.AtNoAutomount, Libc.StatxBasic | Libc.StatxBirth, &raw) != 0)

@@ -129,6 +129,8 @@ internal static unsafe class SafeFolder
                 throw Libc.Failure(path);
             try
             {
+                // Of a folder that may not be written in (a package cache's) its owner can still take entries away: once it may.
+                Libc.Chmod(fd, 0x1c0);
                 var listing = new FolderListing();
                 listing.Read(fd);
                 for (var i = 0; i < listing.Count; i++)

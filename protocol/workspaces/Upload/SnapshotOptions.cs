@@ -9,6 +9,9 @@ public sealed record SnapshotOptions
     /// <summary>Keep owners and groups. Default: no, what is restored belongs to who restores.</summary>
     public bool KeepOwner { get; init; }
 
+    /// <summary>Name of an entry of the folder itself that is not kept; empty: none.</summary>
+    public string LeaveOut { get; init; } = "";
+
     /// <summary>For people; at most 1,000 characters.</summary>
     public string Label { get; init; } = "";
 

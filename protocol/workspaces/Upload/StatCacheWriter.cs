@@ -10,6 +10,7 @@ internal sealed class StatCacheWriter : IDisposable
     private readonly XxHash128 _hash = new();
     private readonly FileStream? _file;
     private long _length;
+    private bool _isBroken;
 
     public StatCacheWriter(string path)
     {
@@ -63,21 +64,28 @@ internal sealed class StatCacheWriter : IDisposable
         lock (_gate)
         {
             Sections++;
-            if (_file is null)
+            if (_file is null || _isBroken)
                 return;
             Span<byte> length = stackalloc byte[4];
             System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(length, section.Length);
             _hash.Append(length);
             _hash.Append(section[4..]);
             _length += section.Length;
-            _file.Write(length);
-            _file.Write(section[4..]);
+            try
+            {
+                _file.Write(length);
+                _file.Write(section[4..]);
+            }
+            catch (IOException)
+            {
+                _isBroken = true;
+            }
         }
     }
 
     public void Commit(ConvergenceKey key, int flags, ChunkRef root, string snapshot)
     {
-        if (_file is null)
+        if (_file is null || _isBroken)
             return;
         try
         {
@@ -98,7 +106,15 @@ internal sealed class StatCacheWriter : IDisposable
     {
         if (_file is null)
             return;
-        _file.Dispose();
+        try
+        {
+            _file.Dispose();
+        }
+        catch (IOException)
+        {
+            // What it still held does not fit: it is deleted anyway.
+        }
+
         File.Delete(_temporary);
     }
 }

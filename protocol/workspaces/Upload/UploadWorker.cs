@@ -11,6 +11,8 @@ internal sealed record UploadWork(
     /// <summary>A batch: room for the longest chunk twice, and for many small files.</summary>
     public int BatchSize { get; } = Math.Max(2 * 1024 * 1024, Options.Sizes.Maximum * 2);
 
+    public byte[] LeftOut { get; } = System.Text.Encoding.UTF8.GetBytes(Options.LeaveOut);
+
     public System.Collections.Concurrent.ConcurrentBag<CacheSection> Unchanged { get; } = [];
 }
 
@@ -130,7 +132,7 @@ internal sealed class UploadWorker : IDisposable
         }
 
         var clock = Libc.FileClock();
-        if (_listing.Read(folder.Descriptor) is var error && error != 0)
+        if (_listing.Read(folder.Descriptor, folder.Parent is null ? _work.LeftOut : []) is var error && error != 0)
             Lose(folder, error);
         folder.Fingerprint = _listing.Fingerprint;
         Tally(folder);

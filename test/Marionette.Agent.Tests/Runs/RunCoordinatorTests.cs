@@ -225,7 +225,7 @@ public sealed class RunCoordinatorTests
             Harness = harness ?? new DriverHarness(new Setup { Agent = "command" });
             var services = Harness.Services;
             opening = new FolderOpening(services.Config, Harness.Setup, Harness.Sink, [], TimeProvider.System, Harness.Log);
-            var checkpoint = new Checkpoint(services.Config, services.Journal, Harness.Sink, [], TimeProvider.System, Harness.Log);
+            var checkpoint = new Checkpoint(services.Config, Harness.Setup, services.Journal, Harness.Sink, [], TimeProvider.System, Harness.Log);
             keeper = new CheckpointKeeper(opening, checkpoint, Harness.Setup, Harness.Sink, TimeProvider.System, Harness.Log);
             var coordinator = new RunCoordinator(
                 inbox.Commands, create ?? (() => Driver), Harness.Setup, Harness.Workspace, services.Journal, opening, keeper, Harness.Sink, TimeProvider.System, Harness.Log);
