@@ -9,7 +9,7 @@ namespace Marionette.EndToEnd.Tests.Behaviour;
 public sealed class PermissionTests(SharedStack shared)
 {
     private const string Touch = "@scenario shell cmd='echo ran >> ran.txt'";
-    private const int Stop = 19, Continue = 18;
+    private const int Continue = 18;
 
     private Stack Stack => shared.Stack;
 
@@ -107,7 +107,7 @@ public sealed class PermissionTests(SharedStack shared)
         var task = await Api.SubmitAsync(session, Touch);
         var request = (await Api.PermissionAsync(session)).Id();
         var agent = await Stack.AgentPidAsync(session);
-        ServerProcess.Signal(agent, Stop);
+        await RunnerProcess.HaltAsync(agent);
         try
         {
             await Api.PostAsync($"/api/v1/permissions/{request}/approve", new { });

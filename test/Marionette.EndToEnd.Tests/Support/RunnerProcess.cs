@@ -41,6 +41,19 @@ internal static class RunnerProcess
         where pid > 0 && Stat(pid) is { } stat && stat[0] is not ("Z" or "X") && stat[1] == parent.ToString()
         select pid;
 
+    /// <summary>Stops a process, as SIGSTOP does, and waits until every thread of it stands: the signal alone returns while some of them still run.</summary>
+    public static Task HaltAsync(int pid)
+    {
+        ServerProcess.Signal(pid, 19);
+        return Wait.ForAsync(
+            () => Directory.EnumerateDirectories($"/proc/{pid}/task").All(thread =>
+            {
+                var stat = File.ReadAllText(Path.Combine(thread, "stat"));
+                return stat[(stat.LastIndexOf(')') + 2)..][0] == 'T';
+            }),
+            $"process {pid} to stand still");
+    }
+
     /// <summary>A zombie counts as ended.</summary>
     public static bool IsAlive(int pid) => Stat(pid) is { } stat && stat[0] is not ("Z" or "X");
 
