@@ -109,9 +109,10 @@ public sealed class DockerEngine : IAsyncDisposable
         _containerd?.Dispose();
         if (_run.Length > 0 && Directory.Exists(_run))
         {
-            // dockerd leaves mounts of network namespaces behind.
+            // dockerd leaves mounts of network namespaces behind, and one that was killed the mount of its data on itself.
+            var data = Path.Combine(_folder, "data");
             foreach (var line in await File.ReadAllLinesAsync("/proc/self/mounts"))
-                if (line.Split(' ')[1] is var mount && mount.StartsWith(_run + "/", StringComparison.Ordinal)) await CommandAsync("umount", "--lazy", mount);
+                if (line.Split(' ')[1] is var mount && (mount == data || mount.StartsWith(_run + "/", StringComparison.Ordinal))) await CommandAsync("umount", "--lazy", mount);
             Directory.Delete(_run, recursive: true);
         }
 
