@@ -13,7 +13,8 @@ namespace Marionette.Agent.Workspaces;
 /// </summary>
 internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpoint, SetupHolder setup, EventSink sink, TimeProvider clock, ILogger log) : IDisposable
 {
-    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1), LongestDelay = TimeSpan.FromSeconds(15), FailedPause = TimeSpan.FromSeconds(15), LifeEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1), LongestDelay = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan FailedPause = TimeSpan.FromSeconds(15), LifeEvery = TimeSpan.FromSeconds(5);
 
     /// <summary>How long a runner that must go tries to reach a store that is away.</summary>
     private static readonly TimeSpan LastAttempts = TimeSpan.FromSeconds(60);
@@ -141,7 +142,8 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     /// <summary>Whoever waits for a runner that must go sees that it works, however few and large its files are.</summary>
     private void ShowLife(object? started)
     {
-        sink.Emit("checkpoint.progress"u8, default, (long)clock.GetElapsedTime((long)started!).TotalMilliseconds, static (json, elapsed) => json.WriteNumber("elapsed_ms"u8, elapsed));
+        var elapsed = (long)clock.GetElapsedTime((long)started!).TotalMilliseconds;
+        sink.Emit("checkpoint.progress"u8, default, elapsed, static (json, milliseconds) => json.WriteNumber("elapsed_ms"u8, milliseconds));
         sink.Commit();
     }
 
@@ -157,8 +159,9 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
         {
             return true;
         }
-        catch (Exception exception) when (exception is WorkspaceException or IOException or UnauthorizedAccessException)
+        catch (Exception exception)
         {
+            // Whatever it was, it is told; a fault of ours here must not keep the runner from ending in order.
             log.CheckpointFailed(reason, exception.Message);
             sink.Emit("checkpoint.failed"u8, default, (reason, exception.Message), static (json, failure) =>
             {
@@ -166,7 +169,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
                 json.WriteString("message"u8, failure.Message);
             });
             sink.Commit();
-            return exception is WorkspaceException { Fault: not (WorkspaceFault.Io or WorkspaceFault.Busy) };
+            return exception is not (IOException or UnauthorizedAccessException or WorkspaceException { Fault: WorkspaceFault.Io or WorkspaceFault.Busy });
         }
     }
 }
