@@ -40,6 +40,7 @@ public static class GatewayServices
         services.AddHostedService(provider => provider.GetRequiredService<FeedHub>());
         services.AddHostedService<GatewayMaintenance>();
         services.AddSingleton<StreamResponse>();
+        services.AddSingleton<SnapshotTable>();
         services.AddSingleton<ChunkStores>();
         services.AddSingleton<RunnerProofs>();
         services.AddRouting();

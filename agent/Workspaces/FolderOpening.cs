@@ -96,7 +96,9 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
                 try
                 {
                     workspace = await RestoreAsync(wanted.RestoreWorkspace, config.WorkspaceDir, StatCaches.Workspace(config), cancellationToken).ConfigureAwait(false);
-                    home = await RestoreAsync(wanted.RestoreHome, config.HomeDir, StatCaches.Home(config), cancellationToken).ConfigureAwait(false);
+                    // A session that began with an uploaded workspace has no home of its own yet.
+                    if (wanted.RestoreHome.Length > 0)
+                        home = await RestoreAsync(wanted.RestoreHome, config.HomeDir, StatCaches.Home(config), cancellationToken).ConfigureAwait(false);
                     break;
                 }
                 catch (WorkspaceException exception)
@@ -161,12 +163,12 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
     {
         json.WriteString("source"u8, source);
         json.WriteNumber("took_ms"u8, took);
-        if (workspace is null || home is null)
+        if (workspace is null)
             return;
         json.WriteString("workspace"u8, wanted.RestoreWorkspace);
-        json.WriteString("home"u8, wanted.RestoreHome);
-        json.WriteNumber("files"u8, workspace.Files + home.Files);
-        json.WriteNumber("bytes"u8, workspace.Bytes + home.Bytes);
+        json.Optional("home"u8, home is null ? null : wanted.RestoreHome);
+        json.WriteNumber("files"u8, workspace.Files + (home?.Files ?? 0));
+        json.WriteNumber("bytes"u8, workspace.Bytes + (home?.Bytes ?? 0));
         if (workspace.Differences.Count == 0)
             return;
         json.WriteStartArray("differences"u8);

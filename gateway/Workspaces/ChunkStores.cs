@@ -8,7 +8,7 @@ namespace Marionette.Gateway.Workspaces;
 /// The installation's chunk store, a part for each tenant: laid out and wrapped as <c>marionette-agent workspace</c> does it, which opens it with the same
 /// master key. The places of chunks alone are kept elsewhere, on PostgreSQL.
 /// </summary>
-internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource database, TimeProvider clock) : IDisposable
+internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource database, SnapshotTable table, TimeProvider clock) : IDisposable
 {
     /// <summary>An upload that has not been written to for so long is nobody's any more.</summary>
     private static readonly TimeSpan DeadAfter = TimeSpan.FromDays(1);
@@ -35,6 +35,10 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
         var blobs = new PrefixedBlobStore(_folder, name + "/");
         return new TenantChunks(blobs, new PostgresChunkIndex(database, name), new KeyRing(blobs, name, [_master]), clock);
     });
+
+    /// <summary>A tenant's snapshots.</summary>
+    /// <exception cref="InvalidOperationException">There is no store, or the name is not a tenant's.</exception>
+    public TenantSnapshots SnapshotsOf(string tenant) => new(tenant, Of(tenant), table, clock);
 
     /// <summary>Removes what uploads left that died.</summary>
     public void Clear() => _folder?.Clear(clock.GetUtcNow() - DeadAfter);

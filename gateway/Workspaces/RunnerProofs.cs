@@ -11,13 +11,11 @@ namespace Marionette.Gateway.Workspaces;
 /// <summary>The runner that calls: whose chunks, and which session's snapshots.</summary>
 internal sealed record RunnerCaller(string Tenant, string SessionId, string Runner)
 {
-    private string Mark => $"session {SessionId} ";
-
     /// <summary>The label of a record that it writes.</summary>
-    public string LabelOf(string part) => Mark + part;
+    public string LabelOf(string part) => SnapshotRow.LabelOf(SessionId, part);
 
     /// <summary>Whether a record is its session's.</summary>
-    public bool Owns(string label) => label.StartsWith(Mark, StringComparison.Ordinal);
+    public bool Owns(string label) => SnapshotRow.IsOf(label, SessionId);
 }
 
 /// <summary>

@@ -17,7 +17,7 @@ internal sealed partial class WorkspaceGrpc(ChunkStores stores, RunnerProofs pro
     /// <summary>A record may be taken back for so long: later it may be what its session begins with.</summary>
     private static readonly TimeSpan ForgetWithin = TimeSpan.FromHours(1);
 
-    private static readonly string[] Parts = ["workspace", "home"];
+    private static readonly string[] Parts = [SnapshotRow.Workspace, SnapshotRow.Home];
 
     /// <inheritdoc/>
     public override Task<OpenReply> Open(OpenRequest request, ServerCallContext context) =>
@@ -34,7 +34,7 @@ internal sealed partial class WorkspaceGrpc(ChunkStores stores, RunnerProofs pro
 
     /// <inheritdoc/>
     public override Task<RecordSnapshotReply> RecordSnapshot(RecordSnapshotRequest request, ServerCallContext context) =>
-        CallAsync(context, async (caller, chunks, token) =>
+        CallAsync(context, async (caller, _, token) =>
         {
             Check(request);
             var now = clock.GetUtcNow();
@@ -44,7 +44,7 @@ internal sealed partial class WorkspaceGrpc(ChunkStores stores, RunnerProofs pro
                 Parent = request.Parent, Label = caller.LabelOf(request.Part),
                 Files = request.Files, Directories = request.Directories, Links = request.Links, Bytes = request.Bytes,
             };
-            await chunks.RecordAsync(record, token);
+            await stores.SnapshotsOf(caller.Tenant).RecordAsync(record, token);
             return new RecordSnapshotReply { Snapshot = record.Id };
         });
 
@@ -55,7 +55,7 @@ internal sealed partial class WorkspaceGrpc(ChunkStores stores, RunnerProofs pro
             var (record, _) = await FindAsync(caller, chunks, request.Snapshot, token);
             if (clock.GetUtcNow() - record.Created > ForgetWithin)
                 throw new RpcException(new Status(StatusCode.PermissionDenied, $"Snapshot {record.Id} is not one that was just made."));
-            await chunks.ForgetAsync(record.Id, token);
+            await stores.SnapshotsOf(caller.Tenant).ForgetAsync(record.Id, token);
             return new ForgetSnapshotReply();
         });
 

@@ -20,6 +20,9 @@ public static class EntityId
     /// <summary>Prefixes of a pool's hosts and of its join tokens.</summary>
     public const string Host = "host", JoinToken = "jtok";
 
+    /// <summary>Prefix of a session's checkpoints.</summary>
+    public const string Checkpoint = "ckpt";
+
     private const string Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     private const int TimeLength = 8, RandomLength = 8;
 

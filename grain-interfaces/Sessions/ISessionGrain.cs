@@ -19,6 +19,12 @@ public interface ISessionGrain : IGrainWithStringKey
     /// <exception cref="MarionetteException">NotFound, SessionClosed.</exception>
     [Alias("suspend")] Task<SessionView> SuspendAsync(string reason, CancellationToken cancellationToken = default);
 
+    /// <summary>
+    /// Goes back to a checkpoint: the next runner begins with its files, its home and its conversation. The log keeps what came after it. Repeating it changes nothing.
+    /// </summary>
+    /// <exception cref="MarionetteException">NotFound: session or checkpoint; SessionClosed; Conflict: the session has a runner.</exception>
+    [Alias("restore")] Task<SessionView> RestoreAsync(RestoreSession command, CancellationToken cancellationToken = default);
+
     /// <summary>Gets a new runner. Idempotent; an active session stays as it is.</summary>
     /// <exception cref="MarionetteException">NotFound, SessionClosed.</exception>
     [Alias("resume")] Task<SessionView> ResumeAsync(string reason, CancellationToken cancellationToken = default);

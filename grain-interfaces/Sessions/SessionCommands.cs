@@ -48,7 +48,11 @@ public sealed record CreateSession(
     [property: Id(20)] bool AutoContinue = false,
     [property: Id(21)] string? Provider = null,
     [property: Id(60)] PermissionTerms? PermissionPolicy = null,
-    [property: Id(61)] ImmutableArray<PolicyRule> PermissionRules = default);
+    [property: Id(61)] ImmutableArray<PolicyRule> PermissionRules = default)
+{
+    /// <summary>What its workspace begins with; null = nothing. Not together with <see cref="WorkspaceId"/>.</summary>
+    [Id(62)] public SessionOrigin? Origin { get; init; }
+}
 
 /// <summary>Secrets of a session under AES-256-GCM; only the silo that sets a runner up opens them.</summary>
 /// <param name="KeyId">Which master key.</param>

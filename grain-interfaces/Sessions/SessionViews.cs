@@ -91,6 +91,8 @@ public sealed record SessionView
     [Id(38)] public string? Provider { get; init; }
     /// <summary>Newest checkpoint; null = none yet.</summary>
     [Id(39)] public RecoveryPoint? RecoveryPoint { get; init; }
+    /// <summary>What its workspace began with; null = nothing.</summary>
+    [Id(40)] public SessionOrigin? Origin { get; init; }
     /// <summary>How its permission requests are asked, where no rule says otherwise.</summary>
     [Id(60)] public PermissionTerms? PermissionPolicy { get; init; }
     /// <summary>Rules of its own: given at its creation, and "always allow this" with the scope session or task.</summary>
@@ -101,8 +103,8 @@ public sealed record SessionView
 /// <param name="At">When it was made.</param>
 /// <param name="Seq">Its event in the session's log. Runs that ended before it are in it; of one that was under way, what it had written by then.</param>
 /// <param name="Workspace">Snapshot of the workspace, "snap_…".</param>
-/// <param name="Home">Snapshot of the agent's home, with its conversations.</param>
-/// <param name="Reason">"run", "interval", "stop".</param>
+/// <param name="Home">Snapshot of the agent's home, with its conversations; "" = it began with a workspace alone.</param>
+/// <param name="Reason">"run", "interval", "stop"; "origin": what it began with; "restore": it was taken back to a checkpoint.</param>
 /// <param name="Files">In both.</param>
 /// <param name="Bytes">Sum of the files' sizes.</param>
 [GenerateSerializer, Immutable, Alias("mn.session.recovery_point.v1")]
@@ -118,6 +120,6 @@ public sealed record RecoveryPoint(
     /// <summary>The agent's conversation at that point, or null.</summary>
     [Id(7)] public string? ConversationId { get; init; }
 
-    /// <summary>Epoch of the runner that made it.</summary>
+    /// <summary>Epoch of the runner that made it; of a checkpoint that it was taken back to, the epoch that begins with it.</summary>
     [Id(8)] public long Epoch { get; init; }
 }

@@ -24,6 +24,8 @@ namespace Marionette.Json;
 [JsonSerializable(typeof(BudgetQuestion))]
 [JsonSerializable(typeof(SessionSuspending))]
 [JsonSerializable(typeof(SessionMoved))]
+[JsonSerializable(typeof(SessionRestored))]
+[JsonSerializable(typeof(CheckpointView))]
 [JsonSerializable(typeof(SessionSuspended))]
 [JsonSerializable(typeof(SessionResuming))]
 [JsonSerializable(typeof(SessionTerminated))]

@@ -21,6 +21,7 @@ internal static class FactCodec
         Add("session.activated", Json.SessionActivated);
         Add("session.suspending", Json.SessionSuspending);
         Add("session.moved", Json.SessionMoved);
+        Add("session.restored", Json.SessionRestored);
         Add("session.suspended", Json.SessionSuspended);
         Add("session.resuming", Json.SessionResuming);
         Add("session.terminated", Json.SessionTerminated);

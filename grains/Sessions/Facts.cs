@@ -22,6 +22,9 @@ internal sealed record SessionCreated(
 
     /// <summary>Backend that makes its runners; null = the installation's default.</summary>
     public string? Provider { get; init; }
+
+    /// <summary>What its workspace begins with; null = nothing.</summary>
+    public SessionOrigin? Origin { get; init; }
 }
 
 /// <summary>What may change in the life of a session; null = as it was.</summary>
@@ -48,6 +51,11 @@ internal sealed record SessionSuspending(string Reason) : Fact
 /// <summary>The session goes on at another provider, or stays although it was asked to.</summary>
 /// <param name="Stays">Why it stays; null = it has moved.</param>
 internal sealed record SessionMoved(string By, string From, string To, string? Stays) : Fact;
+
+/// <summary>The session goes on from one of its checkpoints. What came after it is in the log, and in no folder.</summary>
+/// <param name="Seq">Of the checkpoint's event.</param>
+internal sealed record SessionRestored(
+    string By, string CheckpointId, long Seq, string Workspace, string Home, string? ConversationId, long Files, long Bytes) : Fact;
 
 internal sealed record SessionSuspended(string Reason) : Fact;
 

@@ -19,7 +19,7 @@ internal static class SessionFold
         {
             Output { Type: "usage" or "progress" } => TaskFold.Apply(state, e),
             Output => state,
-            SessionCreated or SessionActivated or SessionSuspending or SessionMoved or SessionSuspended or SessionResuming
+            SessionCreated or SessionActivated or SessionSuspending or SessionMoved or SessionRestored or SessionSuspended or SessionResuming
                 or SessionTerminated or SessionFailed => OfSession(state, e),
             RunnerAssigned or RunnerReleased or RunnerLost => OfRunner(state, e),
             _ when PermissionFold.Concerns(e.Fact) => PermissionFold.Apply(state, e),
@@ -69,6 +69,7 @@ internal static class SessionFold
                         PermissionMode = f.PermissionMode, Command = f.Command, OptionNames = [.. f.OptionNames ?? []], Budget = f.Budget,
                         AutoContinue = f.AutoContinue, CreatedAt = e.At,
                         PermissionPolicy = f.PermissionPolicy, PermissionRules = f.PermissionRules ?? [], Provider = f.Provider,
+                        Origin = f.Origin, ConversationId = f.Origin?.ConversationId, RecoveryPoint = PointOf(e, f.Origin),
                     },
                 };
             case SessionActivated:
@@ -88,6 +89,20 @@ internal static class SessionFold
                 };
             case SessionMoved f:
                 return state with { Move = null, View = f.Stays is null ? view with { Provider = f.To } : view };
+            case SessionRestored f:
+                // The next epoch begins with it: what an older runner left in folders is out of date from here on.
+                return state with
+                {
+                    WorkspaceEpoch = view.Epoch + 1,
+                    View = view with
+                    {
+                        ConversationId = f.ConversationId,
+                        RecoveryPoint = new RecoveryPoint(e.At, f.Seq, f.Workspace, f.Home, "restore", f.Files, f.Bytes)
+                        {
+                            ConversationId = f.ConversationId, Epoch = view.Epoch + 1,
+                        },
+                    },
+                };
             case SessionSuspended f:
                 return NoStop(state) with
                 {
@@ -108,6 +123,10 @@ internal static class SessionFold
     {
         ConversationId = f.ConversationId, Epoch = f.Epoch,
     };
+
+    private static RecoveryPoint? PointOf(Entry e, SessionOrigin? origin) => origin is null
+        ? null
+        : new RecoveryPoint(e.At, e.Seq, origin.Workspace, origin.Home ?? "", "origin", origin.Files, origin.Bytes) { ConversationId = origin.ConversationId };
 
     /// <summary>The conversation is the one that the agent's home holds now.</summary>
     private static SessionState Opened(SessionState state, WorkspaceReady f) => state with

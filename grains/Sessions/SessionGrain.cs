@@ -79,6 +79,16 @@ internal sealed partial class SessionGrain(
         return _state.View;
     }
 
+    public async Task<SessionView> RestoreAsync(RestoreSession command, CancellationToken cancellationToken)
+    {
+        MustExist();
+        var row = await log.ReadRowAsync("checkpoint", GrainKeys.Of(_tenant, command.CheckpointId), cancellationToken);
+        if (row is null || SessionRows.Checkpoint(row) is not { } point || point.SessionId != _id)
+            throw new MarionetteException(FaultCode.NotFound, "The session has no such checkpoint.");
+        await CommitAsync(SessionMachine.Restore(_state, point, command.By, Context()), cancellationToken);
+        return _state.View;
+    }
+
     public async Task<SessionView> TerminateAsync(string reason, CancellationToken cancellationToken)
     {
         await CommitAsync(SessionMachine.Terminate(_state, reason, Context()), cancellationToken);

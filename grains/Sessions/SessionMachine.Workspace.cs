@@ -49,6 +49,17 @@ internal static partial class SessionMachine
         scribe.Write(new SessionMoved(by, from, provider, null));
     }
 
+    /// <summary>Goes back to a checkpoint. Only without a runner: nothing may write in the folders that go.</summary>
+    public static Decision Restore(SessionState state, CheckpointView point, string by, DecisionContext context)
+    {
+        MustBeOpen(state);
+        if (state.View.RecoveryPoint is { Reason: "restore" } now && now.Seq == point.Seq && now.Epoch == state.View.Epoch + 1) return new(state);
+        if (state.View.RunnerId is not null) throw Conflict("The session has a runner: suspend it first, and ask again once it is suspended.");
+        var scribe = new Scribe(state, context);
+        scribe.Write(new SessionRestored(by, point.Id, point.Seq, point.Workspace, point.Home, point.ConversationId, point.Files, point.Bytes));
+        return scribe.Decide();
+    }
+
     private static void SettleMove(Scribe scribe)
     {
         if (scribe.State is not { Move: { } move, View: { Status: SessionStatus.Suspended, RunnerId: null } view }) return;
@@ -57,8 +68,8 @@ internal static partial class SessionMachine
         scribe.Write(new SessionMoved(move.By, view.Provider ?? scribe.Context.Provider, move.To, stays));
     }
 
-    /// <summary>The last runner that wrote in the workspace stored it when nothing of its agent ran any more.</summary>
-    private static bool IsWhole(SessionState state) => state.View.RecoveryPoint is { Reason: "stop" } point && point.Epoch == state.WorkspaceEpoch;
+    /// <summary>The last runner that wrote in the workspace stored it when nothing of its agent ran any more, or the session was taken back to what is stored.</summary>
+    private static bool IsWhole(SessionState state) => state.View.RecoveryPoint is { Reason: "stop" or "restore" } point && point.Epoch == state.WorkspaceEpoch;
 
     private static MarionetteException Conflict(string message) => new(FaultCode.Conflict, message);
 

@@ -29,7 +29,7 @@ internal static partial class SessionMachine
             OrNone(c.Budget), c.AutoContinue)
         {
             PermissionPolicy = c.PermissionPolicy, PermissionRules = c.PermissionRules.IsDefaultOrEmpty ? null : c.PermissionRules,
-            Provider = c.Provider,
+            Provider = c.Provider, Origin = c.Origin,
         });
         return scribe.Decide();
     }

@@ -21,7 +21,21 @@ internal static class SessionRows
             rows.Add(new StateRow("task", GrainKeys.Of(tenant, id), JsonSerializer.SerializeToUtf8Bytes(task, Json.TaskView)));
         foreach (var (id, permission) in decision.Permissions)
             rows.Add(new StateRow("permission", GrainKeys.Of(tenant, id), JsonSerializer.SerializeToUtf8Bytes(permission, Json.PermissionView)));
+        foreach (var e in decision.Entries)
+            if (e.Fact is CheckpointCreated made) rows.Add(Checkpoint(tenant, decision.State.View.Id, e, made));
         return rows;
+    }
+
+    /// <summary>A row of its own for each: lists and rules of retention read them, and a session goes back to one by it.</summary>
+    private static StateRow Checkpoint(string tenant, string session, Entry e, CheckpointCreated made)
+    {
+        var view = new CheckpointView
+        {
+            Id = EntityId.Derived(EntityId.Checkpoint, e.At, $"{session}:{e.Seq}"), SessionId = session, CreatedAt = e.At, Seq = e.Seq, Epoch = made.Epoch, Reason = made.Reason,
+            Workspace = made.Workspace, Home = made.Home, ConversationId = made.ConversationId, RunId = e.RunId, Files = made.Files, Bytes = made.Bytes,
+            BytesStored = made.BytesStored,
+        };
+        return new StateRow("checkpoint", GrainKeys.Of(tenant, view.Id), JsonSerializer.SerializeToUtf8Bytes(view, Json.CheckpointView));
     }
 
     /// <summary>The view's members, and beside them what only the grain reads.</summary>
@@ -85,6 +99,8 @@ internal static class SessionRows
     public static TaskView Task(byte[] row) => JsonSerializer.Deserialize(row, Json.TaskView)!;
 
     public static PermissionView Permission(byte[] row) => JsonSerializer.Deserialize(row, Json.PermissionView)!;
+
+    public static CheckpointView Checkpoint(byte[] row) => JsonSerializer.Deserialize(row, Json.CheckpointView)!;
 
     public static SealedSecrets Secrets(byte[] row) => JsonSerializer.Deserialize(row, Json.SealedSecrets)!;
 

@@ -165,6 +165,37 @@ public sealed class CollectTests
     }
 
     [Fact]
+    public async Task Collect_OverAnIndexThatIsOlderThanTheStore_KeepsWhatSnapshotsNeed()
+    {
+        using var world = new World(new FakeTimeProvider());
+        world.Tree.Write("a", Bytes.Random(1, 50_000));
+        await world.SnapshotAsync();
+        var known = world.Blobs.Objects.Keys.Where(name => name.StartsWith("index/", StringComparison.Ordinal)).ToHashSet();
+        world.Tree.Write("b", Bytes.Random(2, 50_000));
+        var newest = await world.SnapshotAsync();
+        foreach (var name in world.Blobs.Objects.Keys.Where(name => name.StartsWith("index/", StringComparison.Ordinal) && !known.Contains(name)).ToList())
+            world.Blobs.Objects.Remove(name, out _);
+        await CollectAsync(world);
+        await CollectAsync(world);
+        Assert.Equal(TreeText.Of(world.Tree.Path), TreeText.Of(await world.RestoreAsync(newest.Id)));
+        Assert.Empty((await world.Store.CheckAsync(true, world.Token)).Defects);
+    }
+
+    [Fact]
+    public async Task Collect_APackWhoseListDoesNotOpen_IsLeftAlone()
+    {
+        using var world = new World(new FakeTimeProvider());
+        world.Tree.Write("a", Bytes.Random(1, 50_000));
+        var kept = await world.SnapshotAsync();
+        var name = "packs/" + new string('0', 64);
+        await world.Blobs.PutAsync(name, Bytes.Random(3, 5000), BlobPut.IfAbsent, world.Token);
+        await CollectAsync(world);
+        await CollectAsync(world);
+        Assert.True(world.Blobs.Objects.ContainsKey(name));
+        await world.RestoreAsync(kept.Id);
+    }
+
+    [Fact]
     public async Task Collect_WhatADeadUploadLeft_IsDeleted()
     {
         using var world = new World(new FakeTimeProvider());

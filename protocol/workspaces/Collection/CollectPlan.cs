@@ -18,24 +18,24 @@ internal sealed class CollectPlan
     public string? KeeperOf(ChunkId id) => _keepers.GetValueOrDefault(id);
 
     public static CollectPlan Make(
-        IEnumerable<(PackContents Pack, DateTimeOffset Written, bool IsKnown)> packs, IReadOnlySet<string> condemned, IReadOnlySet<ChunkId> live, CollectOptions options, DateTimeOffset now)
+        IEnumerable<(PackContents Pack, DateTimeOffset Written)> packs, IReadOnlySet<string> condemned, IReadOnlySet<ChunkId> live, CollectOptions options, DateTimeOffset now)
     {
         var plan = new CollectPlan();
         // A chunk that was stored twice is kept where the most is needed; a condemned pack is the last choice.
         var all = packs.ToList();
-        var order = all.Where(one => one.IsKnown).OrderBy(one => condemned.Contains(one.Pack.Name)).ThenByDescending(one => Share(one.Pack, live.Contains)).ThenBy(one => one.Pack.Name, StringComparer.Ordinal);
-        foreach (var (pack, _, _) in order)
+        var order = all.OrderBy(one => condemned.Contains(one.Pack.Name)).ThenByDescending(one => Share(one.Pack, live.Contains)).ThenBy(one => one.Pack.Name, StringComparer.Ordinal);
+        foreach (var (pack, _) in order)
             foreach (var entry in pack.Entries)
                 if (live.Contains(entry.Id) && plan._keepers.TryAdd(entry.Id, pack.Name) && condemned.Contains(pack.Name))
                     plan.Needed.Add(pack.Name);
-        foreach (var (pack, written, isKnown) in all)
+        foreach (var (pack, written) in all)
         {
             if (condemned.Contains(pack.Name) || written > now - options.Grace)
                 continue;
             var share = Share(pack, id => plan.KeeperOf(id) == pack.Name);
             if (share == 0)
                 plan.Dead.Add(pack.Name);
-            else if (share < options.RepackBelow && isKnown)
+            else if (share < options.RepackBelow)
                 plan.Repack.Add(pack);
         }
 

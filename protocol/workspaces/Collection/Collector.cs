@@ -17,9 +17,9 @@ public sealed class Collector(IBlobStore blobs, IChunkIndex index, SnapshotCatal
             // First see who has ended, then mark: what ended before is in the list of snapshots.
             var ripe = await RipeAsync(condemned, cancellationToken).ConfigureAwait(false);
             await index.RefreshAsync(cancellationToken).ConfigureAwait(false);
-            var live = await MarkAsync(cancellationToken).ConfigureAwait(false);
-            var packs = await PacksAsync(cancellationToken).ConfigureAwait(false);
             var names = condemned.SelectMany(one => one.Packs).ToHashSet(StringComparer.Ordinal);
+            var packs = await PacksAsync(names, clock.GetUtcNow() - options.Grace, cancellationToken).ConfigureAwait(false);
+            var live = await MarkAsync(cancellationToken).ConfigureAwait(false);
             var plan = CollectPlan.Make(packs, names, live, options, clock.GetUtcNow());
             var (deleted, bytes, spared) = await ExecuteAsync(ripe, plan, cancellationToken).ConfigureAwait(false);
             var repacked = await RepackAsync(plan.Repack, plan, cancellationToken).ConfigureAwait(false);
@@ -81,20 +81,43 @@ public sealed class Collector(IBlobStore blobs, IChunkIndex index, SnapshotCatal
         return marker.Live;
     }
 
-    /// <summary>Known packs, and those that an upload left which died before it made them known.</summary>
-    private async Task<List<(PackContents Pack, DateTimeOffset Written, bool IsKnown)>> PacksAsync(CancellationToken cancellationToken)
+    /// <summary>
+    /// Known packs, and those that are not: an upload died before it made them known, or the index is older than the store (a backup that came back) and a
+    /// snapshot needs them. They tell what is in them, and are known from here on; one whose list does not open is left alone.
+    /// </summary>
+    private async Task<List<(PackContents Pack, DateTimeOffset Written)>> PacksAsync(
+        HashSet<string> condemned, DateTimeOffset grace, CancellationToken cancellationToken)
     {
         var known = new Dictionary<string, PackContents>(StringComparer.Ordinal);
         foreach (var pack in await index.ListPacksAsync(cancellationToken).ConfigureAwait(false))
             known[pack.Name] = pack;
-        var packs = new List<(PackContents, DateTimeOffset, bool)>();
+        var packs = new List<(PackContents, DateTimeOffset)>();
         await foreach (var info in blobs.ListAsync(StoreNames.Packs, cancellationToken).ConfigureAwait(false))
         {
             var name = StoreNames.Last(info.Name);
-            packs.Add(known.TryGetValue(name, out var contents) ? (contents, info.Written, true) : (new PackContents(name, []), info.Written, false));
+            if (known.TryGetValue(name, out var contents))
+                packs.Add((contents, info.Written));
+            else if (condemned.Contains(name))
+                packs.Add((new PackContents(name, []), info.Written));
+            else if (info.Written <= grace && await AdoptAsync(name, cancellationToken).ConfigureAwait(false) is { } adopted)
+                packs.Add((adopted, info.Written));
         }
 
         return packs;
+    }
+
+    private async Task<PackContents?> AdoptAsync(string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var contents = await PackReader.ReadListAsync(blobs, name, cancellationToken).ConfigureAwait(false);
+            await index.AddAsync([contents], cancellationToken).ConfigureAwait(false);
+            return contents;
+        }
+        catch (WorkspaceException fault) when (fault.Fault is WorkspaceFault.Corrupt or WorkspaceFault.Missing or WorkspaceFault.UnsupportedVersion)
+        {
+            return null;
+        }
     }
 
     private async Task<(int Deleted, long Bytes, int Spared)> ExecuteAsync(List<CondemnedPacks> ripe, CollectPlan plan, CancellationToken cancellationToken)

@@ -30,14 +30,11 @@ public sealed class CheckTests(ITestOutputHelper output)
     }
 }
 
-/// <summary>Tests that take minutes and a machine to themselves.</summary>
+/// <summary>What tests of real sandboxes need of the machine.</summary>
 internal static class SandboxTests
 {
-    private static readonly bool Wanted = Environment.GetEnvironmentVariable("MARIONETTE_SANDBOX_TESTS") == "1";
-
     public static void Need(string kind = SandboxKinds.Bwrap)
     {
-        Assert.SkipUnless(Wanted, "Real sandboxes and real abuse take minutes and a machine to themselves: MARIONETTE_SANDBOX_TESTS=1 runs them");
         Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
         Assert.SkipWhen(SystemProgram.Find(kind) is null, $"{kind} is not installed");
     }

@@ -1,0 +1,129 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Marionette.Gateway.Workspaces;
+
+/// <summary>Which snapshots a list looks for. Null filters nothing.</summary>
+internal sealed record SnapshotFilter(int Limit, string? BeforeId, string[]? Sessions, string[]? Parts);
+
+/// <summary>The snapshots of all tenants, on PostgreSQL. The records in the chunk store are what counts.</summary>
+internal sealed class SnapshotTable(NpgsqlDataSource database)
+{
+    private const string Columns = "id, session_id, part, parent, name, kept, created_at, files, directories, links, bytes";
+
+    /// <summary>Adds a row; one that is there stays.</summary>
+    public async Task AddAsync(string tenant, SnapshotRow row, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            $"insert into marionette.snapshot (tenant, {Columns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing");
+        command.Parameters.Add(new() { Value = tenant });
+        command.Parameters.Add(new() { Value = row.Id });
+        Add(command, row.SessionId);
+        command.Parameters.Add(new() { Value = row.Part });
+        Add(command, row.Parent);
+        Add(command, row.Name);
+        command.Parameters.Add(new() { Value = row.IsKept });
+        command.Parameters.Add(new() { Value = row.CreatedAt.UtcDateTime });
+        foreach (var number in new[] { row.Files, row.Directories, row.Links, row.Bytes }) command.Parameters.Add(new() { Value = number });
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>A row, or null. Whoever asks is about to read the snapshot: it stays for a while.</summary>
+    public Task<SnapshotRow?> UseAsync(string tenant, string id, CancellationToken cancellationToken) =>
+        OneAsync($"update marionette.snapshot set used_at = now() where tenant = $1 and id = $2 returning {Columns}", [tenant, id], cancellationToken);
+
+    /// <summary>Changes what people may change; null leaves it, an empty name takes the name away.</summary>
+    /// <returns>The row, or null: there is none.</returns>
+    public Task<SnapshotRow?> ChangeAsync(string tenant, string id, string? name, bool? isKept, CancellationToken cancellationToken) => OneAsync(
+        $"""
+         update marionette.snapshot set name = case when $3 is null then name else nullif($3, '') end, kept = coalesce($4, kept)
+          where tenant = $1 and id = $2 returning {Columns}
+         """, [tenant, id, new NpgsqlParameter { Value = (object?)name ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
+            new NpgsqlParameter { Value = (object?)isKept ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Boolean }], cancellationToken);
+
+    /// <summary>A page, newest first, and how many there are in all.</summary>
+    public async Task<(List<SnapshotRow> Items, long Total)> ListAsync(string tenant, SnapshotFilter filter, CancellationToken cancellationToken)
+    {
+        await using var batch = database.CreateBatch();
+        const string where = "tenant = $1 and ($2::text[] is null or session_id = any ($2)) and ($3::text[] is null or part = any ($3))";
+        var count = new NpgsqlBatchCommand($"select count(*) from marionette.snapshot where {where}");
+        var page = new NpgsqlBatchCommand($"select {Columns} from marionette.snapshot where {where} and ($4::text is null or id < $4) order by id desc limit $5");
+        foreach (var command in new[] { count, page })
+        {
+            command.Parameters.Add(new() { Value = tenant });
+            command.Parameters.Add(new() { Value = (object?)filter.Sessions ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text });
+            command.Parameters.Add(new() { Value = (object?)filter.Parts ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text });
+            batch.BatchCommands.Add(command);
+        }
+
+        page.Parameters.Add(new() { Value = (object?)filter.BeforeId ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
+        page.Parameters.Add(new() { Value = filter.Limit });
+        await using var row = await batch.ExecuteReaderAsync(cancellationToken);
+        await row.ReadAsync(cancellationToken);
+        var total = row.GetInt64(0);
+        await row.NextResultAsync(cancellationToken);
+        var items = new List<SnapshotRow>();
+        while (await row.ReadAsync(cancellationToken)) items.Add(Read(row));
+        return (items, total);
+    }
+
+    /// <summary>Every id of a tenant.</summary>
+    public async Task<HashSet<string>> IdsAsync(string tenant, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("select id from marionette.snapshot where tenant = $1");
+        command.Parameters.Add(new() { Value = tenant });
+        var ids = new HashSet<string>(StringComparer.Ordinal);
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken)) ids.Add(row.GetString(0));
+        return ids;
+    }
+
+    /// <summary>Removes rows, and notes that there is something to collect.</summary>
+    /// <returns>Whether there was one.</returns>
+    public async Task<bool> RemoveAsync(string tenant, IReadOnlyCollection<string> ids, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            """
+            with gone as (delete from marionette.snapshot where tenant = $1 and id = any ($2) returning id),
+                 noted as (insert into marionette.chunk_upkeep (tenant, dirty) select $1, true where exists (select from gone)
+                           on conflict (tenant) do update set dirty = true)
+            select count(*) from gone
+            """);
+        command.Parameters.Add(new() { Value = tenant });
+        command.Parameters.Add(new() { Value = ids.ToArray() });
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))! > 0;
+    }
+
+    /// <summary>The session that goes on from a snapshot or began with it, or null: it may be deleted.</summary>
+    public async Task<string?> UserOfAsync(string tenant, SnapshotRow row, CancellationToken cancellationToken)
+    {
+        if (row.SessionId is not { } session) return null;
+        await using var command = database.CreateCommand(
+            """
+            select 1 from marionette.grain_state where grain_type = 'session' and grain_key = $1 and status not in ('terminated', 'failed')
+               and $2 in (state -> 'recovery_point' ->> 'workspace', state -> 'recovery_point' ->> 'home')
+            """);
+        command.Parameters.Add(new() { Value = GrainKeys.Of(tenant, session) });
+        command.Parameters.Add(new() { Value = row.Id });
+        return await command.ExecuteScalarAsync(cancellationToken) is null ? null : session;
+    }
+
+    private async Task<SnapshotRow?> OneAsync(string sql, object[] values, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(sql);
+        foreach (var value in values) command.Parameters.Add(value as NpgsqlParameter ?? new NpgsqlParameter { Value = value });
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        return await row.ReadAsync(cancellationToken) ? Read(row) : null;
+    }
+
+    private static void Add(NpgsqlCommand command, string? text) =>
+        command.Parameters.Add(new() { Value = (object?)text ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
+
+    private static SnapshotRow Read(NpgsqlDataReader row) => new()
+    {
+        Id = row.GetString(0), SessionId = Text(row, 1), Part = row.GetString(2), Parent = Text(row, 3), Name = Text(row, 4), IsKept = row.GetBoolean(5),
+        CreatedAt = row.GetFieldValue<DateTimeOffset>(6), Files = row.GetInt64(7), Directories = row.GetInt64(8), Links = row.GetInt64(9), Bytes = row.GetInt64(10),
+    };
+
+    private static string? Text(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
+}
