@@ -11,6 +11,7 @@ using Marionette.Gateway.Rest;
 using Marionette.Gateway.Secrets;
 using Marionette.Gateway.Streams;
 using Marionette.Gateway.Workspaces;
+using Marionette.Gateway.Workspaces.Upkeep;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Marionette.Gateway;
@@ -42,6 +43,11 @@ public static class GatewayServices
         services.AddSingleton<StreamResponse>();
         services.AddSingleton<SnapshotTable>();
         services.AddSingleton<ChunkStores>();
+        services.AddSingleton<UpkeepTable>();
+        services.AddSingleton<StoreUpkeep>();
+        services.AddHostedService<UpkeepService>();
+        services.AddSingleton<StoreQuota>();
+        services.AddSingleton<SessionOrigins>();
         services.AddSingleton<RunnerProofs>();
         services.AddRouting();
         services.AddMarionetteOpenApi();
@@ -63,6 +69,9 @@ public static class GatewayServices
         PolicyEndpoints.Map(app);
         LinkEndpoints.Map(app);
         RunnerEndpoints.Map(app);
+        CheckpointEndpoints.Map(app);
+        SnapshotEndpoints.Map(app);
+        StorageEndpoints.Map(app);
         UsageEndpoints.Map(app);
         KeyEndpoints.Map(app);
         ScheduleEndpoints.Map(app);

@@ -6,7 +6,7 @@ namespace Marionette.Agent.Workspaces;
 internal sealed class WorkspaceArguments
 {
     private static readonly string[] WithValue = ["--store", "--master-key", "--old-master-key", "--tenant", "--cache", "--label", "--parent", "--to", "--path", "--existing", "--grace"];
-    private static readonly string[] Flags = ["--read-data", "--keep-owner", "--keep-set-id", "--yes"];
+    private static readonly string[] Flags = ["--read-data", "--keep-owner", "--keep-set-id", "--yes", "--no-gateway"];
 
     private readonly Dictionary<string, string> _values = new(StringComparer.Ordinal);
 

@@ -15,7 +15,7 @@ internal static class WorkspaceCommand
           snapshot FOLDER [--cache FILE] [--label TEXT] [--parent SNAPSHOT] [--keep-owner]
           restore SNAPSHOT --to FOLDER [--path PATH] [--existing refuse|replace|mirror] [--cache FILE] [--keep-owner] [--keep-set-id]
           list [SNAPSHOT [PATH]]          cat SNAPSHOT PATH            diff SNAPSHOT SNAPSHOT
-          check [--read-data]             collect [--grace SECONDS]    delete SNAPSHOT
+          check [--read-data]             collect [--grace SECONDS] [--no-gateway]    delete SNAPSHOT
           rebuild-index                   rotate-keys                  rewrap --old-master-key FILE      shred --yes
         SNAPSHOT is an id or 'latest'. FILE holds 32 bytes, 64 hexadecimal digits or their base64. Exit codes: 0 done, 1 failed, 2 check found defects.
         """;
@@ -190,6 +190,10 @@ internal static class WorkspaceCommand
         {
             var grace = arguments.Get("--grace") is { } text ? TimeSpan.FromSeconds(double.TryParse(text, out var seconds) && seconds >= 0
                 ? seconds : throw new WorkspaceException(WorkspaceFault.Invalid, $"--grace {text}: seconds")) : new CollectOptions().Grace;
+            if (arguments.Has("--no-gateway"))
+                await ServedMark.RemoveAsync(blobs, cancellationToken);
+            else if (await ServedMark.IsThereAsync(blobs, cancellationToken))
+                throw new WorkspaceException(WorkspaceFault.Busy, "gateways use this store and collect by themselves (marionette storage collect does it now); if none will use it again, add --no-gateway");
             var report = await _store.CollectAsync(new CollectOptions { Grace = grace }, cancellationToken);
             folder.Clear(TimeProvider.System.GetUtcNow().AddDays(-1));
             Say($"live chunks {report.LiveChunks}; deleted {report.Deleted} packs, {report.BytesDeleted} bytes; condemned {report.Condemned}, of which written anew {report.Repacked}; spared {report.Spared}");

@@ -21,6 +21,7 @@ namespace Marionette.Gateway.Json;
         typeof(LenientEnum<PermissionStatus>), typeof(LenientEnum<RunnerStatus>), typeof(LenientEnum<PolicyEffect>),
         typeof(LenientEnum<ScheduleStatus>), typeof(LenientEnum<OccurrenceStatus>)])]
 [JsonSerializable(typeof(SessionView))]
+[JsonSerializable(typeof(CheckpointView))]
 [JsonSerializable(typeof(TaskView))]
 [JsonSerializable(typeof(PermissionView))]
 [JsonSerializable(typeof(RunnerView))]

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Marionette.Workspaces;
 using Npgsql;
 using Orleans.Runtime.Messaging;
 
@@ -21,6 +22,7 @@ internal static class FaultMapper
     public static Fault Map(Exception exception, bool changes) => exception switch
     {
         MarionetteException fault => new(fault.Code, fault.Message, fault.Errors.IsDefault ? [] : fault.Errors, RetryAfter: RetryOf(fault.Code)),
+        WorkspaceException fault => Of(fault),
         BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => new(FaultCode.TooLarge, "The body is larger than this server takes.", []),
         BadHttpRequestException bad => new(FaultCode.Invalid, bad.Message, [], bad.StatusCode),
         TimeoutException or SiloUnavailableException => changes
@@ -35,6 +37,19 @@ internal static class FaultMapper
             Unavailable("The database cannot be reached now."),
         ObjectDisposedException or OperationCanceledException => Unavailable("The server is stopping."),
         _ => new(FaultCode.Internal, "Something went wrong on this side; the log has it under this trace id.", []),
+    };
+
+    /// <summary>Words about what is stored go out; what the file system or the keys say stays in the log.</summary>
+    private static Fault Of(WorkspaceException fault) => fault.Fault switch
+    {
+        WorkspaceFault.Missing => new(FaultCode.NotFound, fault.Message, []),
+        WorkspaceFault.Invalid => new(FaultCode.Invalid, fault.Message, []),
+        WorkspaceFault.Limit => new(FaultCode.TooLarge, fault.Message, []),
+        WorkspaceFault.Busy => new(FaultCode.Conflict, fault.Message, []),
+        WorkspaceFault.Corrupt => new(FaultCode.Internal, $"What is stored is damaged. {fault.Message}", []),
+        WorkspaceFault.WrongKey => new(FaultCode.Internal, "The tenant's keys do not open with this installation's master key.", []),
+        WorkspaceFault.UnsupportedVersion => new(FaultCode.Internal, "A newer version wrote this: update the gateway.", []),
+        _ => new(FaultCode.Unavailable, "The chunk store refuses; again later.", [], RetryAfter: RetrySeconds),
     };
 
     private static Fault Unavailable(string detail) => new(FaultCode.Unavailable, detail, [], RetryAfter: RetrySeconds);

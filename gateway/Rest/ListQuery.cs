@@ -18,21 +18,26 @@ internal sealed class ListQuery
 
     public FieldErrors Errors => errors;
 
-    public int Limit()
+    public int Limit(int whenAbsent = DefaultLimit, int most = MaxLimit)
     {
-        if (query["limit"] is not [{ } text]) return query.ContainsKey("limit") ? Wrong("limit", "must stand there once") : DefaultLimit;
-        return int.TryParse(text, out var limit) && limit is >= 1 and <= MaxLimit ? limit : Wrong("limit", $"must be from 1 to {MaxLimit}");
+        if (query["limit"] is not [{ } text]) return query.ContainsKey("limit") ? Wrong("limit", "must stand there once") : whenAbsent;
+        return int.TryParse(text, out var limit) && limit >= 1 && limit <= most ? limit : Wrong("limit", $"must be from 1 to {most}");
     }
 
     /// <summary>The id that the last page ended with; cursors are made by <see cref="CursorOf"/>.</summary>
-    public string? Cursor(string idPrefix)
+    public string? Cursor(string idPrefix) => Cursor(id => EntityId.Is(idPrefix, id), 200);
+
+    /// <param name="isOurs">Whether the text can be what a page ended with.</param>
+    /// <param name="longest">Characters of the cursor.</param>
+    public string? Cursor(Func<string, bool> isOurs, int longest)
     {
         if (Single("cursor") is not { Length: > 0 } text) return null;
-        if (Base64Url.IsValid(text) && text.Length < 200)
+        if (Base64Url.IsValid(text) && text.Length < longest)
         {
             var id = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(text));
-            if (EntityId.Is(idPrefix, id)) return id;
+            if (isOurs(id)) return id;
         }
+
         errors.Add("cursor", "is not a cursor of this list");
         return null;
     }

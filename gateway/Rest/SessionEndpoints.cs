@@ -2,6 +2,7 @@ using Marionette.Gateway.Auth;
 using Marionette.Gateway.Json;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Secrets;
+using Marionette.Gateway.Workspaces;
 using Marionette.Sessions;
 using Marionette.Workspaces;
 
@@ -30,11 +31,13 @@ internal static class SessionEndpoints
         routes.MapGet("/api/v1/agents", AgentEndpoint.ListAsync).Api(Read, "ListAgents", "The agent kinds, what each can do, and which programs runners find").Produces<AgentListModel>();
     }
 
-    private static async Task<IResult> CreateAsync(HttpContext http, Api api, SecretSealer sealer, StateReader rows)
+    private static async Task<IResult> CreateAsync(HttpContext http, Api api, SecretSealer sealer, StateReader rows, SessionOrigins origins)
     {
         var caller = AuthMiddleware.CallerOf(http);
         var body = await api.ReadBodyAsync(http);
         var model = RequestBody.Parse(body, GatewayJsonContext.Plain.CreateSessionModel);
+        var begin = model.From is { } named ? await origins.FindAsync(caller.Tenant, named, http.RequestAborted) : null;
+        if (begin?.Source is { } source) model = ForkRules.Complete(model, source);
         // Checked before the key is bound: a request that is refused here can be mended under the same key.
         var fresh = api.NewId(EntityId.Session);
         var command = SessionRules.Check(model, caller.Tenant, fresh, sealer);
@@ -43,6 +46,13 @@ internal static class SessionEndpoints
         if (command.WorkspaceId is { } workspace) await MustHaveAsync(workspace, caller, http, api, rows);
         var reservation = await api.ReserveAsync(http, caller, body, fresh);
         if (reservation.IsRepeat) command = SessionRules.Check(model, caller.Tenant, reservation.ResultId, sealer) with { AgentConfigId = command.AgentConfigId };
+        if (begin is not null)
+        {
+            var isSameAgent = begin.Source is null || begin.Source.Agent == command.Agent;
+            if (begin.Source is { } forked) command = ForkRules.WithPolicy(command, forked, reservation.ResultId);
+            command = command with { Origin = await origins.MakeAsync(caller.Tenant, begin, reservation.ResultId, isSameAgent, http.RequestAborted) };
+        }
+
         var session = api.Grain<ISessionGrain>(caller, EntityId.Session, reservation.ResultId);
         var view = await api.CallAsync(token => session.CreateAsync(command, token), http.RequestAborted);
         http.Response.Headers.Location = $"/api/v1/sessions/{view.Id}";

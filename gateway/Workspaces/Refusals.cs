@@ -24,6 +24,7 @@ internal static class Refusals
         WorkspaceException fault => Of(fault),
         MarionetteException { Code: FaultCode.TokenRefused } refused => new(new Status(StatusCode.Unauthenticated, refused.Message)),
         MarionetteException { Code: FaultCode.Fenced } fenced => new(new Status(StatusCode.FailedPrecondition, fenced.Message)),
+        MarionetteException { Code: FaultCode.TooLarge } full => new(new Status(StatusCode.ResourceExhausted, full.Message)),
         MarionetteException or OrleansException or NpgsqlException or TimeoutException or IOException or OperationCanceledException => NotNow(),
         _ => new(new Status(StatusCode.Internal, "The gateway failed; its log says more.")),
     };

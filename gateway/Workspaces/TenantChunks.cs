@@ -21,8 +21,13 @@ internal sealed class TenantChunks(IBlobStore blobs, IChunkIndex index, KeyRing 
     public IChunkIndex Index => index;
 
     /// <summary>The keys to write with; made for a tenant that has none.</summary>
-    public async ValueTask<KeyGeneration> CurrentKeyAsync(CancellationToken cancellationToken) =>
-        (Known() ?? Hold(await ring.OpenOrCreateAsync(cancellationToken))).Current;
+    public async ValueTask<KeyGeneration> CurrentKeyAsync(CancellationToken cancellationToken)
+    {
+        if (Known() is { } known) return known.Current;
+        var keys = await ring.OpenOrCreateAsync(cancellationToken);
+        await ServedMark.PutAsync(blobs, cancellationToken);
+        return Hold(keys).Current;
+    }
 
     /// <summary>Writes a record under the keys that its content was made with.</summary>
     /// <exception cref="WorkspaceException">Missing: its root is not stored; Invalid: no keys of the tenant gave it this root.</exception>
@@ -63,6 +68,21 @@ internal sealed class TenantChunks(IBlobStore blobs, IChunkIndex index, KeyRing 
 
     /// <summary>Deletes a record; what only it needed is collected later.</summary>
     public ValueTask ForgetAsync(string snapshot, CancellationToken cancellationToken) => blobs.DeleteAsync(SnapshotCatalog.Name(snapshot), cancellationToken);
+
+    /// <summary>The tenant's keys, as they are now.</summary>
+    /// <exception cref="WorkspaceException">Missing: it has none here; WrongKey.</exception>
+    public async Task<TenantKeys> OpenKeysAsync(CancellationToken cancellationToken) => Hold(await ring.OpenAsync(cancellationToken));
+
+    /// <summary>Deletes what no snapshot needs.</summary>
+    /// <exception cref="WorkspaceException">As <see cref="Collector.CollectAsync"/>; nothing is deleted then.</exception>
+    public async Task<CollectReport> CollectAsync(CollectOptions how, CancellationToken cancellationToken) =>
+        await new Collector(blobs, index, new SnapshotCatalog(blobs, await OpenKeysAsync(cancellationToken)), clock).CollectAsync(how, cancellationToken);
+
+    /// <summary>Checks everything that is stored.</summary>
+    /// <param name="readData">Also reads and opens every chunk.</param>
+    /// <exception cref="WorkspaceException">Missing, WrongKey: the keys.</exception>
+    public async Task<CheckReport> CheckAsync(bool readData, CancellationToken cancellationToken) =>
+        await new StoreCheck(blobs, index, new SnapshotCatalog(blobs, await OpenKeysAsync(cancellationToken))).RunAsync(readData, cancellationToken);
 
     private async Task<(SnapshotRecord Record, KeyGeneration Key)> ReadAsync(string snapshot, TenantKeys keys, CancellationToken cancellationToken)
     {

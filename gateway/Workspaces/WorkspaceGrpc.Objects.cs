@@ -17,11 +17,12 @@ internal sealed partial class WorkspaceGrpc
 
     /// <inheritdoc/>
     public override Task<PutPackReply> PutPack(IAsyncStreamReader<PackPart> requestStream, ServerCallContext context) =>
-        CallAsync(context, async (_, chunks, token) =>
+        CallAsync(context, async (caller, chunks, token) =>
         {
+            await quota.CheckAsync(caller.Tenant, token);
             // Without commit it leaves nothing.
             await using var upload = await chunks.Blobs.BeginAsync(token);
-            var name = await ReceiveAsync(requestStream, upload, token);
+            var (name, length) = await ReceiveAsync(requestStream, upload, token);
             await stores.Commits.WaitAsync(token);
             try
             {
@@ -32,6 +33,7 @@ internal sealed partial class WorkspaceGrpc
                 stores.Commits.Release();
             }
 
+            quota.Count(caller.Tenant, length);
             return new PutPackReply();
         });
 
@@ -103,8 +105,8 @@ internal sealed partial class WorkspaceGrpc
         });
 
     /// <summary>Hands a pack on as it comes, a part at a time, and counts and hashes it on the way.</summary>
-    /// <returns>Its name, which is its hash.</returns>
-    private static async Task<string> ReceiveAsync(IAsyncStreamReader<PackPart> parts, IBlobUpload upload, CancellationToken cancellationToken)
+    /// <returns>Its name, which is its hash, and its bytes.</returns>
+    private static async Task<(string Name, long Length)> ReceiveAsync(IAsyncStreamReader<PackPart> parts, IBlobUpload upload, CancellationToken cancellationToken)
     {
         using var hasher = Hasher.New();
         var (name, length) = ("", 0L);
@@ -123,7 +125,7 @@ internal sealed partial class WorkspaceGrpc
         var hash = new byte[32];
         hasher.Finalize(hash);
         return Convert.ToHexStringLower(hash) == name
-            ? name
+            ? (name, length)
             : throw new RpcException(new Status(StatusCode.DataLoss, "The bytes that arrived have another hash: nothing is kept."));
     }
 

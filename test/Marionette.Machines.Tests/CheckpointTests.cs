@@ -208,6 +208,93 @@ public sealed class CheckpointTests
         Assert.Equal(FaultCode.Conflict, Assert.Throws<MarionetteException>(() => Change(walk, "docker")).Code);
     }
 
+    [Fact]
+    public void Origin_IsWhatTheFirstRunnerBeginsWith_AndItsConversationGoesOn()
+    {
+        var walk = new Walk();
+        var origin = new SessionOrigin("snap_1", "snap_1h", 3, 10) { SessionId = "sess_0000000000000009", Seq = 7, ConversationId = "c9" };
+        walk.Take(SessionMachine.Create(walk.State, "sess_0000000000000001", "ws_0000000000000001", Walk.Command(null) with { Origin = origin }, walk.Context));
+        var view = walk.State.View;
+        Assert.Equal(("snap_1", "snap_1h", "origin", "c9"), (view.RecoveryPoint!.Workspace, view.RecoveryPoint.Home, view.RecoveryPoint.Reason, view.ConversationId));
+        Assert.Equal((origin, 0L), (view.Origin, walk.State.WorkspaceEpoch));
+        // Lost before its own first checkpoint: it begins once more.
+        walk.Running();
+        walk.Say("workspace.ready", new { source = "restored", took_ms = 1 });
+        walk.Take(SessionMachine.Lost(walk.State, 1, "killed", null, walk.Context));
+        Assert.Equal(("snap_1", 1L), (walk.State.View.RecoveryPoint!.Workspace, walk.State.WorkspaceEpoch));
+    }
+
+    [Fact]
+    public void Restore_MakesEveryOlderFolderOutOfDate()
+    {
+        var walk = Suspended();
+        var point = Point(walk, "snap_1", seq: 4);
+        walk.Take(SessionMachine.Restore(walk.State, point, "ann", walk.Context));
+        var view = walk.State.View;
+        Assert.Equal(("snap_1", "restore", 4L, "c1"), (view.RecoveryPoint!.Workspace, view.RecoveryPoint.Reason, view.RecoveryPoint.Seq, view.ConversationId));
+        Assert.Equal(view.Epoch + 1, walk.State.WorkspaceEpoch);
+        var before = walk.Log.Count;
+        walk.Take(SessionMachine.Restore(walk.State, point, "ann", walk.Context));
+        Assert.Equal(before, walk.Log.Count);
+        // What a runner that began with it stores is newer.
+        walk.Submit();
+        walk.Attach();
+        walk.Say("workspace.ready", new { source = "restored", took_ms = 1 });
+        Keep(walk, "snap_5");
+        Assert.Equal(("snap_5", view.Epoch + 1), (walk.State.View.RecoveryPoint!.Workspace, walk.State.WorkspaceEpoch));
+    }
+
+    [Fact]
+    public void Restore_ThenAnother_TheLastOneCounts()
+    {
+        var walk = Suspended();
+        walk.Take(SessionMachine.Restore(walk.State, Point(walk, "snap_1", 4), "ann", walk.Context));
+        walk.Take(SessionMachine.Restore(walk.State, Point(walk, "snap_2", 5), "ann", walk.Context));
+        Assert.Equal("snap_2", walk.State.View.RecoveryPoint!.Workspace);
+        // Everything is in the store: it may move at once.
+        Change(walk, "docker");
+        Assert.Equal("docker", walk.State.View.Provider);
+    }
+
+    [Fact]
+    public void Restore_BesideARunner_IsRefused()
+    {
+        var walk = Working();
+        Assert.Equal(FaultCode.Conflict, Assert.Throws<MarionetteException>(() => SessionMachine.Restore(walk.State, Point(walk, "snap_1", 4), "ann", walk.Context)).Code);
+        walk.Take(SessionMachine.Terminate(walk.State, "done", walk.Context));
+        Assert.Equal(FaultCode.SessionClosed, Assert.Throws<MarionetteException>(() => SessionMachine.Restore(walk.State, Point(walk, "snap_1", 4), "ann", walk.Context)).Code);
+    }
+
+    [Fact]
+    public void Checkpoint_HasARow_WithTheSameIdEachTime()
+    {
+        var walk = Working();
+        var decision = SessionMachine.Append(walk.State, new RunnerOutput(walk.State.View.Epoch, walk.NextNumber, [new OutputEvent(
+            "checkpoint.created", null, walk.Now.ToUnixTimeMilliseconds(), """{"workspace":"snap_1","home":"snap_1h","reason":"run","files":1,"bytes":2,"bytes_stored":3,"took_ms":4}"""u8.ToArray())]), walk.Context);
+        var row = Assert.Single(SessionRows.Of("acme", decision), row => row.Type == "checkpoint");
+        var view = SessionRows.Checkpoint(row.Json);
+        Assert.Equal((walk.State.View.Id, decision.State.Seq, "snap_1", "snap_1h", 3L), (view.SessionId, view.Seq, view.Workspace, view.Home, view.BytesStored));
+        Assert.True(EntityId.Is(EntityId.Checkpoint, view.Id));
+        Assert.Equal(row.Key, Assert.Single(SessionRows.Of("acme", decision), again => again.Type == "checkpoint").Key);
+    }
+
+    private static Walk Suspended()
+    {
+        var walk = Working();
+        walk.Finish();
+        Keep(walk, "snap_9", "stop");
+        walk.Take(SessionMachine.Suspend(walk.State, "asked", walk.Context));
+        walk.Say("runner.stopped", new { reason = "suspend" });
+        Assert.Equal(SessionStatus.Suspended, walk.State.View.Status);
+        return walk;
+    }
+
+    private static CheckpointView Point(Walk walk, string snapshot, long seq) => new()
+    {
+        Id = EntityId.Derived(EntityId.Checkpoint, walk.Now, $"{seq}"), SessionId = walk.State.View.Id, CreatedAt = walk.Now, Seq = seq, Epoch = 1, Reason = "run",
+        Workspace = snapshot, Home = snapshot + "h", ConversationId = "c1", Files = 3, Bytes = 10,
+    };
+
     private static Walk Working()
     {
         var walk = new Walk().Created();

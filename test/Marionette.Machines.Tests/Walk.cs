@@ -158,7 +158,7 @@ internal sealed class Walk
     public Task<SessionState> ReloadedAsync() =>
         SessionRows.LoadAsync(new RowsOnly(Rows), "t", Rows[$"session:t/{State.View.Id}"], CancellationToken.None);
 
-    private static CreateSession Command(int? idle) => new(
+    public static CreateSession Command(int? idle) => new(
         "a session", "claude", null, null, null, [], null, null, null, "on_demand", idle, "open", [], ImmutableDictionary<string, string>.Empty.Add("team", "web"),
         "default", 1800, false, []);
 

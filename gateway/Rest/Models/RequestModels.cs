@@ -17,6 +17,8 @@ internal sealed class CreateSessionModel
     public Dictionary<string, string?>? Labels { get; init; }
     public string? AgentConfigId { get; init; }
     public string? WorkspaceId { get; init; }
+    /// <summary>What its workspace begins with: a fork of a session, or a snapshot. What is left out beside it is as in that session, but for keys and variables.</summary>
+    public SessionFromModel? From { get; init; }
     public string? ProfileId { get; init; }
     /// <summary>Backend that makes its runners; left out = the profile's, or the installation's default.</summary>
     public string? Provider { get; init; }

@@ -50,6 +50,8 @@ internal sealed class SessionModel
     public required bool IsChanging { get; init; }
     /// <summary>What it goes on from when its runner is lost; absent = no checkpoint yet.</summary>
     public RecoveryPointModel? RecoveryPoint { get; init; }
+    /// <summary>What its workspace began with; absent = nothing.</summary>
+    public SessionOriginModel? From { get; init; }
     public DateTime? LastActivityAt { get; init; }
     public DateTime? SuspendedAt { get; init; }
     public DateTime? ResumedAt { get; init; }
@@ -96,6 +98,7 @@ internal sealed class SessionModel
         AutoContinue = view.AutoContinue,
         IsChanging = view.IsChanging,
         RecoveryPoint = RecoveryPointModel.Of(view.RecoveryPoint),
+        From = SessionOriginModel.Of(view.Origin),
         LastActivityAt = view.LastActivityAt?.UtcDateTime,
         SuspendedAt = view.SuspendedAt?.UtcDateTime,
         ResumedAt = view.ResumedAt?.UtcDateTime,
@@ -110,12 +113,12 @@ internal sealed class RecoveryPointModel
     public required DateTime At { get; init; }
     /// <summary>Its event in the session's log: runs that ended before it are in it.</summary>
     public required long Seq { get; init; }
-    [OneOf("run", "interval", "stop")]
+    [OneOf("run", "interval", "stop", "origin", "restore")]
     public required string Reason { get; init; }
     /// <summary>Snapshot of the workspace.</summary>
     public required string Workspace { get; init; }
-    /// <summary>Snapshot of the agent's home, with its conversations.</summary>
-    public required string Home { get; init; }
+    /// <summary>Snapshot of the agent's home, with its conversations; absent = it began with a workspace alone.</summary>
+    public string? Home { get; init; }
     public required long Files { get; init; }
     public required long Bytes { get; init; }
 
@@ -123,6 +126,6 @@ internal sealed class RecoveryPointModel
         ? null
         : new()
         {
-            At = point.At.UtcDateTime, Seq = point.Seq, Reason = point.Reason, Workspace = point.Workspace, Home = point.Home, Files = point.Files, Bytes = point.Bytes,
+            At = point.At.UtcDateTime, Seq = point.Seq, Reason = point.Reason, Workspace = point.Workspace, Home = Shown.OrNull(point.Home), Files = point.Files, Bytes = point.Bytes,
         };
 }

@@ -1,0 +1,154 @@
+using Marionette.Gateway.Auth;
+using Marionette.Gateway.Json;
+using Marionette.Gateway.Rest.Models;
+using Marionette.Gateway.Workspaces;
+using Marionette.Workspaces;
+
+namespace Marionette.Gateway.Rest;
+
+/// <summary>Stored trees of files: of sessions, with or without a runner, and uploaded ones.</summary>
+internal static class SnapshotEndpoints
+{
+    private const string Read = "workspaces:read", Write = "workspaces:write", Path = "/api/v1/snapshots";
+
+    private const int MostChanges = 10_000, MostFiles = 1000, LongestPath = 4096;
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet(Path, ListAsync).Api(Read, "ListSnapshots", "Snapshots, newest first", 409).Produces<ListModel<SnapshotModel>>().Paged()
+            .Query("session_id", "Of this session", true).Query("part", "workspace, home, upload", true);
+        routes.MapGet($"{Path}/{{id}}", GetAsync).Api(Read, "GetSnapshot", "A snapshot", 404, 409).Produces<SnapshotModel>();
+        routes.MapPatch($"{Path}/{{id}}", ChangeAsync).Api(Write, "ChangeSnapshot", "Name it, or keep it from rules of retention", 404, 409, 413)
+            .Accepts<ChangeSnapshotModel>("application/json").Produces<SnapshotModel>();
+        routes.MapDelete($"{Path}/{{id}}", DeleteAsync).Api(Write, "DeleteSnapshot", "Delete it; 409 while a session goes on from it", 404, 409).Produces(204);
+        routes.MapGet($"{Path}/{{id}}/files", FilesAsync).Api(Read, "ListSnapshotFiles", "What is in a folder of it", 404, 409).Produces<FileListModel>()
+            .Query("path", "Folder, with slashes; left out = the root").Query("limit", $"Entries of a page, 1 to {MostFiles}; default {MostFiles}").Query("cursor", "next_cursor of the page before");
+        routes.MapGet($"{Path}/{{id}}/content", ContentAsync).Api(Read, "GetSnapshotFile", "A file's bytes", 404, 409).Produces(200, contentType: "application/octet-stream")
+            .Query("path", "The file, with slashes");
+        routes.MapGet($"{Path}/{{id}}/diff", DiffAsync).Api(Read, "DiffSnapshots", "What changed from another snapshot to this one", 404, 409).Produces<ChangeListModel>()
+            .Query("base", "The other snapshot; left out = this one's parent").Query("limit", $"Differences, 1 to {MostChanges}; default 1000");
+    }
+
+    private static async Task<IResult> ListAsync(HttpContext http, ChunkStores stores, SnapshotTable table)
+    {
+        MustKeep(stores);
+        var query = new ListQuery(http.Request);
+        var filter = new SnapshotFilter(
+            query.Limit(), query.Cursor(SnapshotCatalog.IsId, 200), query.Many("session_id"), query.Many("part", [SnapshotRow.Workspace, SnapshotRow.Home, SnapshotRow.Upload]));
+        query.Errors.ThrowIfAny();
+        var (items, total) = await table.ListAsync(AuthMiddleware.CallerOf(http).Tenant, filter with { Limit = filter.Limit + 1 }, http.RequestAborted);
+        var hasMore = items.Count > filter.Limit;
+        if (hasMore) items.RemoveAt(filter.Limit);
+        var list = new ListModel<SnapshotModel>([.. items.Select(SnapshotModel.Of)], hasMore, hasMore ? ListQuery.CursorOf(items[^1].Id) : null, total);
+        return Api.Ok(list, GatewayJsonContext.Plain.SnapshotList);
+    }
+
+    private static async Task<IResult> GetAsync(string id, HttpContext http, ChunkStores stores, SnapshotTable table) =>
+        Api.Ok(SnapshotModel.Of(await FindAsync(id, http, stores, table)), GatewayJsonContext.Plain.SnapshotModel);
+
+    private static async Task<IResult> ChangeAsync(string id, HttpContext http, Api api, ChunkStores stores, SnapshotTable table)
+    {
+        await FindAsync(id, http, stores, table);
+        var model = RequestBody.Parse(await api.ReadBodyAsync(http), GatewayJsonContext.Plain.ChangeSnapshotModel);
+        var errors = new FieldErrors();
+        var name = errors.Text("name", model.Name, 200);
+        errors.ThrowIfAny();
+        var row = await table.ChangeAsync(AuthMiddleware.CallerOf(http).Tenant, id, name, model.IsKept, http.RequestAborted) ?? throw NotFound();
+        return Api.Ok(SnapshotModel.Of(row), GatewayJsonContext.Plain.SnapshotModel);
+    }
+
+    private static async Task<IResult> DeleteAsync(string id, HttpContext http, ChunkStores stores, SnapshotTable table)
+    {
+        var tenant = AuthMiddleware.CallerOf(http).Tenant;
+        var row = await FindAsync(id, http, stores, table);
+        if (await table.UserOfAsync(tenant, row, http.RequestAborted) is { } session)
+            throw new MarionetteException(FaultCode.Conflict, $"Session {session} goes on from it. End the session first, or wait for its next checkpoint.");
+        await stores.SnapshotsOf(tenant).ForgetAsync(id, http.RequestAborted);
+        return TypedResults.NoContent();
+    }
+
+    private static async Task<IResult> FilesAsync(string id, HttpContext http, ChunkStores stores)
+    {
+        var query = new ListQuery(http.Request);
+        var path = PathOf(query);
+        var limit = query.Limit(MostFiles, MostFiles);
+        var after = query.Cursor(name => name.Length is > 0 and <= 255, 1400);
+        query.Errors.ThrowIfAny();
+        using var reader = await OpenAsync(id, http, stores);
+        var prefix = string.Join('/', path.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(part => part != "."));
+        var behind = after is null ? null : System.Text.Encoding.UTF8.GetBytes(after);
+        var files = new List<SnapshotFileModel>();
+        var last = "";
+        await foreach (var entry in reader.ListAsync(path, http.RequestAborted))
+        {
+            if (behind is not null && entry.Name.AsSpan().SequenceCompareTo(behind) <= 0) continue;
+            if (files.Count == limit) return Files(new FileListModel(files, true, ListQuery.CursorOf(last)));
+            last = entry.NameText;
+            files.Add(SnapshotFileModel.Of(prefix.Length == 0 ? last : $"{prefix}/{last}", entry));
+        }
+
+        return Files(new FileListModel(files, false, null));
+
+        static IResult Files(FileListModel list) => Api.Ok(list, GatewayJsonContext.Plain.FileListModel);
+    }
+
+    private static async Task<IResult> ContentAsync(string id, HttpContext http, ChunkStores stores)
+    {
+        var query = new ListQuery(http.Request);
+        var path = PathOf(query);
+        if (path.Length == 0) query.Errors.Add("path", "must name a file");
+        query.Errors.ThrowIfAny();
+        using var reader = await OpenAsync(id, http, stores);
+        var entry = await reader.GetAsync(path, http.RequestAborted);
+        if (entry.Type != EntryType.File) throw new MarionetteException([new FieldError("path", "is no file")]);
+        Downloads.Begin(http.Response, "application/octet-stream", entry.NameText, entry.Size);
+        await reader.CopyFileAsync(path, http.Response.Body, http.RequestAborted);
+        return TypedResults.Empty;
+    }
+
+    private static async Task<IResult> DiffAsync(string id, HttpContext http, ChunkStores stores, SnapshotTable table)
+    {
+        var query = new ListQuery(http.Request);
+        var limit = query.Limit(1000, MostChanges);
+        var given = query.Single("base");
+        query.Errors.ThrowIfAny();
+        var row = await FindAsync(id, http, stores, table);
+        var before = given ?? row.Parent ?? throw new MarionetteException([new FieldError("base", "must name a snapshot: this one has no parent")]);
+        var changes = new List<ChangeModel>();
+        await foreach (var change in stores.SnapshotsOf(AuthMiddleware.CallerOf(http).Tenant).CompareAsync(before, id, http.RequestAborted))
+        {
+            if (changes.Count == limit) return Changes(new ChangeListModel(changes, true));
+            changes.Add(ChangeModel.Of(change));
+        }
+
+        return Changes(new ChangeListModel(changes, false));
+
+        static IResult Changes(ChangeListModel list) => Api.Ok(list, GatewayJsonContext.Plain.ChangeListModel);
+    }
+
+    private static string PathOf(ListQuery query)
+    {
+        var path = query.Single("path") ?? "";
+        if (path.Length > LongestPath || path.Contains('\0')) query.Errors.Add("path", $"must have at most {LongestPath} characters and no U+0000");
+        return path;
+    }
+
+    private static async Task<SnapshotReader> OpenAsync(string id, HttpContext http, ChunkStores stores)
+    {
+        MustKeep(stores);
+        return (await stores.SnapshotsOf(AuthMiddleware.CallerOf(http).Tenant).OpenAsync(id, http.RequestAborted)).Reader;
+    }
+
+    private static async Task<SnapshotRow> FindAsync(string id, HttpContext http, ChunkStores stores, SnapshotTable table)
+    {
+        MustKeep(stores);
+        return (SnapshotCatalog.IsId(id) ? await table.UseAsync(AuthMiddleware.CallerOf(http).Tenant, id, http.RequestAborted) : null) ?? throw NotFound();
+    }
+
+    private static void MustKeep(ChunkStores stores)
+    {
+        if (!stores.IsKept) throw SessionOrigins.NoStore();
+    }
+
+    private static MarionetteException NotFound() => new(FaultCode.NotFound, "There is no such snapshot.");
+}

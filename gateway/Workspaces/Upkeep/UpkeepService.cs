@@ -1,0 +1,49 @@
+using Marionette.Workspaces;
+using Npgsql;
+
+namespace Marionette.Gateway.Workspaces.Upkeep;
+
+/// <summary>Looks after every tenant's part of the chunk store, one after the other, beside the requests.</summary>
+internal sealed partial class UpkeepService(ChunkStores stores, StoreUpkeep upkeep, UpkeepTable table, TimeProvider clock, ILogger<UpkeepService> log) : BackgroundService
+{
+    private static readonly TimeSpan Period = TimeSpan.FromMinutes(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (!stores.IsKept) return;
+        using var timer = new PeriodicTimer(Period, clock);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken)) await RoundAsync(stoppingToken);
+        }
+        catch (OperationCanceledException) { /* stopping */ }
+    }
+
+    private async Task RoundAsync(CancellationToken cancellationToken)
+    {
+        var tenant = "";
+        try
+        {
+            foreach (var one in await table.TenantsAsync(cancellationToken))
+            {
+                tenant = one;
+                try
+                {
+                    await upkeep.RunIfDueAsync(one, cancellationToken);
+                }
+                catch (WorkspaceException fault)
+                {
+                    // One tenant's trouble is not the others'.
+                    LogPostponed(one, fault.Fault.ToString(), fault.Message);
+                }
+            }
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException or InvalidOperationException)
+        {
+            LogPostponed(tenant, e.GetType().Name, e.Message);
+        }
+    }
+
+    [LoggerMessage(6145, LogLevel.Warning, "Upkeep of tenant {Tenant} postponed: {Kind}: {Cause}", EventName = "gateway.upkeep.postponed")]
+    private partial void LogPostponed(string tenant, string kind, string cause);
+}
