@@ -1,5 +1,5 @@
 using Marionette.Gateway.Secrets;
-using Marionette.Gateway.Workspaces.Upkeep;
+using Marionette.Gateway.Workspaces;
 
 namespace Marionette.Gateway;
 
@@ -15,20 +15,8 @@ public sealed class GatewayOptions
     /// <summary>Folder of the chunk store, where workspaces' checkpoints lie; null = runners make none. All gateways of an installation have the same.</summary>
     public string? ChunkStore { get; init; }
 
-    /// <summary>How often a run under way gets a checkpoint; zero = only at its end. Default 5 min. Of no meaning without <see cref="ChunkStore"/>.</summary>
-    public TimeSpan CheckpointInterval { get; init; } = TimeSpan.FromMinutes(5);
-
-    /// <summary>Which checkpoints stay. Of no meaning without <see cref="ChunkStore"/>, like the next two.</summary>
-    public RetentionRules Retention { get; init; } = new();
-
-    /// <summary>How often a tenant's snapshots are weighed against the rules. Default 1 h.</summary>
-    public TimeSpan UpkeepInterval { get; init; } = TimeSpan.FromHours(1);
-
-    /// <summary>How often what no snapshot needs is collected, which reads all trees of a tenant; only when there is something. Default 6 h.</summary>
-    public TimeSpan CollectInterval { get; init; } = TimeSpan.FromHours(6);
-
-    /// <summary>Most bytes of a tenant in the chunk store; a runner's upload beyond it is refused. Default 0 = no limit.</summary>
-    public long TenantChunkBytes { get; init; }
+    /// <summary>How often checkpoints are made, how long they stay, and how much a tenant may store.</summary>
+    public KeepingOptions Keeping { get; init; } = new();
 
     /// <summary>Largest request body, in bytes. Default 2 MiB; larger ones are answered with 413.</summary>
     public int MaxBodyBytes { get; init; } = 2 * 1024 * 1024;

@@ -31,9 +31,19 @@ catch (IOException e)
     Console.Error.WriteLine($"marionette-gateway: --chunk-store: {e.Message}");
     return 1;
 }
+KeepingOptions keeping;
+try
+{
+    keeping = KeepingOptions.From(builder.Configuration);
+}
+catch (FormatException e)
+{
+    Console.Error.WriteLine($"marionette-gateway: {e.Message}");
+    return 2;
+}
 var options = new GatewayOptions
 {
-    MasterKey = MasterKey.LoadOrCreate(Setting("data-dir") ?? ".", Setting("master-key")), PublicUrl = Setting("public-url"), ChunkStore = chunks,
+    MasterKey = MasterKey.LoadOrCreate(Setting("data-dir") ?? ".", Setting("master-key")), PublicUrl = Setting("public-url"), ChunkStore = chunks, Keeping = keeping,
 };
 
 builder.Services.AddSingleton(database);

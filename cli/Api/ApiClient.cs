@@ -48,6 +48,37 @@ internal sealed class ApiClient : IDisposable
     public async Task<JsonElement> CreateAsync(string path, JsonObject body, string? idempotencyKey, CancellationToken cancellationToken) =>
         await PostAsync(path, body, cancellationToken, idempotencyKey).ConfigureAwait(false) ?? throw Empty(path);
 
+    /// <summary>Posts without a body, and waits for as long as the answer takes: for work that is done when it is answered. It is not repeated.</summary>
+    public async Task<JsonElement> RunAsync(string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SendOnceAsync(HttpMethod.Post, path, null, null, cancellationToken, Timeout.InfiniteTimeSpan).ConfigureAwait(false) ?? throw Empty(path);
+        }
+        catch (HttpRequestException error)
+        {
+            throw Unreachable(Endpoint, error);
+        }
+    }
+
+    /// <summary>Posts a stream of any size, once.</summary>
+    public async Task<JsonElement> UploadAsync(string path, Stream content, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var body = new StreamContent(content);
+            body.Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
+            using var response = await http.PostAsync(path, body, cancellationToken).ConfigureAwait(false);
+            if (!response.IsSuccessStatusCode)
+                throw await ApiException.FromAsync(response, cancellationToken).ConfigureAwait(false);
+            return JsonRead.Parse(await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false));
+        }
+        catch (HttpRequestException error)
+        {
+            throw Unreachable(Endpoint, error);
+        }
+    }
+
     /// <summary>Replaces something; a repeat changes nothing more.</summary>
     public async Task<JsonElement> PutAsync(string path, JsonObject body, CancellationToken cancellationToken) =>
         await SendAsync(HttpMethod.Put, path, body, null, cancellationToken).ConfigureAwait(false) ?? throw Empty(path);
@@ -134,9 +165,10 @@ internal sealed class ApiClient : IDisposable
         }
     }
 
-    private async Task<JsonElement?> SendOnceAsync(HttpMethod method, string path, JsonObject? body, string? idempotencyKey, CancellationToken cancellationToken)
+    private async Task<JsonElement?> SendOnceAsync(
+        HttpMethod method, string path, JsonObject? body, string? idempotencyKey, CancellationToken cancellationToken, TimeSpan? patience = null)
     {
-        using var limit = new CancellationTokenSource(AnswerLimit, clock);
+        using var limit = new CancellationTokenSource(patience ?? AnswerLimit, clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {

@@ -26,6 +26,8 @@ internal static class Columns
         Column.Of("Provider", "provider"), Column.Of("Profile", "profile_id"),
         Column.Of("Workspace", "workspace_id"), Column.Of("Lifecycle", "lifecycle_mode"), Column.Of("Permissions", "permission_mode"),
         new("Network", Network), new("Labels", Labels),
+        new("Recovery point", item => item.Member("recovery_point") is { } point ? Join(point.Text("workspace"), point.Text("reason"), point.Text("at")) : null),
+        new("From", item => item.Member("from") is { } from ? Join(from.Text("session_id"), from.Text("checkpoint_id"), from.Text("snapshot_id")) : null),
         Column.Of("Conversation", "conversation_id"), Column.Of("Events", "last_seq"), Column.Of("Task now", "current_task_id"),
         Column.Of("Tasks waiting", "queued_tasks"), new("Budget", item => BudgetOptions.Text(item.Member("budget"))), new("Usage", Usage), Age("Created", "created_at", clock, " ago"), Age("Last activity", "last_activity_at", clock, " ago"),
     ];

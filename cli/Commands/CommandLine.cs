@@ -73,6 +73,8 @@ internal static class CommandLine
             RunnersCommand.Create(globals, context),
             ProfilesCommand.Create(globals, context),
             ProvidersCommand.Create(globals, context),
+            SnapshotsCommand.Create(globals, context),
+            StorageCommand.Create(globals, context),
             PoolsCommand.Create(globals, context),
             HostsCommand.Create(globals, context),
             UsageCommands.Usage(globals, context),

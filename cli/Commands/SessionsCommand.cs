@@ -20,6 +20,9 @@ internal static class SessionsCommand
             Change("resume", "Bring a suspended session back on a runner", "is being resumed", globals, context),
             Terminate(globals, context),
             ExportCommand.Create(globals, context),
+            CheckpointCommands.List(globals, context),
+            CheckpointCommands.Restore(globals, context),
+            CheckpointCommands.Fork(globals, context),
             SessionChange.Create(globals, context),
             SessionChange.Allow(globals, context),
             SessionChange.Move(globals, context),
@@ -38,6 +41,7 @@ internal static class SessionsCommand
         var permissionMode = new Option<string?>("--permission-mode") { Description = "What the agent asks about" }.AcceptOnlyFromAmong(PermissionModes);
         var permissionTimeout = new Option<int?>("--permission-timeout") { Description = "A question without an answer expires after this many seconds (1800)", HelpName = "SECONDS" };
         var workspace = new Option<string?>("--workspace") { Description = "Workspace to work in, ws_…; default: a new one" };
+        var snapshot = new Option<string?>("--snapshot") { Description = "Snapshot that a new workspace begins with, snap_…", HelpName = "SNAPSHOT" };
         var raw = new Option<bool>("--include-raw") { Description = "Keep the agent's own lines beside the typed events" };
         var budget = new BudgetOptions();
         var autoContinue = new Option<bool>("--auto-continue") { Description = "Tasks that wait for quota go on by themselves when it is there again" };
@@ -45,7 +49,7 @@ internal static class SessionsCommand
         var speed = new Option<double?>("--speed") { Description = "With --recording: 1 as it was, 2 twice as fast, 0 without pauses", HelpName = "N" };
         var key = Arguments.IdempotencyKey();
         var words = new Argument<string[]>("COMMAND") { Description = "With --agent command: the program and its arguments, after --", Arity = ArgumentArity.ZeroOrMore };
-        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, raw, autoContinue, recording, speed, key, words };
+        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, snapshot, raw, autoContinue, recording, speed, key, words };
         options.AddTo(command);
         budget.AddTo(command);
         command.SetAction(async (result, cancellationToken) =>
@@ -58,6 +62,7 @@ internal static class SessionsCommand
                 .Put("permission_mode", result.GetValue(permissionMode))
                 .Put("permission_timeout_seconds", result.GetValue(permissionTimeout))
                 .Put("workspace_id", result.GetValue(workspace))
+                .Put("from", result.GetValue(snapshot) is { } files ? new System.Text.Json.Nodes.JsonObject { ["snapshot_id"] = files } : null)
                 .Put("include_raw", result.GetValue(raw) ? true : null)
                 .Put("budget", budget.Body(result))
                 .Put("auto_continue", result.GetValue(autoContinue) ? true : null)

@@ -188,6 +188,6 @@ internal sealed class RunnerLink(
         RestoreHome = start.Home ?? "",
         RestoreConversation = start.Conversation ?? "",
         LastEpoch = start.LastEpoch,
-        IntervalSeconds = (int)options.CheckpointInterval.TotalSeconds,
+        IntervalSeconds = (int)options.Keeping.Interval.TotalSeconds,
     };
 }

@@ -29,7 +29,7 @@ internal static class StorageEndpoints
         var (packs, bytes, snapshots) = await table.SizesAsync(tenant, http.RequestAborted);
         var model = new StorageModel
         {
-            BytesStored = bytes, BytesLimit = options.TenantChunkBytes > 0 ? options.TenantChunkBytes : null, Packs = packs, Snapshots = snapshots,
+            BytesStored = bytes, BytesLimit = options.Keeping.TenantBytes > 0 ? options.Keeping.TenantBytes : null, Packs = packs, Snapshots = snapshots,
             LookedAt = times.LookedAt?.UtcDateTime, CollectedAt = times.CollectedAt?.UtcDateTime,
         };
         return Api.Ok(model, GatewayJsonContext.Plain.StorageModel);

@@ -18,13 +18,13 @@ internal sealed class StoreQuota(GatewayOptions options, UpkeepTable table, Time
     /// <exception cref="MarionetteException">TooLarge: the tenant has no room left.</exception>
     public async ValueTask CheckAsync(string tenant, CancellationToken cancellationToken)
     {
-        if (options.TenantChunkBytes <= 0) return;
+        if (options.Keeping.TenantBytes <= 0) return;
         var now = clock.GetUtcNow();
         if (!_held.TryGetValue(tenant, out var held) || held.Until <= now)
             _held[tenant] = held = new Held((await table.SizesAsync(tenant, cancellationToken)).Bytes, now + BelievedFor);
-        if (held.Stored < options.TenantChunkBytes) return;
+        if (held.Stored < options.Keeping.TenantBytes) return;
         throw new MarionetteException(
-            FaultCode.TooLarge, $"The tenant has stored {held.Stored} bytes, and may store {options.TenantChunkBytes}: delete snapshots and collect, or raise the limit.");
+            FaultCode.TooLarge, $"The tenant has stored {held.Stored} bytes, and may store {options.Keeping.TenantBytes}: delete snapshots and collect, or raise the limit.");
     }
 
     /// <summary>A pack was taken.</summary>

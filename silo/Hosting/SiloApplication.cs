@@ -55,7 +55,13 @@ internal static class SiloApplication
 
         builder.Host.UseOrleans(silo => silo.AddMarionetteCluster(settings, source));
         services.AddMarionetteTelemetry(builder.Configuration);
-        if (settings.HasGateway) services.AddMarionetteGateway(new GatewayOptions { MasterKey = masterKey, PublicUrl = settings.PublicUrl, ChunkStore = settings.ChunkFolder });
+        if (settings.HasGateway)
+        {
+            services.AddMarionetteGateway(new GatewayOptions
+            {
+                MasterKey = masterKey, PublicUrl = settings.PublicUrl, ChunkStore = settings.ChunkFolder, Keeping = KeepingOf(builder.Configuration),
+            });
+        }
 
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -69,5 +75,17 @@ internal static class SiloApplication
         app.MapMarionetteAdmin();
         if (settings.HasGateway) app.MapMarionetteGateway();
         return app;
+    }
+
+    private static KeepingOptions KeepingOf(IConfiguration configuration)
+    {
+        try
+        {
+            return KeepingOptions.From(configuration);
+        }
+        catch (FormatException e)
+        {
+            throw new StartException(e.Message, e);
+        }
     }
 }

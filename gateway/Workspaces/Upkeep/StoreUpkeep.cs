@@ -23,7 +23,7 @@ internal sealed partial class StoreUpkeep(ChunkStores stores, SnapshotTable snap
     public async Task<UpkeepReport?> RunIfDueAsync(string tenant, CancellationToken cancellationToken)
     {
         var times = await table.TimesAsync(tenant, cancellationToken);
-        if (times.LookedAt is { } looked && looked + options.UpkeepInterval > clock.GetUtcNow()) return null;
+        if (times.LookedAt is { } looked && looked + options.Keeping.UpkeepInterval > clock.GetUtcNow()) return null;
         return await RunAsync(tenant, collect: false, cancellationToken);
     }
 
@@ -46,7 +46,7 @@ internal sealed partial class StoreUpkeep(ChunkStores stores, SnapshotTable snap
             bool? isDirty = null;
             // A collection that cannot be done, because a snapshot is damaged, is not tried again every minute.
             await table.NoteAsync(tenant, now, isDirty, report, cancellationToken);
-            if (collect || times.IsDirty && (times.CollectedAt is not { } last || last + options.CollectInterval <= now))
+            if (collect || times.IsDirty && (times.CollectedAt is not { } last || last + options.Keeping.CollectInterval <= now))
                             {
                 (report, isDirty) = await CollectAsync(tenant, report, collect, cancellationToken);
                 await table.NoteAsync(tenant, now, isDirty, report, cancellationToken);
@@ -140,7 +140,7 @@ internal sealed partial class StoreUpkeep(ChunkStores stores, SnapshotTable snap
         var (dropped, gone) = (0, new List<string>());
         await foreach (var session in table.SessionsAsync(tenant, cancellationToken))
         {
-            gone.AddRange(options.Retention.Choose(session.Checkpoints, session.EndedAt, now));
+            gone.AddRange(options.Keeping.Retention.Choose(session.Checkpoints, session.EndedAt, now));
             if (gone.Count < AtATime) continue;
             dropped += gone.Count;
             await table.DropAsync(tenant, gone, cancellationToken);
@@ -148,7 +148,7 @@ internal sealed partial class StoreUpkeep(ChunkStores stores, SnapshotTable snap
         }
 
         await table.DropAsync(tenant, gone, cancellationToken);
-        var unneeded = await table.TakeUnneededAsync(tenant, options.Retention, now, cancellationToken);
+        var unneeded = await table.TakeUnneededAsync(tenant, options.Keeping.Retention, now, cancellationToken);
         var chunks = stores.Of(tenant);
         foreach (var id in unneeded) await chunks.ForgetAsync(id, cancellationToken);
         if (unneeded.Count > 0) await table.MarkAsync(tenant, isDirty: true, cancellationToken);

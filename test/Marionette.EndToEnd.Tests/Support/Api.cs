@@ -35,6 +35,21 @@ internal sealed class Api(string url, string key)
         return await Http.SendAsync(request);
     }
 
+    public async Task<JsonElement> UploadAsync(string path, byte[] content)
+    {
+        using var body = new ByteArrayContent(content);
+        body.Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
+        using var response = await Http.PostAsync(path, body);
+        return await ReadAsync(response, path);
+    }
+
+    /// <summary>The status of a POST that may be refused.</summary>
+    public async Task<HttpStatusCode> StatusAsync(string path, object body)
+    {
+        using var response = await SendAsync(HttpMethod.Post, path, body);
+        return response.StatusCode;
+    }
+
     public async Task<string> CreateSessionAsync(object body) => (await PostAsync("/api/v1/sessions", body)).GetProperty("id").GetString()!;
 
     public async Task<string> SubmitAsync(string session, string prompt, object? more = null)
