@@ -6,7 +6,9 @@ namespace Marionette.Workspaces;
 /// <param name="key">Where it is at hand, every chunk's content is held against it.</param>
 public sealed class SnapshotReader(IBlobStore blobs, IChunkIndex index, ChunkRef root, ConvergenceKey? key = null) : IDisposable
 {
-    private const int MaxDepth = UploadWork.MaxDepth + 1;
+    private const int MaxDepth = UploadWork.MaxDepth + 1, ItemsAhead = 256;
+
+    private static readonly byte[] Zeros = new byte[64 * 1024];
 
     private readonly ChunkReader _chunks = new(blobs, index, key);
 
@@ -57,25 +59,59 @@ public sealed class SnapshotReader(IBlobStore blobs, IChunkIndex index, ChunkRef
         }
     }
 
+    /// <summary>An entry and all that is below it, as <see cref="WalkAsync"/>, but names as bytes, and looked up ahead: for who reads everything. The entry's own path is empty.</summary>
+    internal async IAsyncEnumerable<(byte[] Path, TreeEntry Entry)> WalkAheadAsync(TreeEntry start, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var step in new SnapshotWalk(_chunks).RunAsync(start, cancellationToken).ConfigureAwait(false))
+            yield return step;
+    }
+
     /// <summary>Writes a file's bytes into a stream; holes are zeros.</summary>
     /// <exception cref="WorkspaceException">Missing, Corrupt, Invalid: it is no file.</exception>
-    public async Task CopyFileAsync(string path, Stream target, CancellationToken cancellationToken)
+    public async Task CopyFileAsync(string path, Stream target, CancellationToken cancellationToken) =>
+        await CopyFileAsync(await GetAsync(path, cancellationToken).ConfigureAwait(false), path, target, cancellationToken).ConfigureAwait(false);
+
+    /// <summary>As the other, of an entry of this snapshot that is at hand.</summary>
+    /// <param name="path">Named in errors.</param>
+    public async Task CopyFileAsync(TreeEntry entry, string path, Stream target, CancellationToken cancellationToken)
     {
-        var entry = await GetAsync(path, cancellationToken).ConfigureAwait(false);
         if (entry.Content is not { } content)
             throw new WorkspaceException(WorkspaceFault.Invalid, $"'{path}' is no file.");
         if (content.Inline is not null)
             await target.WriteAsync(content.Inline, cancellationToken).ConfigureAwait(false);
-        var zeros = new byte[64 * 1024];
+        var next = new List<ContentItem>(Math.Min(content.Items.Count, ItemsAhead));
         await foreach (var item in Tree.ItemsAsync(content, path, cancellationToken).ConfigureAwait(false))
         {
-            for (var left = item.IsHole ? item.Length : 0; left > 0; left -= zeros.Length)
-                await target.WriteAsync(zeros.AsMemory(0, (int)Math.Min(left, zeros.Length)), cancellationToken).ConfigureAwait(false);
-            if (!item.IsHole)
-                await target.WriteAsync(await _chunks.ReadAsync(item.Reference, ChunkType.Data, item.Length, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+            next.Add(item);
+            if (next.Count == ItemsAhead)
+                await CopyItemsAsync(next, path, target, cancellationToken).ConfigureAwait(false);
         }
+
+        await CopyItemsAsync(next, path, target, cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _chunks.Dispose();
+
+    private async ValueTask CopyItemsAsync(List<ContentItem> items, string path, Stream target, CancellationToken cancellationToken)
+    {
+        await _chunks.PlanAsync(items.Where(item => !item.IsHole).Select(item => item.Reference), ChunkType.Data, cancellationToken).ConfigureAwait(false);
+        foreach (var item in items)
+        {
+            for (var left = item.IsHole ? item.Length : 0; left > 0; left -= Zeros.Length)
+                await target.WriteAsync(Zeros.AsMemory(0, (int)Math.Min(left, Zeros.Length)), cancellationToken).ConfigureAwait(false);
+            if (item.IsHole)
+                continue;
+            try
+            {
+                await target.WriteAsync(await _chunks.ReadAsync(item.Reference, ChunkType.Data, item.Length, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+            }
+            catch (WorkspaceException fault) when (fault.Fault is WorkspaceFault.Corrupt or WorkspaceFault.Missing)
+            {
+                throw new WorkspaceException(fault.Fault, $"{fault.Message} Needed for '{path}'.", fault);
+            }
+        }
+
+        items.Clear();
+    }
 }

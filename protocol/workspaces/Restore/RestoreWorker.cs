@@ -103,7 +103,7 @@ internal sealed class RestoreWorker(RestoreWork work, ChunkReader chunks) : IDis
     }
 
     /// <summary>A false snapshot may call two files one.</summary>
-    private static bool IsSameFile(TreeEntry first, TreeEntry other) =>
+    public static bool IsSameFile(TreeEntry first, TreeEntry other) =>
         first.Size == other.Size && first.Mode == other.Mode && first.Modified == other.Modified && first.Content!.Level == other.Content!.Level
         && first.Content.Items.SequenceEqual(other.Content.Items) && (first.Content.Inline ?? []).AsSpan().SequenceEqual(other.Content.Inline ?? []);
 

@@ -23,7 +23,7 @@ internal sealed class TempFolder : IDisposable
     public void Dispose()
     {
         foreach (var folder in Directory.EnumerateDirectories(Path, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0, IgnoreInaccessible = true }))
-            if (new DirectoryInfo(folder).LinkTarget is null)
+            if (Directory.Exists(folder) && new DirectoryInfo(folder).LinkTarget is null)
                 File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         // The base library cannot name what is no UTF-8.
         SafeFolder.RemoveTree(Libc.AtCwd, Encoding.UTF8.GetBytes(Path), Path);
