@@ -47,6 +47,7 @@ public static class GatewayServices
         services.AddSingleton<StoreUpkeep>();
         services.AddHostedService<UpkeepService>();
         services.AddSingleton<StoreQuota>();
+        services.AddSingleton<SnapshotUploads>();
         services.AddSingleton<SessionOrigins>();
         services.AddSingleton<RunnerProofs>();
         services.AddRouting();

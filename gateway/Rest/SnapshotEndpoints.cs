@@ -1,8 +1,10 @@
+using System.IO.Compression;
 using Marionette.Gateway.Auth;
 using Marionette.Gateway.Json;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Workspaces;
 using Marionette.Workspaces;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Marionette.Gateway.Rest;
 
@@ -17,6 +19,9 @@ internal static class SnapshotEndpoints
     {
         routes.MapGet(Path, ListAsync).Api(Read, "ListSnapshots", "Snapshots, newest first", 409).Produces<ListModel<SnapshotModel>>().Paged()
             .Query("session_id", "Of this session", true).Query("part", "workspace, home, upload", true);
+        routes.MapPost(Path, UploadAsync).Api(Write, "UploadSnapshot", "Store an archive's files (tar, tar.gz, tar.zst, zip) as a snapshot", 409, 413)
+            .Accepts<Stream>("application/octet-stream").Produces<SnapshotModel>(201)
+            .Query("name", "For people").Query("strip", "Folders to leave out at the front of every path, 0 to 100; default 0");
         routes.MapGet($"{Path}/{{id}}", GetAsync).Api(Read, "GetSnapshot", "A snapshot", 404, 409).Produces<SnapshotModel>();
         routes.MapPatch($"{Path}/{{id}}", ChangeAsync).Api(Write, "ChangeSnapshot", "Name it, or keep it from rules of retention", 404, 409, 413)
             .Accepts<ChangeSnapshotModel>("application/json").Produces<SnapshotModel>();
@@ -25,6 +30,8 @@ internal static class SnapshotEndpoints
             .Query("path", "Folder, with slashes; left out = the root").Query("limit", $"Entries of a page, 1 to {MostFiles}; default {MostFiles}").Query("cursor", "next_cursor of the page before");
         routes.MapGet($"{Path}/{{id}}/content", ContentAsync).Api(Read, "GetSnapshotFile", "A file's bytes", 404, 409).Produces(200, contentType: "application/octet-stream")
             .Query("path", "The file, with slashes");
+        routes.MapGet($"{Path}/{{id}}/archive", ArchiveAsync).Api(Read, "GetSnapshotArchive", "All of it, or a part, as an archive", 404, 409).Produces(200, contentType: "application/x-tar")
+            .Query("path", "Folder or file, with slashes; left out = all").Query("format", "tar, tar.gz; default tar");
         routes.MapGet($"{Path}/{{id}}/diff", DiffAsync).Api(Read, "DiffSnapshots", "What changed from another snapshot to this one", 404, 409).Produces<ChangeListModel>()
             .Query("base", "The other snapshot; left out = this one's parent").Query("limit", $"Differences, 1 to {MostChanges}; default 1000");
     }
@@ -104,6 +111,47 @@ internal static class SnapshotEndpoints
         Downloads.Begin(http.Response, "application/octet-stream", entry.NameText, entry.Size);
         await reader.CopyFileAsync(path, http.Response.Body, http.RequestAborted);
         return TypedResults.Empty;
+    }
+
+    private static async Task<IResult> ArchiveAsync(string id, HttpContext http, ChunkStores stores)
+    {
+        var query = new ListQuery(http.Request);
+        var (path, format) = (PathOf(query), query.Single("format") ?? "tar");
+        if (format is not ("tar" or "tar.gz")) query.Errors.Add("format", "must be one of tar, tar.gz");
+        query.Errors.ThrowIfAny();
+        using var reader = await OpenAsync(id, http, stores);
+        var entry = await reader.GetAsync(path, http.RequestAborted);
+        var name = entry.NameText.Length > 0 ? entry.NameText : id;
+        Downloads.Begin(http.Response, format == "tar" ? "application/x-tar" : "application/gzip", $"{name}.{format}", null);
+        if (format == "tar")
+        {
+            await new TarExport(reader).WriteAsync(path, http.Response.Body, http.RequestAborted);
+            return TypedResults.Empty;
+        }
+
+        await using var packed = new GZipStream(http.Response.Body, CompressionLevel.Fastest, leaveOpen: true);
+        await new TarExport(reader).WriteAsync(path, packed, http.RequestAborted);
+        return TypedResults.Empty;
+    }
+
+    private static async Task<IResult> UploadAsync(HttpContext http, ChunkStores stores, SnapshotUploads uploads)
+    {
+        MustKeep(stores);
+        var query = new ListQuery(http.Request);
+        var name = query.Errors.Text("name", query.Single("name"), 200);
+        var strip = query.Single("strip") is not { } text ? 0 : int.TryParse(text, out var number) && number is >= 0 and <= 100 ? number : Wrong(query, "strip", "must be from 0 to 100");
+        query.Errors.ThrowIfAny();
+        // The limit is the upload's own, and holds while it is read.
+        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body) body.MaxRequestBodySize = null;
+        var row = await uploads.StoreAsync(AuthMiddleware.CallerOf(http).Tenant, http.Request.Body, name, strip, http.RequestAborted);
+        http.Response.Headers.Location = $"{Path}/{row.Id}";
+        return Api.Ok(SnapshotModel.Of(row), GatewayJsonContext.Plain.SnapshotModel, StatusCodes.Status201Created);
+    }
+
+    private static int Wrong(ListQuery query, string field, string message)
+    {
+        query.Errors.Add(field, message);
+        return 0;
     }
 
     private static async Task<IResult> DiffAsync(string id, HttpContext http, ChunkStores stores, SnapshotTable table)

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Marionette.Gateway.Workspaces.Upkeep;
-using Microsoft.Extensions.Configuration;
 
 namespace Marionette.Gateway.Workspaces;
 
@@ -27,6 +26,9 @@ public sealed record KeepingOptions
     /// <summary>Most bytes of a tenant in the chunk store; a runner's upload beyond it is refused. Default 0 = no limit.</summary>
     public long TenantBytes { get; init; }
 
+    /// <summary>Most bytes of an uploaded archive, as it comes and unpacked; gateways unpack it among their temporary files. 1 MiB and more; default 2 GiB.</summary>
+    public long UploadBytes { get; init; } = 2L << 30;
+
     /// <summary>What the configuration says; the defaults for the rest.</summary>
     /// <exception cref="FormatException">A value is not one; the message is one line and names it.</exception>
     public static KeepingOptions From(IConfiguration configuration)
@@ -39,6 +41,7 @@ public sealed record KeepingOptions
             UpkeepInterval = Time(section, nameof(UpkeepInterval), defaults.UpkeepInterval, TimeSpan.FromMinutes(1), Year),
             CollectInterval = Time(section, nameof(CollectInterval), defaults.CollectInterval, TimeSpan.FromMinutes(1), Year),
             TenantBytes = Number(section, nameof(TenantBytes), 0, 0, long.MaxValue),
+            UploadBytes = Number(section, nameof(UploadBytes), defaults.UploadBytes, 1L << 20, long.MaxValue),
             Retention = new RetentionRules
             {
                 Newest = (int)Number(section, "KeepNewest", rules.Newest, 1, 100_000),

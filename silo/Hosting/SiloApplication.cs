@@ -1,6 +1,7 @@
 using Marionette.Gateway;
 using Marionette.Gateway.Hosting;
 using Marionette.Gateway.Secrets;
+using Marionette.Gateway.Workspaces;
 using Marionette.Permissions;
 using Marionette.Pools;
 using Marionette.Providers;

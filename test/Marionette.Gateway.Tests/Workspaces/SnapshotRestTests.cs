@@ -60,6 +60,8 @@ public sealed class SnapshotRestTests(PostgresFixture postgres) : WorkspaceTest(
     [InlineData("content?path=deep", HttpStatusCode.BadRequest)]
     [InlineData("content?path=deep/nothing", HttpStatusCode.NotFound)]
     [InlineData("content?path=a/b", HttpStatusCode.NotFound)]
+    [InlineData("archive?format=rar", HttpStatusCode.BadRequest)]
+    [InlineData("archive?path=nothing", HttpStatusCode.NotFound)]
     [InlineData("diff", HttpStatusCode.BadRequest)]
     [InlineData("diff?base=snap_1", HttpStatusCode.NotFound)]
     public async Task Request_ThatCannotBeMet_SaysWhy(string request, HttpStatusCode expected)
@@ -69,6 +71,50 @@ public sealed class SnapshotRestTests(PostgresFixture postgres) : WorkspaceTest(
         using var answer = await acme.GetAsync($"/api/v1/snapshots/{made.Id}/{request}", Cancel);
         Assert.Equal((expected, "application/problem+json"), (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType));
         Assert.DoesNotContain(Folder, await answer.Content.ReadAsStringAsync(Cancel));
+    }
+
+    [Theory]
+    [InlineData("tar")]
+    [InlineData("tar.gz")]
+    public async Task Archive_OfASnapshot_MakesOneWithTheSameFiles(string format)
+    {
+        using var acme = await Gateway.ClientAsync("acme", "workspaces:*");
+        var tree = Tree();
+        File.CreateSymbolicLink(Path.Combine(tree, "link"), "deep/large");
+        var made = await SnapshotAsync(Client, tree);
+        using var archive = await acme.GetAsync($"/api/v1/snapshots/{made.Id}/archive?format={format}", Cancel);
+        Assert.Equal(($"attachment; filename={made.Id}.{format}; filename*=UTF-8''{made.Id}.{format}", format == "tar" ? "application/x-tar" : "application/gzip"),
+            (archive.Content.Headers.ContentDisposition!.ToString(), archive.Content.Headers.ContentType!.MediaType));
+        using var answer = await acme.PostAsync("/api/v1/snapshots?name=again", new ByteArrayContent(await archive.Content.ReadAsByteArrayAsync(Cancel)), Cancel);
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        var uploaded = await GatewayHost.JsonAsync(answer);
+        Assert.Equal(("upload", "again", made.Bytes), (uploaded.GetProperty("part").GetString(), uploaded.GetProperty("name").GetString(), uploaded.GetProperty("bytes").GetInt64()));
+        Assert.False(uploaded.TryGetProperty("session_id", out _));
+        var id = uploaded.GetProperty("id").GetString()!;
+        Assert.Equal($"/api/v1/snapshots/{id}", answer.Headers.Location!.ToString());
+        Assert.Empty((await GetAsync(acme, $"/{id}/diff?base={made.Id}")).GetProperty("items").EnumerateArray());
+        // A table that was lost knows its name still: the record has it.
+        var stores = (ChunkStores)Gateway.Services.GetService(typeof(ChunkStores))!;
+        Assert.Equal("again", SnapshotRow.Of((await stores.Of("acme").FindAsync(id, Cancel)).Record).Name);
+    }
+
+    [Fact]
+    public async Task Upload_ThatIsNoArchive_OrLeadsOut_IsRefused_AndLeavesNothing()
+    {
+        using var acme = await Gateway.ClientAsync("acme", "workspaces:*");
+        using var hostile = new MemoryStream();
+        await using (var tar = new System.Formats.Tar.TarWriter(hostile, leaveOpen: true))
+            await tar.WriteEntryAsync(new System.Formats.Tar.PaxTarEntry(System.Formats.Tar.TarEntryType.RegularFile, "../out.txt") { DataStream = new MemoryStream("x"u8.ToArray()) }, Cancel);
+        foreach (var (content, word) in new[] { ("no archive at all, only some words"u8.ToArray(), ""), (hostile.ToArray(), "../out.txt"), (Array.Empty<byte>(), "") })
+        {
+            using var answer = await acme.PostAsync("/api/v1/snapshots", new ByteArrayContent(content), Cancel);
+            Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+            Assert.Contains(word, (await GatewayHost.JsonAsync(answer)).GetProperty("detail").GetString()!);
+        }
+
+        using var strip = await acme.PostAsync("/api/v1/snapshots?strip=-1", new ByteArrayContent([]), Cancel);
+        Assert.Equal(HttpStatusCode.BadRequest, strip.StatusCode);
+        Assert.Empty(Ids(await GetAsync(acme, "")));
     }
 
     [Fact]
