@@ -1,4 +1,5 @@
 using Marionette.Gateway.Secrets;
+using Marionette.Gateway.Workspaces;
 
 namespace Marionette.Gateway;
 
@@ -11,8 +12,8 @@ public sealed class GatewayOptions
     /// <summary>Address of this API as people reach it, for links; null = the one that a request came to.</summary>
     public string? PublicUrl { get; init; }
 
-    /// <summary>Folder of the chunk store, where workspaces' checkpoints lie; null = runners make none. All gateways of an installation have the same.</summary>
-    public string? ChunkStore { get; init; }
+    /// <summary>The chunk store, where workspaces' checkpoints lie; null = runners make none. All gateways of an installation have the same.</summary>
+    public StorePlace? ChunkStore { get; init; }
 
     /// <summary>How often a run under way gets a checkpoint; zero = only at its end. Default 5 min. Of no meaning without <see cref="ChunkStore"/>.</summary>
     public TimeSpan CheckpointInterval { get; init; } = TimeSpan.FromMinutes(5);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Marionette.Workspaces;
+using Marionette.Workspaces.S3;
 using Npgsql;
 
 namespace Marionette.Gateway.Workspaces;
@@ -16,12 +17,18 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
     /// <summary>Making a file durable blocks a thread; a gateway has other work for its threads as well.</summary>
     private const int CommitsAtATime = 8;
 
-    private readonly FolderBlobStore? _folder = options.ChunkStore is { } path ? new FolderBlobStore(path) : null;
+    private readonly FolderBlobStore? _folder = options.ChunkStore?.Folder is { } path ? new FolderBlobStore(path) : null;
+    private readonly S3BlobStore? _bucket = options.ChunkStore?.Bucket is { } place ? new S3BlobStore(place, clock) : null;
     private readonly LocalMasterKey _master = new(options.MasterKey.Bytes);
     private readonly ConcurrentDictionary<string, TenantChunks> _tenants = new(StringComparer.Ordinal);
 
     /// <summary>Whether this installation keeps a store.</summary>
-    public bool IsKept => _folder is not null;
+    public bool IsKept => Blobs is not null;
+
+    /// <summary>What signs requests for runners, which then go straight to the store; null = there is no such way.</summary>
+    public S3BlobStore? Direct => options.ChunkStore is { IsDirect: true } ? _bucket : null;
+
+    private IBlobStore? Blobs => _folder ?? (IBlobStore?)_bucket;
 
     /// <summary>Held while something is made durable.</summary>
     public SemaphoreSlim Commits { get; } = new(CommitsAtATime);
@@ -31,10 +38,13 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
     public TenantChunks Of(string tenant) => _tenants.GetOrAdd(tenant, name =>
     {
         // The name becomes a folder's.
-        if (_folder is null || !GrainKeys.IsTenant(name)) throw new InvalidOperationException("There is no such part of a chunk store.");
-        var blobs = new PrefixedBlobStore(_folder, name + "/");
+        if (Blobs is null || !GrainKeys.IsTenant(name)) throw new InvalidOperationException("There is no such part of a chunk store.");
+        var blobs = new PrefixedBlobStore(Blobs, PartOf(name));
         return new TenantChunks(blobs, new PostgresChunkIndex(database, name), new KeyRing(blobs, name, [_master]), clock);
     });
+
+    /// <summary>What the names of a tenant's objects begin with.</summary>
+    public static string PartOf(string tenant) => tenant + "/";
 
     /// <summary>Removes what uploads left that died.</summary>
     public void Clear() => _folder?.Clear(clock.GetUtcNow() - DeadAfter);
@@ -43,6 +53,7 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
     public void Dispose()
     {
         _folder?.Dispose();
+        _bucket?.Dispose();
         Commits.Dispose();
     }
 }

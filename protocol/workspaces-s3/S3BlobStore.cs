@@ -26,11 +26,13 @@ public sealed partial class S3BlobStore : IBlobStore, IDisposable
     private readonly TimeProvider _clock;
 
     /// <summary>Asks nothing of the service yet.</summary>
-    public S3BlobStore(S3Place place, TimeProvider clock) : this(place, clock, null)
+    /// <param name="attempts">How often a call is made while the service is busy or away, 1 to 20; with 8 its pauses are 13 s in all.</param>
+    /// <exception cref="WorkspaceException">Io: there are no credentials, or no region.</exception>
+    public S3BlobStore(S3Place place, TimeProvider clock, int attempts = S3Calls.UsualAttempts) : this(place, clock, attempts, null)
     {
     }
 
-    internal S3BlobStore(S3Place place, TimeProvider clock, AWSCredentials? credentials, int attempts = S3Calls.UsualAttempts)
+    internal S3BlobStore(S3Place place, TimeProvider clock, int attempts, AWSCredentials? credentials)
     {
         (_place, _clock, _calls) = (place, clock, new S3Calls(place, clock, attempts));
         try

@@ -55,7 +55,7 @@ internal static class SiloApplication
 
         builder.Host.UseOrleans(silo => silo.AddMarionetteCluster(settings, source));
         services.AddMarionetteTelemetry(builder.Configuration);
-        if (settings.HasGateway) services.AddMarionetteGateway(new GatewayOptions { MasterKey = masterKey, PublicUrl = settings.PublicUrl, ChunkStore = settings.ChunkFolder });
+        if (settings.HasGateway) services.AddMarionetteGateway(new GatewayOptions { MasterKey = masterKey, PublicUrl = settings.PublicUrl, ChunkStore = settings.Chunks });
 
         builder.WebHost.ConfigureKestrel(kestrel =>
         {

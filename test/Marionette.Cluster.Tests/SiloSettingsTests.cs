@@ -14,6 +14,6 @@ public sealed class SiloSettingsTests
     public void ChunkStore_LiesInTheDataFolder_UnlessToldOtherwise(string command, string? option, string? folder)
     {
         string[] more = option is null ? [] : ["--chunk-store", option];
-        Assert.Equal(folder, SiloSettings.Parse([command, "--data-dir", "/data", .. more]).ChunkFolder);
+        Assert.Equal(folder, SiloSettings.Parse([command, "--data-dir", "/data", .. more]).Chunks?.Folder);
     }
 }
