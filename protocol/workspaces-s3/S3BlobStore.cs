@@ -28,17 +28,12 @@ public sealed partial class S3BlobStore : IBlobStore, IDisposable
     /// <summary>Asks nothing of the service yet.</summary>
     /// <param name="attempts">How often a call is made while the service is busy or away, 1 to 20; with 8 its pauses are 13 s in all.</param>
     /// <exception cref="WorkspaceException">Io: there are no credentials, or no region.</exception>
-    public S3BlobStore(S3Place place, TimeProvider clock, int attempts = S3Calls.UsualAttempts) : this(place, clock, attempts, null)
-    {
-    }
-
-    internal S3BlobStore(S3Place place, TimeProvider clock, int attempts, AWSCredentials? credentials)
+    public S3BlobStore(S3Place place, TimeProvider clock, int attempts = S3Calls.UsualAttempts)
     {
         (_place, _clock, _calls) = (place, clock, new S3Calls(place, clock, attempts));
         try
         {
-            var config = Configure(place);
-            _client = credentials is null ? new AmazonS3Client(config) : new AmazonS3Client(credentials, config);
+            _client = new AmazonS3Client(Configure(place));
         }
         catch (AmazonClientException exception)
         {
