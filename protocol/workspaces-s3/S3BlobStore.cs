@@ -77,7 +77,7 @@ public sealed partial class S3BlobStore : IBlobStore, IDisposable
         {
             var page = await _calls.RunAsync(request.Prefix, token => _client.ListObjectsV2Async(request, token), cancellationToken).ConfigureAwait(false);
             foreach (var found in page.S3Objects ?? [])
-                yield return new BlobInfo(found.Key[_place.Prefix.Length..], found.Size ?? 0, Time(found.LastModified));
+                yield return new BlobInfo(StoreNames.NameAt(found.Key[_place.Prefix.Length..]), found.Size ?? 0, Time(found.LastModified));
             if (page.IsTruncated != true)
                 yield break;
             request.ContinuationToken = page.NextContinuationToken;
@@ -133,11 +133,7 @@ public sealed partial class S3BlobStore : IBlobStore, IDisposable
 
     private static DateTimeOffset Time(DateTime? written) => written is { } time ? new DateTimeOffset(time.ToUniversalTime()) : DateTimeOffset.UnixEpoch;
 
-    private string KeyOf(string name)
-    {
-        StoreNames.Check(name);
-        return _place.Prefix + name;
-    }
+    private string KeyOf(string name) => _place.Prefix + StoreNames.PathOf(name);
 
     private async Task<int> ReadOnceAsync(string key, long offset, Memory<byte> target, CancellationToken cancellationToken)
     {

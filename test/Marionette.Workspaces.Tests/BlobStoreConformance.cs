@@ -198,7 +198,7 @@ public abstract class BlobStoreConformance : IAsyncLifetime
     /// <summary>One more store over the same objects.</summary>
     private protected abstract IBlobStore Open();
 
-    private protected static async Task<List<string>> ListAsync(IBlobStore store, string prefix)
+    internal static async Task<List<string>> ListAsync(IBlobStore store, string prefix)
     {
         var names = new List<string>();
         await foreach (var info in store.ListAsync(prefix, Token)) names.Add(info.Name);

@@ -135,6 +135,18 @@ public sealed class S3StoreTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Bucket_CopiedToAFolder_IsAStore()
+    {
+        var names = new[] { "acme/packs/" + new string('a', 62) + "01", "acme/leases/up-1", "acme/packs/" + new string('b', 64) };
+        foreach (var name in names) await _store.PutAsync(name, Bytes.Random(1, 100), BlobPut.IfAbsent, Token);
+        using var folder = new TempFolder();
+        foreach (var key in _server.Keys) folder.Write("copy/" + key, _server.Content(key));
+        using var copy = new FolderBlobStore(folder["copy"]);
+        foreach (var name in names) Assert.Equal(Bytes.Random(1, 100), await copy.ReadWholeAsync(name, 100, Token));
+        Assert.Equal(await NamesAsync("acme/"), await BlobStoreConformance.ListAsync(copy, "acme/"));
+    }
+
+    [Fact]
     public async Task Canceled_WhileItWaitsForABusyService_Ends()
     {
         using var stop = new CancellationTokenSource();
@@ -158,10 +170,5 @@ public sealed class S3StoreTests : IAsyncLifetime
         Assert.True(troubles > 2, $"{troubles} requests");
     }
 
-    private async Task<List<string>> NamesAsync(string prefix)
-    {
-        var names = new List<string>();
-        await foreach (var info in _store.ListAsync(prefix, Token)) names.Add(info.Name);
-        return names;
-    }
+    private Task<List<string>> NamesAsync(string prefix) => BlobStoreConformance.ListAsync(_store, prefix);
 }

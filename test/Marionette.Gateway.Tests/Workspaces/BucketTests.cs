@@ -40,7 +40,7 @@ public sealed class BucketTests(PostgresFixture postgres) : WorkspaceTest(postgr
         Assert.False(reply.Stored);
         Assert.Equal(600, reply.Call.Seconds);
         using (var put = await SendAsync(HttpMethod.Put, reply.Call, bytes)) Assert.Equal(HttpStatusCode.OK, put.StatusCode);
-        Assert.Equal(bytes, bucket.Content($"installation/other/packs/{name}"));
+        Assert.Equal(bytes, bucket.Content($"installation/other/packs/{name[..2]}/{name}"));
         await FailsAsync(StatusCode.DataLoss, () => AddAsync(other, name, bytes.Length - 1));
         await AddAsync(other, name, bytes.Length);
         Assert.Equal(name, Assert.Single(await new PostgresChunkIndex(Gateway.Database, "other").ListPacksAsync(Cancel)).Name);
