@@ -14,8 +14,8 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
     /// <summary>An upload that has not been written to for so long is nobody's any more.</summary>
     private static readonly TimeSpan DeadAfter = TimeSpan.FromDays(1);
 
-    /// <summary>Making a file durable blocks a thread; a gateway has other work for its threads as well.</summary>
-    private const int CommitsAtATime = 8;
+    /// <summary>Making a file durable blocks a thread; a gateway has other work for its threads as well. A bucket takes none, and answers late.</summary>
+    private const int CommitsAtATime = 8, BucketCommitsAtATime = 64;
 
     private readonly FolderBlobStore? _folder = options.ChunkStore?.Folder is { } path ? new FolderBlobStore(path) : null;
     private readonly S3BlobStore? _bucket = options.ChunkStore?.Bucket is { } place ? new S3BlobStore(place, clock) : null;
@@ -31,7 +31,7 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
     private IBlobStore? Blobs => _folder ?? (IBlobStore?)_bucket;
 
     /// <summary>Held while something is made durable.</summary>
-    public SemaphoreSlim Commits { get; } = new(CommitsAtATime);
+    public SemaphoreSlim Commits { get; } = new(options.ChunkStore?.Bucket is null ? CommitsAtATime : BucketCommitsAtATime);
 
     /// <summary>A tenant's part.</summary>
     /// <exception cref="InvalidOperationException">There is no store, or the name is not a tenant's.</exception>

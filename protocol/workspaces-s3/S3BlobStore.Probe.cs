@@ -1,5 +1,4 @@
 using System.Net;
-using Amazon.S3;
 using Amazon.S3.Model;
 
 namespace Marionette.Workspaces.S3;
@@ -62,11 +61,11 @@ public sealed partial class S3BlobStore
             await _calls.RunAsync(key, token => PutWholeAsync(key, content, "2", isAbsent: true, token), cancellationToken).ConfigureAwait(false);
             return false;
         }
-        catch (WorkspaceException refused) when (refused.InnerException is AmazonS3Exception { StatusCode: HttpStatusCode.PreconditionFailed })
+        catch (WorkspaceException refused) when (refused.InnerException is S3Refusal { Status: HttpStatusCode.PreconditionFailed })
         {
             return true;
         }
-        catch (WorkspaceException refused) when (refused.InnerException is AmazonS3Exception { StatusCode: HttpStatusCode.NotImplemented or HttpStatusCode.BadRequest })
+        catch (WorkspaceException refused) when (refused.InnerException is S3Refusal { Status: HttpStatusCode.NotImplemented or HttpStatusCode.BadRequest })
         {
             return false;
         }

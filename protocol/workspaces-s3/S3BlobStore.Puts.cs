@@ -1,5 +1,4 @@
 using System.Net;
-using Amazon.S3;
 using Amazon.S3.Model;
 
 namespace Marionette.Workspaces.S3;
@@ -52,7 +51,7 @@ public sealed partial class S3BlobStore
                 await _calls.RunAsync(key, token => PutWholeAsync(key, content, mark, isAbsent, token), cancellationToken).ConfigureAwait(false);
             return true;
         }
-        catch (WorkspaceException refused) when (isAbsent && refused.InnerException is AmazonS3Exception { StatusCode: HttpStatusCode.PreconditionFailed })
+        catch (WorkspaceException refused) when (isAbsent && refused.InnerException is S3Refusal { Status: HttpStatusCode.PreconditionFailed })
         {
             // An attempt whose answer was lost may have put it: then it was this one.
             return await HeadAsync(key, cancellationToken).ConfigureAwait(false) is { } there && there.Metadata[PutMark] == mark;

@@ -114,6 +114,8 @@ public sealed partial class S3BlobStore : IBlobStore, IDisposable
             ForcePathStyle = place.IsPathStyle,
             // Ours are made by S3Calls, with a body that is read again; two layers would multiply.
             MaxErrorRetry = 0,
+            // A filter that drops packets is no slow server.
+            ConnectTimeout = TimeSpan.FromSeconds(5),
             // Chunks carry their own seal, and the request's signature covers the body: what few other servers know is not needed.
             RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
             ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,

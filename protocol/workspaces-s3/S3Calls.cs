@@ -1,7 +1,6 @@
 using System.Net;
 using System.Security.Cryptography;
 using Amazon.Runtime;
-using Amazon.S3;
 
 namespace Marionette.Workspaces.S3;
 
@@ -71,16 +70,19 @@ internal sealed class S3Calls(S3Place place, TimeProvider clock, int attempts = 
         var what = $"s3://{place.Bucket}/{key}";
         return exception switch
         {
-            AmazonS3Exception { ErrorCode: "NoSuchBucket" } => Io($"{what}: there is no bucket {place.Bucket} here (NoSuchBucket).", exception),
-            AmazonS3Exception { StatusCode: HttpStatusCode.NotFound } => new WorkspaceException(WorkspaceFault.Missing, $"{what} is not in the store.", exception),
-            AmazonServiceException { StatusCode: not 0 } refused => Io($"{what}: refused with {(int)refused.StatusCode} {Code(refused)}{Advice(refused)}.", exception),
-            AmazonClientException or AmazonServiceException => Io($"{what}: no answer{Reason(exception)}.", exception),
+            AmazonServiceException { ErrorCode: "NoSuchBucket" } refused => Io($"{what}: there is no bucket {place.Bucket} here (NoSuchBucket).", Refusal(refused)),
+            AmazonServiceException { StatusCode: HttpStatusCode.NotFound } refused => new WorkspaceException(WorkspaceFault.Missing, $"{what} is not in the store.", Refusal(refused)),
+            AmazonServiceException { StatusCode: not 0 } refused => Io($"{what}: refused with {(int)refused.StatusCode} {Code(refused)}{Advice(refused)}.", Refusal(refused)),
+            AmazonClientException when exception.Message.Contains("credentials", StringComparison.OrdinalIgnoreCase) =>
+                Io($"{what}: no credentials were found, or they cannot be used; docs/guides/s3.md says where they are looked for.", exception),
             OperationCanceledException => Io($"{what}: no answer within {AttemptLimit.TotalSeconds:0} s.", exception),
             _ => Io($"{what}: no answer{Reason(exception)}.", exception),
         };
     }
 
     private static WorkspaceException Io(string message, Exception exception) => new(WorkspaceFault.Io, message, exception);
+
+    private static S3Refusal Refusal(AmazonServiceException refused) => new(refused.StatusCode, Code(refused));
 
     private static string Code(AmazonServiceException refused) => string.IsNullOrEmpty(refused.ErrorCode) ? refused.StatusCode.ToString() : refused.ErrorCode;
 
@@ -100,6 +102,12 @@ internal sealed class S3Calls(S3Place place, TimeProvider clock, int attempts = 
         for (var inner = exception; inner is not null; inner = inner.InnerException)
             if (inner is System.Net.Sockets.SocketException or HttpRequestException { HttpRequestError: not HttpRequestError.Unknown } or System.Security.Authentication.AuthenticationException)
                 return $" ({inner.Message.ReplaceLineEndings(" ")})";
-        return exception is AmazonClientException ? " (no credentials were found, or they could not be used)" : "";
+        return "";
     }
+}
+
+/// <summary>What the service answered, without the text that came with it: a log prints inner exceptions as well.</summary>
+internal sealed class S3Refusal(HttpStatusCode status, string code) : Exception($"{(int)status} {code}")
+{
+    public HttpStatusCode Status => status;
 }
