@@ -12,8 +12,8 @@ public sealed class GatewayOptions
     /// <summary>Address of this API as people reach it, for links; null = the one that a request came to.</summary>
     public string? PublicUrl { get; init; }
 
-    /// <summary>Folder of the chunk store, where workspaces' checkpoints lie; null = runners make none. All gateways of an installation have the same.</summary>
-    public string? ChunkStore { get; init; }
+    /// <summary>The chunk store, where workspaces' checkpoints lie; null = runners make none. All gateways of an installation have the same.</summary>
+    public StorePlace? ChunkStore { get; init; }
 
     /// <summary>How often checkpoints are made, how long they stay, and how much a tenant may store.</summary>
     public KeepingOptions Keeping { get; init; } = new();

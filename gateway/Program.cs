@@ -7,7 +7,8 @@ using Npgsql;
 
 // The gateway as a process of its own. Options come from the command line or, in capitals after MARIONETTE_, from the environment:
 // --connection-string, --data-dir (the master key's folder), --master-key, --listen, --api-port, --grpc-port, --cluster-id,
-// --public-url (address for links), --chunk-store (folder of workspaces' checkpoints).
+// --public-url (address for links), --chunk-store (folder or s3://BUCKET[/PREFIX] of workspaces' checkpoints), --chunk-store-endpoint, --chunk-store-region,
+// --chunk-store-direct.
 var builder = WebApplication.CreateSlimBuilder();
 builder.Configuration.AddEnvironmentVariables("MARIONETTE_").AddCommandLine(args);
 string? Setting(string name) => builder.Configuration[name] ?? builder.Configuration[name.Replace('-', '_')];
@@ -21,10 +22,19 @@ if (string.IsNullOrWhiteSpace(connection))
 var source = new NpgsqlDataSourceBuilder(connection);
 if (string.IsNullOrEmpty(source.ConnectionStringBuilder.SearchPath)) source.ConnectionStringBuilder.SearchPath = "marionette";
 await using var database = source.Build();
-var chunks = Setting("chunk-store") is { Length: > 0 } folder ? Path.GetFullPath(folder) : null;
+StorePlace? chunks;
 try
 {
-    if (chunks is not null) ChunkFolder.Prepare(chunks);
+    chunks = StorePlace.Parse(Setting("chunk-store"), Setting("chunk-store-endpoint"), Setting("chunk-store-region"), Setting("chunk-store-direct"));
+}
+catch (FormatException e)
+{
+    Console.Error.WriteLine($"marionette-gateway: {e.Message}");
+    return 2;
+}
+try
+{
+    if (chunks is not null && await chunks.PrepareAsync(TimeProvider.System) is { } note) Console.Error.WriteLine($"marionette-gateway: --chunk-store: {note}");
 }
 catch (IOException e)
 {

@@ -1,4 +1,5 @@
 using System.Net;
+using Marionette.Gateway.Workspaces;
 using Marionette.Pools;
 
 namespace Marionette.Silo;
@@ -6,8 +7,6 @@ namespace Marionette.Silo;
 /// <summary>What a silo process is told on its command line.</summary>
 internal sealed record SiloSettings
 {
-    private const string NoStore = "none";
-
     /// <summary>"up": silo and gateway in one process; "silo": the silo alone.</summary>
     public required string Command { get; init; }
 
@@ -35,8 +34,17 @@ internal sealed record SiloSettings
     /// <summary>Address of the API as people reach it, for links; null = the one that a request came to.</summary>
     public string? PublicUrl { get; init; }
 
-    /// <summary>Folder of workspaces' checkpoints; null = <c>chunks</c> in the data folder, "none" = there is no store.</summary>
+    /// <summary>Folder or bucket of workspaces' checkpoints as it was given; null = <c>chunks</c> in the data folder.</summary>
     public string? ChunkStore { get; init; }
+
+    /// <summary>Address of the bucket's server when it is not AWS.</summary>
+    public string? ChunkStoreEndpoint { get; init; }
+
+    /// <summary>The bucket's region.</summary>
+    public string? ChunkStoreRegion { get; init; }
+
+    /// <summary>"on" or "off": whether runners go straight to the bucket.</summary>
+    public string? ChunkStoreDirect { get; init; }
 
     /// <summary>Let approval hooks lie on this machine and in private networks.</summary>
     public bool AllowPrivateHooks { get; init; }
@@ -62,7 +70,7 @@ internal sealed record SiloSettings
     public bool HasGateway => Command == "up";
 
     /// <summary>The gateway's chunk store; null = none.</summary>
-    public string? ChunkFolder => !HasGateway || ChunkStore == NoStore ? null : ChunkStore ?? Path.Combine(DataDirectory, "chunks");
+    public StorePlace? Chunks { get; private init; }
 
     /// <summary>Reads the command line.</summary>
     /// <exception cref="ArgumentException">What is wrong and which option, in one line.</exception>
@@ -81,7 +89,21 @@ internal sealed record SiloSettings
             throw new ArgumentException("--docker-host is required by the other --docker options");
         if (settings.Docker.Host is not null && !settings.ClusterId.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'))
             throw new ArgumentException($"--cluster-id: \"{settings.ClusterId}\" names containers, so it takes letters, digits, - and _");
-        return settings with { DataDirectory = Path.GetFullPath(settings.DataDirectory) };
+        settings = settings with { DataDirectory = Path.GetFullPath(settings.DataDirectory) };
+        return settings with { Chunks = settings.HasGateway ? PlaceOf(settings) : null };
+    }
+
+    private static StorePlace? PlaceOf(SiloSettings settings)
+    {
+        try
+        {
+            var store = settings.ChunkStore ?? Path.Combine(settings.DataDirectory, "chunks");
+            return StorePlace.Parse(store, settings.ChunkStoreEndpoint, settings.ChunkStoreRegion, settings.ChunkStoreDirect);
+        }
+        catch (FormatException e)
+        {
+            throw new ArgumentException(e.Message, e);
+        }
     }
 
     private SiloSettings With(string option, string value) => option switch
@@ -94,7 +116,10 @@ internal sealed record SiloSettings
         "--grpc-port" => this with { GrpcPort = Port(option, value) },
         "--runner-url" => this with { RunnerUrl = Uri.TryCreate(value, UriKind.Absolute, out _) ? value : throw new ArgumentException($"--runner-url: \"{value}\" is not a URL") },
         "--public-url" => this with { PublicUrl = Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? value : throw new ArgumentException($"--public-url: \"{value}\" is not an http or https address") },
-        "--chunk-store" => this with { ChunkStore = value == NoStore ? value : Path.GetFullPath(value) },
+        "--chunk-store" => this with { ChunkStore = value },
+        "--chunk-store-endpoint" => this with { ChunkStoreEndpoint = value },
+        "--chunk-store-region" => this with { ChunkStoreRegion = value },
+        "--chunk-store-direct" => this with { ChunkStoreDirect = value },
         "--allow-private-hooks" => this with { AllowPrivateHooks = bool.TryParse(value, out var allow) ? allow : throw new ArgumentException($"--allow-private-hooks: \"{value}\" is neither true nor false") },
         "--cluster-id" => this with { ClusterId = value },
         "--agent-binary" => this with { AgentBinary = Path.GetFullPath(value) },

@@ -96,8 +96,9 @@ internal sealed class AgentHost(
             Log = log,
         };
         using var life = new CancellationTokenSource();
-        var opening = new FolderOpening(config, setup, sink, secret, clock, log);
-        using var keeper = new CheckpointKeeper(opening, new Checkpoint(config, setup, journal, sink, secret, clock, log), setup, sink, clock, log);
+        using var direct = new DirectTransfers(clock, log);
+        var opening = new FolderOpening(config, setup, sink, secret, direct, clock, log);
+        using var keeper = new CheckpointKeeper(opening, new Checkpoint(config, setup, journal, sink, secret, direct, clock, log), setup, sink, clock, log);
         var channel = new ControlChannel(config, spool, inbox, OnWelcome, clock, log);
         var coordinator = new RunCoordinator(
             inbox.Commands, () => new PreparedDriver(CreateDriver(services), services), setup, config.WorkspaceDir, journal, opening, keeper, sink, clock, log);

@@ -12,7 +12,10 @@ internal sealed class BlockCache(StoreConnection connection)
 {
     private const int BlockSize = 1024 * 1024, Most = 24, Attempts = 4;
 
+    private const string Packs = "packs/";
+
     private readonly Lock gate = new();
+    private readonly Dictionary<string, (Wire.SignedCall Call, DateTimeOffset Until)> signed = new(StringComparer.Ordinal);
     private readonly LinkedList<(string Name, long Number, Task<byte[]> Bytes)> blocks = [];
 
     /// <summary>As <see cref="IBlobStore.ReadAsync"/>.</summary>
@@ -54,6 +57,8 @@ internal sealed class BlockCache(StoreConnection connection)
     private async Task<byte[]> FetchAsync(string name, long offset, CancellationToken cancellationToken)
     {
         await Task.Yield();
+        if (await FetchDirectlyAsync(name, offset, cancellationToken).ConfigureAwait(false) is { } direct)
+            return direct;
         for (var attempt = 1; ; attempt++)
         {
             try
@@ -68,6 +73,32 @@ internal sealed class BlockCache(StoreConnection connection)
 
             await Task.Delay(TimeSpan.FromMilliseconds(300 * attempt), cancellationToken).ConfigureAwait(false);
         }
+    }
+
+    /// <returns>Null: it is to be read through the gateway.</returns>
+    private async Task<byte[]?> FetchDirectlyAsync(string name, long offset, CancellationToken cancellationToken)
+    {
+        if (!name.StartsWith(Packs, StringComparison.Ordinal) || !connection.Direct.IsOpen)
+            return null;
+        (Wire.SignedCall Call, DateTimeOffset Until) known;
+        lock (gate)
+            signed.TryGetValue(name, out known);
+        if (known.Call is null || known.Until <= connection.Now)
+        {
+            var request = new Wire.SignReadRequest { Pack = name[Packs.Length..] };
+            var reply = await connection.AskDirectAsync(options => connection.Client.SignReadAsync(request, options), cancellationToken).ConfigureAwait(false);
+            if (reply?.Call is null)
+            {
+                connection.Direct.Close(null);
+                return null;
+            }
+
+            known = (reply.Call, connection.Now + (TimeSpan.FromSeconds(reply.Call.Seconds) / 2));
+            lock (gate)
+                signed[name] = known;
+        }
+
+        return await connection.Direct.ReadAsync(known.Call, offset, BlockSize, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<byte[]> FetchOnceAsync(string name, long offset, CancellationToken cancellationToken)

@@ -11,7 +11,7 @@ using Wire = Marionette.Protocol.Workspaces.V1;
 namespace Marionette.Agent.Workspaces;
 
 /// <summary>Stores the workspace and the agent's home, and tells the session.</summary>
-internal sealed class Checkpoint(AgentConfig config, SetupHolder setup, RunJournal journal, EventSink sink, byte[] secret, TimeProvider clock, ILogger log)
+internal sealed class Checkpoint(AgentConfig config, SetupHolder setup, RunJournal journal, EventSink sink, byte[] secret, DirectTransfers direct, TimeProvider clock, ILogger log)
 {
     private const int MostSkipped = 100;
 
@@ -25,7 +25,7 @@ internal sealed class Checkpoint(AgentConfig config, SetupHolder setup, RunJourn
     public async Task MakeAsync(string reason, byte[] run, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
-        using var connection = new StoreConnection(config, secret, clock);
+        using var connection = new StoreConnection(config, secret, direct, clock);
         var opened = await connection.CallAsync(options => connection.Client.OpenAsync(new Wire.OpenRequest(), options), cancellationToken).ConfigureAwait(false);
         var blobs = new RemoteBlobStore(connection);
         var uploader = new Uploader(blobs, new RemoteChunkIndex(connection), new ConvergenceKey(opened.Key.Span), clock);

@@ -14,7 +14,7 @@ namespace Marionette.Agent.Workspaces;
 /// Makes the workspace and the agent's home what they should be before the first run: as the last runner left them if they are that runner's, otherwise as
 /// the newest checkpoint has them. No run begins before that, and none at all on folders that should have been restored and were not.
 /// </summary>
-internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, EventSink sink, byte[] secret, TimeProvider clock, ILogger log)
+internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, EventSink sink, byte[] secret, DirectTransfers direct, TimeProvider clock, ILogger log)
 {
     private const int MostDifferences = 100;
 
@@ -150,7 +150,7 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
 
     private async Task<RestoreReport> RestoreAsync(string snapshot, string folder, string cache, CancellationToken cancellationToken)
     {
-        using var connection = new StoreConnection(config, secret, clock);
+        using var connection = new StoreConnection(config, secret, direct, clock);
         var request = new Wire.OpenSnapshotRequest { Snapshot = snapshot };
         var opened = await connection.CallAsync(options => connection.Client.OpenSnapshotAsync(request, options), cancellationToken).ConfigureAwait(false);
         var blobs = new RemoteBlobStore(connection);

@@ -12,7 +12,7 @@ internal sealed class RemoteBlobStore(StoreConnection connection) : IBlobStore
     private readonly BlockCache blocks = new(connection);
 
     public ValueTask<IBlobUpload> BeginAsync(CancellationToken cancellationToken) =>
-        ValueTask.FromResult<IBlobUpload>(new PackUpload(connection.Client.PutPack(connection.Streaming(cancellationToken)), cancellationToken));
+        ValueTask.FromResult<IBlobUpload>(new PackUpload(connection, cancellationToken));
 
     public async ValueTask<bool> PutAsync(string name, ReadOnlyMemory<byte> content, BlobPut how, CancellationToken cancellationToken)
     {
@@ -56,60 +56,4 @@ internal sealed class RemoteBlobStore(StoreConnection connection) : IBlobStore
     }
 
     private static BlobInfo ToInfo(Wire.ObjectInfo info) => new(info.Name, info.Length, DateTimeOffset.FromUnixTimeMilliseconds(info.WrittenMs));
-
-    /// <summary>A pack on its way. The server checks its name against its bytes.</summary>
-    private sealed class PackUpload(AsyncClientStreamingCall<Wire.PackPart, Wire.PutPackReply> call, CancellationToken cancellationToken) : IBlobUpload
-    {
-        private const string Folder = "packs/";
-
-        public ValueTask AppendAsync(ReadOnlyMemory<byte> bytes, CancellationToken token) => SendAsync(new Wire.PackPart { Content = ByteString.CopyFrom(bytes.Span) });
-
-        public async ValueTask CommitAsync(string name, CancellationToken token)
-        {
-            if (!name.StartsWith(Folder, StringComparison.Ordinal))
-                throw new WorkspaceException(WorkspaceFault.Invalid, $"{name} is no pack.");
-            await SendAsync(new Wire.PackPart { Name = name[Folder.Length..] }).ConfigureAwait(false);
-            try
-            {
-                await call.RequestStream.CompleteAsync().ConfigureAwait(false);
-                await call.ResponseAsync.ConfigureAwait(false);
-            }
-            catch (RpcException exception)
-            {
-                throw StoreConnection.Translate(exception, cancellationToken);
-            }
-        }
-
-        public ValueTask DisposeAsync()
-        {
-            call.Dispose();
-            return ValueTask.CompletedTask;
-        }
-
-        private async ValueTask SendAsync(Wire.PackPart part)
-        {
-            try
-            {
-                await call.RequestStream.WriteAsync(part, cancellationToken).ConfigureAwait(false);
-            }
-            catch (RpcException exception)
-            {
-                throw StoreConnection.Translate(exception, cancellationToken);
-            }
-            catch (InvalidOperationException)
-            {
-                // The server has ended the call: its answer says why.
-                try
-                {
-                    await call.ResponseAsync.ConfigureAwait(false);
-                }
-                catch (RpcException exception)
-                {
-                    throw StoreConnection.Translate(exception, cancellationToken);
-                }
-
-                throw new WorkspaceException(WorkspaceFault.Io, "The chunk store ended the upload of a pack.");
-            }
-        }
-    }
 }

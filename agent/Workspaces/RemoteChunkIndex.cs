@@ -40,6 +40,7 @@ internal sealed class RemoteChunkIndex(StoreConnection connection, IBlobStore? l
         {
             var request = new Wire.AddPacksRequest();
             request.Packs.AddRange(some.Select(pack => pack.Name));
+            request.Lengths.AddRange(some.Select(pack => pack.Length));
             await connection.CallAsync(options => connection.Client.AddPacksAsync(request, options), cancellationToken).ConfigureAwait(false);
         }
     }

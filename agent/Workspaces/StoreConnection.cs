@@ -22,9 +22,10 @@ internal sealed class StoreConnection : IDisposable
     private readonly Metadata who;
     private readonly TimeProvider clock;
 
-    public StoreConnection(AgentConfig config, byte[] secret, TimeProvider clock)
+    public StoreConnection(AgentConfig config, byte[] secret, DirectTransfers direct, TimeProvider clock)
     {
         this.clock = clock;
+        (Direct, SpoolFolder) = (direct, config.StateDir);
         channel = GrpcChannel.ForAddress(new Endpoint(config).Current(), new GrpcChannelOptions
         {
             HttpHandler = new SocketsHttpHandler
@@ -51,6 +52,15 @@ internal sealed class StoreConnection : IDisposable
 
     public Wire.WorkspaceStore.WorkspaceStoreClient Client { get; }
 
+    /// <summary>The time, for what a gateway signs for a while.</summary>
+    public DateTimeOffset Now => clock.GetUtcNow();
+
+    /// <summary>The way past the gateway, the same for all connections of a runner.</summary>
+    public DirectTransfers Direct { get; }
+
+    /// <summary>Where packs stand until they are sent.</summary>
+    public string SpoolFolder { get; }
+
     /// <summary>Headers, and no bound on the time: for streams.</summary>
     public CallOptions Streaming(CancellationToken cancellationToken) => new(who, cancellationToken: cancellationToken);
 
@@ -71,6 +81,21 @@ internal sealed class StoreConnection : IDisposable
             }
 
             await Task.Delay(FirstPause * (1 << (attempt - 1)), clock, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>A call that only newer gateways know.</summary>
+    /// <returns>Null: this one does not.</returns>
+    /// <exception cref="WorkspaceException">As <see cref="CallAsync"/>.</exception>
+    public async Task<T?> AskDirectAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> call, CancellationToken cancellationToken) where T : class
+    {
+        try
+        {
+            return await CallAsync(call, cancellationToken).ConfigureAwait(false);
+        }
+        catch (WorkspaceException unknown) when (unknown.InnerException is RpcException { StatusCode: StatusCode.Unimplemented })
+        {
+            return null;
         }
     }
 

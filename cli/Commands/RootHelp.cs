@@ -23,6 +23,7 @@ internal static class RootHelp
           MARIONETTE_CLAUDE     a claude program to use instead of the pinned one
           MARIONETTE_CODEX, MARIONETTE_OPENCODE, MARIONETTE_CLAUDE_ACP
                                 the same for codex, opencode and claude-agent-acp
+          MARIONETTE_S3RVER     the same for s3rver, which the tests use
           MARIONETTE_VERBOSE    show everything that set-up says
           MARIONETTE_SKIP_SETUP run what is built, check nothing
 

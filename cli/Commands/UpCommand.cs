@@ -19,14 +19,21 @@ internal static class UpCommand
         var docker = new Option<string?>("--docker-host") { Description = "A Docker Engine: the provider \"docker\" is there, too.", HelpName = "unix://…" };
         var image = new Option<string?>("--docker-image") { Description = "Image of its runners (marionette-runner:latest)", HelpName = "IMAGE" };
         var pools = Arguments.Many("--pools", "Names of pools of hosts: each is a provider whose runners live on machines that join it");
-        var chunks = new Option<string?>("--chunk-store") { Description = "Folder of workspaces' checkpoints (chunks in the data folder); none: there are none", HelpName = "DIR" };
-        var command = new Command("up", "Start a server, its database and a local provider, and stay") { data, api, admin, grpc, bind, connection, docker, image, pools, chunks };
+        var chunks = new Option<string?>("--chunk-store") { Description = "Folder or s3://BUCKET[/PREFIX] of workspaces' checkpoints (chunks in the data folder); none: there are none", HelpName = "DIR" };
+        var endpoint = new Option<string?>("--chunk-store-endpoint") { Description = "Address of the bucket's server when it is not AWS", HelpName = "URL" };
+        var region = new Option<string?>("--chunk-store-region") { Description = "The bucket's region", HelpName = "NAME" };
+        var direct = new Option<string?>("--chunk-store-direct") { Description = "Whether runners go straight to the bucket (on, but off for a loopback endpoint)", HelpName = "on|off" };
+        var command = new Command("up", "Start a server, its database and a local provider, and stay") 
+        {
+            data, api, admin, grpc, bind, connection, docker, image, pools, chunks, endpoint, region, direct,
+        };
         command.SetAction(result =>
         {
             var place = new SiloPlace(
                 Path.GetFullPath(result.GetValue(data) ?? DataFolder.Default(context)),
                 result.GetValue(api), result.GetValue(admin), result.GetValue(grpc), result.GetValue(bind)!, result.GetValue(connection),
-                result.GetValue(docker), result.GetValue(image), result.GetValue(pools) ?? [], result.GetValue(chunks));
+                result.GetValue(docker), result.GetValue(image), result.GetValue(pools) ?? [],
+                new ChunkSettings(result.GetValue(chunks), result.GetValue(endpoint), result.GetValue(region), result.GetValue(direct)));
             Check(place);
             ProcessImage.Replace([.. Layout.Find(context).SiloCommand(place)]);
         });

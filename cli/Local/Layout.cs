@@ -58,10 +58,10 @@ internal sealed record Layout(string Home, string? Claude)
             yield return "--connection-string";
             yield return connection;
         }
-        if (place.ChunkStore is { } chunks)
+        foreach (var (name, value) in place.Chunks?.Options ?? [])
         {
-            yield return "--chunk-store";
-            yield return chunks;
+            yield return name;
+            yield return value;
         }
         yield return "--agent-binary";
         yield return Need(Agent, "the agent");
@@ -91,7 +91,23 @@ internal sealed record Layout(string Home, string? Claude)
 
 /// <summary>Where a silo listens and keeps its data.</summary>
 /// <param name="Pools">Names of the pools of hosts that it has.</param>
-/// <param name="ChunkStore">Folder of workspaces' checkpoints, or "none"; null = in the data folder.</param>
+/// <param name="Chunks">Where workspaces' checkpoints go; null = in the data folder.</param>
 internal sealed record SiloPlace(
     string DataFolder, int ApiPort, int AdminPort, int GrpcPort, string Bind = "127.0.0.1", string? ConnectionString = null, string? DockerHost = null, string? DockerImage = null,
-    IReadOnlyList<string>? Pools = null, string? ChunkStore = null);
+    IReadOnlyList<string>? Pools = null, ChunkSettings? Chunks = null);
+
+/// <summary>The chunk store as the server's options say it; what is null was not given.</summary>
+internal sealed record ChunkSettings(string? Store, string? Endpoint, string? Region, string? Direct)
+{
+    /// <summary>Names and values, as they were given: the server reads and checks them.</summary>
+    public IEnumerable<(string Name, string Value)> Options
+    {
+        get
+        {
+            (string, string?)[] all = [("--chunk-store", Store), ("--chunk-store-endpoint", Endpoint), ("--chunk-store-region", Region), ("--chunk-store-direct", Direct)];
+            foreach (var (name, value) in all)
+                if (value is not null)
+                    yield return (name, value);
+        }
+    }
+}

@@ -78,10 +78,11 @@ internal sealed partial class WorkspaceGrpc(ChunkStores stores, StoreQuota quota
         {
             if (request.Packs.Count > MostPacks) throw Refusals.Invalid($"There are at most {MostPacks} packs.");
             foreach (var pack in request.Packs) ObjectNames.CheckPack(pack);
+            var lengths = LengthsOf(request);
             foreach (var some in request.Packs.Distinct().Chunk(PacksAtATime))
             {
                 var contents = new List<PackContents>(some.Length);
-                foreach (var pack in some) contents.Add(await PackReader.ReadListAsync(chunks.Blobs, pack, token));
+                foreach (var pack in some) contents.Add(CheckLength(await PackReader.ReadListAsync(chunks.Blobs, pack, token), lengths));
                 await chunks.Index.AddAsync(contents, token);
             }
 

@@ -1,4 +1,3 @@
-using Marionette.Gateway.Workspaces;
 using Marionette.Silo.Database;
 using Marionette.Silo.Database.Embedded;
 using Npgsql;
@@ -6,15 +5,15 @@ using Npgsql;
 namespace Marionette.Silo.Hosting;
 
 /// <summary>Starts the parts in the order in which they need each other, and stops them in the opposite one.</summary>
-internal static class SiloHost
+internal static partial class SiloHost
 {
     public static async Task RunAsync(SiloSettings settings)
     {
         Directory.CreateDirectory(settings.DataDirectory);
         using var own = Own(settings);
         if (settings.HasGateway) File.Delete(settings.EndpointsFile);
-        PrepareChunks(settings);
         using var loggers = LoggerFactory.Create(logging => logging.AddMarionetteConsole());
+        await PrepareChunksAsync(settings, loggers.CreateLogger("Marionette.Silo.ChunkStore"));
 
         await using var postgres = settings.ConnectionString is null
             ? await EmbeddedPostgres.StartAsync(
@@ -30,17 +29,20 @@ internal static class SiloHost
         if (settings.HasGateway) File.Delete(settings.EndpointsFile);
     }
 
-    private static void PrepareChunks(SiloSettings settings)
+    private static async Task PrepareChunksAsync(SiloSettings settings, ILogger log)
     {
         try
         {
-            if (settings.ChunkFolder is { } folder) ChunkFolder.Prepare(folder);
+            if (settings.Chunks is { } chunks && await chunks.PrepareAsync(TimeProvider.System) is { } note) LogNote(log, note);
         }
         catch (IOException e)
         {
             throw new StartException($"--chunk-store: {e.Message}", e);
         }
     }
+
+    [LoggerMessage(8040, LogLevel.Warning, "--chunk-store: {Note}", EventName = "silo.chunks.note")]
+    private static partial void LogNote(ILogger log, string note);
 
     private static NpgsqlDataSource Connect(string connectionString, ILoggerFactory loggers)
     {

@@ -50,6 +50,18 @@ public sealed class ProcessTests : IDisposable
     }
 
     [Fact]
+    public async Task Up_WithABucket_HandsItsOptionsOn()
+    {
+        MakeHome("printf '%s\\n' \"$@\"");
+        string[] options = ["--chunk-store", "s3://bucket/part", "--chunk-store-endpoint", "http://minio:9000", "--chunk-store-region", "eu-x", "--chunk-store-direct", "off"];
+        var said = await Shell.RunAsync(
+            Shell.Program, ["up", "--data-dir", folder["data dir"], "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", .. options],
+            null, ("MARIONETTE_HOME", folder.Path), ("MARIONETTE_CLAUDE", folder["tools/claude"]));
+        Assert.Equal("", said.Error);
+        Assert.Contains(string.Join('\n', options) + "\n", said.Out);
+    }
+
+    [Fact]
     public async Task Up_WithPools_HandsTheirNamesOn()
     {
         MakeHome("printf '%s\\n' \"$@\"");

@@ -12,9 +12,10 @@ public sealed class ArchitectureTests
         ["providers/process"] = ["providers/abstractions"],
         ["providers/docker"] = ["providers/abstractions"],
         ["grains"] = ["grain-interfaces", "providers/abstractions"],
-        ["gateway"] = ["grain-interfaces", "protocol/workspaces"],
+        ["gateway"] = ["grain-interfaces", "protocol/workspaces", "protocol/workspaces-s3"],
         ["silo"] = ["grains", "gateway", "providers/process", "providers/docker"],
         ["protocol/workspaces"] = [],
+        ["protocol/workspaces-s3"] = ["protocol/workspaces"],
         ["agent"] = ["protocol/workspaces"],
         ["cli"] = [],
     };
@@ -28,8 +29,9 @@ public sealed class ArchitectureTests
         ["providers/docker"] = ["Microsoft.Orleans.", "Npgsql", "Grpc."],
         ["grains"] = ["Docker.DotNet", "KubernetesClient", "Grpc.", "Microsoft.AspNetCore."],
         ["gateway"] = ["Docker.DotNet", "KubernetesClient", "Microsoft.Orleans.Server"],
-        ["protocol/workspaces"] = ["Microsoft.Orleans.", "Npgsql", "Grpc.", "Microsoft.AspNetCore."],
-        ["agent"] = ["Microsoft.Orleans.", "Npgsql", "Grpc.AspNetCore"],
+        ["protocol/workspaces"] = ["Microsoft.Orleans.", "Npgsql", "Grpc.", "Microsoft.AspNetCore.", "AWSSDK."],
+        ["protocol/workspaces-s3"] = ["Microsoft.Orleans.", "Npgsql", "Grpc.", "Microsoft.AspNetCore."],
+        ["agent"] = ["Microsoft.Orleans.", "Npgsql", "Grpc.AspNetCore", "AWSSDK."],
         ["cli"] = ["Microsoft.Orleans.", "Npgsql", "Grpc."],
     };
 

@@ -10,7 +10,7 @@ namespace Marionette.Workspaces;
 public sealed class FolderBlobStore : IBlobStore, IDisposable
 {
     private const string Temporary = ".tmp";
-    private const int HashDigits = 64, OpenFiles = 64;
+    private const int OpenFiles = 64;
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     private readonly string _root;
@@ -81,10 +81,7 @@ public sealed class FolderBlobStore : IBlobStore, IDisposable
         {
             cancellationToken.ThrowIfCancellationRequested();
             var file = new FileInfo(path);
-            var inside = Path.GetRelativePath(_root, path);
-            var last = Path.GetFileName(inside);
-            // The folder of the first two digits is how a name is kept, and no part of it.
-            var name = last.Length == HashDigits ? Path.GetDirectoryName(Path.GetDirectoryName(inside)) + "/" + last : inside;
+            var name = StoreNames.NameAt(Path.GetRelativePath(_root, path));
             if (file.Exists)
                 yield return new BlobInfo(name, file.Length, new DateTimeOffset(file.LastWriteTimeUtc));
         }
@@ -127,17 +124,12 @@ public sealed class FolderBlobStore : IBlobStore, IDisposable
         }
     }
 
-    private string PathOf(string name)
-    {
-        StoreNames.Check(name);
-        var last = StoreNames.Last(name);
-        return last.Length == HashDigits ? Path.Combine(_root, name[..^HashDigits], last[..2], last) : Path.Combine(_root, name);
-    }
+    private string PathOf(string name) => Path.Combine(_root, StoreNames.PathOf(name));
 
     /// <summary>Packs are read in many small pieces: the newest files stay open. Only they never change; what may be replaced is opened anew each time.</summary>
     private SafeFileHandle Open(string name)
     {
-        var keep = StoreNames.Last(name).Length == HashDigits;
+        var keep = StoreNames.IsHash(name);
         lock (_gate)
         {
             if (_open.TryGetValue(name, out var known) && keep)

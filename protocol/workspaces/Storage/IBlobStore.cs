@@ -60,7 +60,29 @@ internal static class StoreNames
 {
     public const string Packs = "packs/", Indexes = "index/", Snapshots = "snapshots/", Keys = "keys/", Leases = "leases/", Condemned = "condemned/";
 
+    private const int HashDigits = 64;
+
     public static string Pack(string pack) => Packs + pack;
+
+    /// <summary>Whether its name is a hash: such objects never change.</summary>
+    public static bool IsHash(string name) => Last(name).Length == HashDigits;
+
+    /// <summary>Where it lies in a folder or a bucket: objects with a hash for a name in 256 folders. The same everywhere, so that a copy of a bucket is a store.</summary>
+    public static string PathOf(string name)
+    {
+        Check(name);
+        var last = Last(name);
+        return IsHash(name) ? $"{name[..^HashDigits]}{last[..2]}/{last}" : name;
+    }
+
+    /// <summary>The name of what lies there: the folder of the first two digits is no part of it.</summary>
+    public static string NameAt(string path)
+    {
+        if (!IsHash(path))
+            return path;
+        var folder = path.AsSpan(0, Math.Max(0, path.Length - HashDigits - 1));
+        return string.Concat(folder[..(folder.LastIndexOf('/') + 1)], Last(path));
+    }
 
     /// <summary>The last segment.</summary>
     public static string Last(string name) => name[(name.LastIndexOf('/') + 1)..];

@@ -77,5 +77,6 @@ public sealed class FolderOpeningTests
         Assert.Null(FolderMark.Read(harness.Home));
     }
 
-    private static FolderOpening Opening(DriverHarness harness) => new(harness.Services.Config, harness.Setup, harness.Sink, [], TimeProvider.System, harness.Log);
+    private static FolderOpening Opening(DriverHarness harness) =>
+        new(harness.Services.Config, harness.Setup, harness.Sink, [], new DirectTransfers(TimeProvider.System, harness.Log), TimeProvider.System, harness.Log);
 }

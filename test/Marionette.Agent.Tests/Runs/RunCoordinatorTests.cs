@@ -216,6 +216,7 @@ public sealed class RunCoordinatorTests
     {
         private readonly CommandInbox inbox = new();
         private readonly CancellationTokenSource life = new();
+        private readonly DirectTransfers direct;
         private readonly FolderOpening opening;
         private readonly CheckpointKeeper keeper;
         private long number;
@@ -224,8 +225,9 @@ public sealed class RunCoordinatorTests
         {
             Harness = harness ?? new DriverHarness(new Setup { Agent = "command" });
             var services = Harness.Services;
-            opening = new FolderOpening(services.Config, Harness.Setup, Harness.Sink, [], TimeProvider.System, Harness.Log);
-            var checkpoint = new Checkpoint(services.Config, Harness.Setup, services.Journal, Harness.Sink, [], TimeProvider.System, Harness.Log);
+            direct = new DirectTransfers(TimeProvider.System, Harness.Log);
+            opening = new FolderOpening(services.Config, Harness.Setup, Harness.Sink, [], direct, TimeProvider.System, Harness.Log);
+            var checkpoint = new Checkpoint(services.Config, Harness.Setup, services.Journal, Harness.Sink, [], direct, TimeProvider.System, Harness.Log);
             keeper = new CheckpointKeeper(opening, checkpoint, Harness.Setup, Harness.Sink, TimeProvider.System, Harness.Log);
             var coordinator = new RunCoordinator(
                 inbox.Commands, create ?? (() => Driver), Harness.Setup, Harness.Workspace, services.Journal, opening, keeper, Harness.Sink, TimeProvider.System, Harness.Log);
@@ -256,6 +258,7 @@ public sealed class RunCoordinatorTests
             await life.CancelAsync();
             await Task.WhenAny(Working);
             keeper.Dispose();
+            direct.Dispose();
             await Harness.DisposeAsync();
         }
     }

@@ -1,17 +1,14 @@
-using System.Text.Json;
 using Marionette.EndToEnd.Tests.Behaviour;
 using Marionette.EndToEnd.Tests.Support;
 
 namespace Marionette.EndToEnd.Tests.Faults;
 
 /// <summary>The machine that had a session's files is gone, in whole or in part: the session goes on from its checkpoint.</summary>
-public sealed class CheckpointTests(HealthyStack healthy, ITestOutputHelper output) : IClassFixture<HealthyStack>
+public sealed class CheckpointTests(HealthyStack healthy, ITestOutputHelper output) : CheckpointTest, IClassFixture<HealthyStack>
 {
     private const int SigKill = 9;
 
-    private Stack Stack => healthy.Stack;
-
-    private Api Api => healthy.Stack.Api;
+    private protected override Stack Stack => healthy.Stack;
 
     [Fact]
     public async Task Run_ThatHasEnded_HasItsCheckpoint()
@@ -139,44 +136,5 @@ public sealed class CheckpointTests(HealthyStack healthy, ITestOutputHelper outp
                 file.WriteByte((byte)(middle ^ 1));
             }
         }
-    }
-
-    private Task<string> CreateAsync() => Api.CreateSessionAsync(new { agent = "command", command = new[] { "/bin/sh" } });
-
-    private async Task<string> RunAsync(string session, string script)
-    {
-        var ended = await Api.TaskEndedAsync(await Api.SubmitAsync(session, script));
-        Assert.True(ended.Text("status") == "completed", ended.ToString());
-        return ended.MaybeText("result") ?? "";
-    }
-
-    /// <summary>A digest of all that a snapshot keeps, made by the agent itself.</summary>
-    private Task<string> DigestAsync(string session) => RunAsync(session, """
-        {
-          find . ! -type d -printf '%p %y %m %s %T@ %l\n' | sort
-          find . -mindepth 1 -type d -printf '%p %y %m %T@\n' | sort
-          find . -type f | sort | xargs sha256sum
-          cat $HOME/note
-        } | sha256sum
-        """);
-
-    private async Task SuspendAsync(string session)
-    {
-        await Api.PostAsync($"/api/v1/sessions/{session}/suspend", new { });
-        await Api.SessionInAsync(session, "suspended");
-        var workspace = (await Api.GetAsync($"/api/v1/sessions/{session}")).Text("workspace_id");
-        await Wait.ForAsync(() => !RunnerProcess.AnyIn(Stack.DataDirectory, workspace), "the runner's end");
-    }
-
-    private async Task<string> FolderAsync(string session) =>
-        Path.Combine(Stack.DataDirectory, "workspaces", (await Api.GetAsync($"/api/v1/sessions/{session}")).Text("workspace_id"));
-
-    private async Task<JsonElement> PointAsync(string session, string reason)
-    {
-        JsonElement point = default;
-        await Wait.ForAsync(
-            async () => (await Api.GetAsync($"/api/v1/sessions/{session}")).TryGetProperty("recovery_point", out point) && point.Text("reason") == reason,
-            $"a checkpoint of {session}");
-        return point;
     }
 }

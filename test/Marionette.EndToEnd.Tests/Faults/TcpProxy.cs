@@ -17,6 +17,7 @@ internal sealed class TcpProxy : IAsyncDisposable
     private readonly List<Task> _lines = [];
     private readonly List<Line> _current = [];
     private int _accepted;
+    private long _carried;
 
     public TcpProxy(IPAddress address, Func<int> target)
     {
@@ -31,6 +32,9 @@ internal sealed class TcpProxy : IAsyncDisposable
 
     /// <summary>Connections so far.</summary>
     public int Accepted => Volatile.Read(ref _accepted);
+
+    /// <summary>Bytes so far, both ways.</summary>
+    public long Carried => Interlocked.Read(ref _carried);
 
     /// <summary>All lines that exist now go dead; returns what brings them back, with everything that was written meanwhile.</summary>
     public Action Freeze()
@@ -103,6 +107,7 @@ internal sealed class TcpProxy : IAsyncDisposable
             while (await from.ReceiveAsync(buffer, _stop.Token) is var read && read > 0)
             {
                 await line.Open.WaitAsync(_stop.Token);
+                Interlocked.Add(ref _carried, read);
                 for (var sent = 0; sent < read;) sent += await to.SendAsync(buffer.AsMemory(sent, read - sent), _stop.Token);
             }
 

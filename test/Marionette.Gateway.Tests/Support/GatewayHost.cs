@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Marionette.Gateway.Auth;
 using Marionette.Gateway.Hosting;
+using Marionette.Gateway.Workspaces;
 using Marionette.Silo.Database;
 using Marionette.TestSupport;
 using Microsoft.AspNetCore.Builder;
@@ -42,10 +43,14 @@ internal sealed class GatewayHost : IAsyncDisposable
 
     /// <param name="chunks">Folder of the chunk store; null = none.</param>
     public static async Task<GatewayHost> StartAsync(PostgresFixture postgres, string? chunks = null) =>
+        await StartAsync(MarionetteDataSource.Create(await postgres.CreateDatabaseAsync()), bootstrap: true, chunks is null ? null : StorePlace.In(chunks));
+
+    /// <summary>One with a chunk store anywhere.</summary>
+    public static async Task<GatewayHost> StartAsync(PostgresFixture postgres, StorePlace chunks) =>
         await StartAsync(MarionetteDataSource.Create(await postgres.CreateDatabaseAsync()), bootstrap: true, chunks);
 
     /// <summary>One more on the database and the chunk store of another, which lives longer.</summary>
-    public static Task<GatewayHost> StartBesideAsync(GatewayHost other, string chunks) => StartAsync(other.Database, bootstrap: false, chunks, ownsDatabase: false);
+    public static Task<GatewayHost> StartBesideAsync(GatewayHost other, string chunks) => StartAsync(other.Database, bootstrap: false, StorePlace.In(chunks), ownsDatabase: false);
 
     /// <summary>One whose database cannot be reached.</summary>
     public static Task<GatewayHost> StartWithoutDatabaseAsync() =>
@@ -95,7 +100,7 @@ internal sealed class GatewayHost : IAsyncDisposable
 
     private bool OwnsDatabase { get; init; }
 
-    private static async Task<GatewayHost> StartAsync(NpgsqlDataSource database, bool bootstrap, string? chunks = null, bool ownsDatabase = true)
+    private static async Task<GatewayHost> StartAsync(NpgsqlDataSource database, bool bootstrap, StorePlace? chunks = null, bool ownsDatabase = true)
     {
         var cluster = new FakeCluster();
         var builder = WebApplication.CreateSlimBuilder();

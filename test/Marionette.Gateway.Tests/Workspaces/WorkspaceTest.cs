@@ -17,6 +17,8 @@ public abstract class WorkspaceTest(PostgresFixture postgres) : IAsyncLifetime
 
     private protected static byte[] Secret { get; } = [.. Enumerable.Repeat((byte)7, 32)];
 
+    private protected PostgresFixture Postgres => postgres;
+
     private protected GatewayHost Gateway { get; private set; } = null!;
 
     private protected string Folder { get; } = TestFolder.Create();
@@ -28,7 +30,7 @@ public abstract class WorkspaceTest(PostgresFixture postgres) : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        Gateway = await GatewayHost.StartAsync(postgres, Store);
+        Gateway = await StartAsync();
         Client = AddRunner(Runner, Session);
     }
 
@@ -36,9 +38,15 @@ public abstract class WorkspaceTest(PostgresFixture postgres) : IAsyncLifetime
     {
         clients.ForEach(client => client.Dispose());
         await Gateway.DisposeAsync();
+        await EndAsync();
         TestFolder.Delete(Folder);
         GC.SuppressFinalize(this);
     }
+
+    private protected virtual Task<GatewayHost> StartAsync() => GatewayHost.StartAsync(Postgres, Store);
+
+    /// <summary>Ends what <see cref="StartAsync"/> started beside the gateway.</summary>
+    private protected virtual ValueTask EndAsync() => ValueTask.CompletedTask;
 
     private protected WorkspaceClient AddRunner(string runner, string session)
     {
