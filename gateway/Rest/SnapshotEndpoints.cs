@@ -104,8 +104,8 @@ internal static class SnapshotEndpoints
         var query = new ListQuery(http.Request);
         var path = PathOf(query);
         if (path.Length == 0) query.Errors.Add("path", "must name a file");
-        query.Errors.ThrowIfAny();
         using var reader = await OpenAsync(id, http, stores);
+        query.Errors.ThrowIfAny();
         var entry = await reader.GetAsync(path, http.RequestAborted);
         if (entry.Type != EntryType.File) throw new MarionetteException([new FieldError("path", "is no file")]);
         Downloads.Begin(http.Response, "application/octet-stream", entry.NameText, entry.Size);

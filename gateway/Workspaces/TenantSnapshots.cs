@@ -59,5 +59,5 @@ internal sealed class TenantSnapshots(string tenant, TenantChunks chunks, Snapsh
     }
 
     private async Task<SnapshotRow> UseAsync(string id, CancellationToken cancellationToken) =>
-        (SnapshotCatalog.IsId(id) ? await table.UseAsync(tenant, id, cancellationToken) : null) ?? throw WorkspaceException.Missing($"There is no snapshot {id}.");
+        (SnapshotCatalog.IsId(id) ? await table.UseAsync(tenant, id, cancellationToken) : null) ?? throw WorkspaceException.Missing("There is no such snapshot.");
 }

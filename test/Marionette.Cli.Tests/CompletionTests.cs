@@ -7,7 +7,7 @@ public sealed class CompletionTests
 {
     [Theory]
     [InlineData("sessi", "session", "sessions")]
-    [InlineData("sessions re", "resume")]
+    [InlineData("sessions re", "restore", "resume")]
     [InlineData("sessions create --perm", "--permission-mode", "--permission-timeout")]
     [InlineData("sessions create --permission-mode ", "acceptEdits", "bypassPermissions", "default", "plan")]
     [InlineData("sessions create --network-policy ", "allow_list", "deny", "open")]

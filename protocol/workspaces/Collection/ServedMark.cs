@@ -6,7 +6,7 @@ namespace Marionette.Workspaces;
 /// </summary>
 public static class ServedMark
 {
-    private const string Name = StoreNames.Leases + "served";
+    private const string Name = "marks/served";
 
     /// <summary>Put by a server before it hands the keys to a writer.</summary>
     public static async Task PutAsync(IBlobStore store, CancellationToken cancellationToken) =>

@@ -6,7 +6,7 @@ namespace Marionette.EndToEnd.Tests.Behaviour;
 /// <summary>A tenant that has one of everything, and another that must not see it.</summary>
 public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
 {
-    private static readonly string[] Lists = ["sessions", "tasks", "permissions", "runners", "keys", "policies", "permission-hooks", "scheduled-tasks", "agent-configs", "profiles"];
+    private static readonly string[] Lists = ["sessions", "tasks", "permissions", "runners", "keys", "policies", "permission-hooks", "scheduled-tasks", "agent-configs", "profiles", "snapshots"];
 
     internal string Url => shared.Stack.ApiUrl;
 
@@ -32,6 +32,7 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         Ids["tasks"] = (await Owner.RunAllowedAsync(Ids["sessions"], "@scenario shell cmd='echo x > x.txt'")).Id();
         // It comes a second after the run, and what a picture of "nothing has changed" holds must not move by itself.
         await Wait.ForAsync(async () => (await Owner.GetAsync($"/api/v1/sessions/{Ids["sessions"]}")).TryGetProperty("recovery_point", out _), "the session's checkpoint");
+        Ids["snapshots"] = (await Owner.GetAsync($"/api/v1/sessions/{Ids["sessions"]}")).GetProperty("recovery_point").Text("workspace")!;
         Ids["permissions"] = (await Owner.GetAsync("/api/v1/permissions")).Items()[0].Id();
         Ids["runners"] = (await Owner.GetAsync("/api/v1/runners")).Items()[0].Id();
         Ids["policies"] = (await Owner.PostAsync("/api/v1/policies", new { effect = "ask", tools = new[] { "NoSuchTool" } })).Id();
@@ -71,6 +72,7 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         "/api/v1/scheduled-tasks" => new() { ["name"] = "x", ["cron_expression"] = "0 0 1 1 *", ["prompt_template"] = "x", ["session_id"] = Ids["sessions"] },
         "/api/v1/pools/{pool}/tokens" => new() { ["name"] = "x" },
         "/api/v1/profiles" => new() { ["name"] = "x" },
+        "/api/v1/sessions/{id}/restore" => new() { ["checkpoint_id"] = "ckpt_0000000000000000" },
         "/api/v1/sessions/{id}/network/allow" => new() { ["host"] = "api.example.com:443" },
         "/api/v1/agent-configs" => new() { ["name"] = "x", ["agent"] = "claude" },
         _ => [],

@@ -8,7 +8,7 @@ public sealed class AccessTests(AbuseWorld world) : IClassFixture<AbuseWorld>
 {
     private static readonly string[] Scopes =
         ["sessions:read", "sessions:write", "tasks:read", "tasks:write", "permissions:read", "permissions:write", "policies:read", "policies:write", "runners:read", "events:read", "keys:read", "keys:write",
-         "scheduled-tasks:read", "scheduled-tasks:write", "agent-configs:read", "agent-configs:write", "profiles:read", "profiles:write", "usage:read", "usage:write"];
+         "scheduled-tasks:read", "scheduled-tasks:write", "agent-configs:read", "agent-configs:write", "profiles:read", "profiles:write", "usage:read", "usage:write", "workspaces:read", "workspaces:write"];
 
     [Fact]
     public async Task EveryRoute_WithoutAValidKey_IsRefused()

@@ -37,8 +37,9 @@ internal static class Contract
         {
             foreach (var operation in path.Value.EnumerateObject().Where(member => member.Name is "get" or "post" or "delete" or "put" or "patch"))
             {
-                JsonElement? body = operation.Value.TryGetProperty("requestBody", out var request)
-                    ? Resolve(document, request.GetProperty("content").GetProperty("application/json").GetProperty("schema"))
+                // A body that is no JSON is a file's bytes.
+                JsonElement? body = operation.Value.TryGetProperty("requestBody", out var request) && request.GetProperty("content").TryGetProperty("application/json", out var json)
+                    ? Resolve(document, json.GetProperty("schema"))
                     : null;
                 List<string> query = operation.Value.TryGetProperty("parameters", out var parameters)
                     ? [.. parameters.EnumerateArray().Where(p => p.Text("in") == "query").Select(p => p.Text("name")!)]

@@ -26,7 +26,7 @@ public sealed class BucketTests(PostgresFixture postgres) : WorkspaceTest(postgr
         var report = await SnapshotAsync(Client, tree);
         Assert.True(report.BytesStored > 3_000_000);
         AssertSame(tree, await RestoreAsync(Client, report.Id));
-        Assert.Equal(["keys", "packs", "snapshots"], bucket.Keys.Select(key => key.Split('/')).Select(key => (key[0], key[1], key[2])).Distinct().Select(key => key.Item3));
+        Assert.Equal(["keys", "marks", "packs", "snapshots"], bucket.Keys.Select(key => key.Split('/')).Select(key => (key[0], key[1], key[2])).Distinct().Select(key => key.Item3));
         Assert.All(bucket.Keys, key => Assert.StartsWith("installation/acme/", key));
         Assert.DoesNotContain(bucket.Requests, request => request.IsPresigned);
     }
