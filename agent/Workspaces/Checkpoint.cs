@@ -11,7 +11,8 @@ using Wire = Marionette.Protocol.Workspaces.V1;
 namespace Marionette.Agent.Workspaces;
 
 /// <summary>Stores the workspace and the agent's home, and tells the session.</summary>
-internal sealed class Checkpoint(AgentConfig config, SetupHolder setup, RunJournal journal, EventSink sink, byte[] secret, DirectTransfers direct, TimeProvider clock, ILogger log)
+internal sealed class Checkpoint(
+    AgentConfig config, SetupHolder setup, RunJournal journal, EventSink sink, byte[] secret, DirectTransfers direct, TimeProvider clock, ILogger log)
 {
     private const int MostSkipped = 100;
 

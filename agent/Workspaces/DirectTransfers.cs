@@ -67,7 +67,8 @@ internal sealed class DirectTransfers : IDisposable
     /// <returns>As much as there is from the offset, at most a block; null: it is to be read the other way.</returns>
     public async Task<byte[]?> ReadAsync(Wire.SignedCall call, long offset, int length, CancellationToken cancellationToken)
     {
-        using var answer = await SendAsync(call, HttpMethod.Get, new RangeHeaderValue(offset, offset + length - 1), null, ReadLimit, cancellationToken).ConfigureAwait(false);
+        var range = new RangeHeaderValue(offset, offset + length - 1);
+        using var answer = await SendAsync(call, HttpMethod.Get, range, null, ReadLimit, cancellationToken).ConfigureAwait(false);
         if (answer?.StatusCode != HttpStatusCode.PartialContent || answer.Content.Headers.ContentRange is not { From: { } from } || from != offset)
             return null;
         var bytes = await answer.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
@@ -103,7 +104,7 @@ internal sealed class DirectTransfers : IDisposable
                 if (attempt == Attempts)
                     return null;
             }
-            catch (Exception exception) when (exception is HttpRequestException or IOException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
             {
                 // Nobody answers, or a filter drops: trying again would only cost the runner its time. A line that broke gets another try.
                 if (exception is not (IOException or HttpRequestException { InnerException: IOException }) || attempt == Attempts)

@@ -38,8 +38,6 @@ public sealed partial class S3BlobStore
         }
     }
 
-    internal string KeyFor(string name) => KeyOf(name);
-
     private async Task<bool> PutOnceAsync(string key, Stream content, bool isAbsent, CancellationToken cancellationToken)
     {
         var mark = Guid.NewGuid().ToString("n");
@@ -88,7 +86,10 @@ public sealed partial class S3BlobStore
                 parts.Add(new PartETag(number, stored.ETag));
             }
 
-            var end = new CompleteMultipartUploadRequest { BucketName = _place.Bucket, Key = key, UploadId = upload, PartETags = parts, IfNoneMatch = isAbsent ? "*" : null };
+            var end = new CompleteMultipartUploadRequest
+            {
+                BucketName = _place.Bucket, Key = key, UploadId = upload, PartETags = parts, IfNoneMatch = isAbsent ? "*" : null,
+            };
             await _calls.RunAsync(key, token => _client.CompleteMultipartUploadAsync(end, token), cancellationToken).ConfigureAwait(false);
         }
         catch

@@ -135,7 +135,7 @@ public sealed partial class S3BlobStore : IBlobStore, IDisposable
 
     private static DateTimeOffset Time(DateTime? written) => written is { } time ? new DateTimeOffset(time.ToUniversalTime()) : DateTimeOffset.UnixEpoch;
 
-    private string KeyOf(string name) => _place.Prefix + StoreNames.PathOf(name);
+    internal string KeyOf(string name) => _place.Prefix + StoreNames.PathOf(name);
 
     private async Task<int> ReadOnceAsync(string key, long offset, Memory<byte> target, CancellationToken cancellationToken)
     {

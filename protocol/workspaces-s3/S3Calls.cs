@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using Amazon.Runtime;
 
@@ -57,8 +59,9 @@ internal sealed class S3Calls(S3Place place, TimeProvider clock, int attempts = 
     {
         AmazonServiceException { StatusCode: >= HttpStatusCode.InternalServerError } refused => refused.StatusCode != HttpStatusCode.NotImplemented,
         AmazonServiceException { StatusCode: HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout } => true,
+        AmazonServiceException { ErrorCode: "SlowDown" or "RequestTimeout" or "Throttling" or "ThrottlingException" } => true,
         // 409: another conditional put of the same name is under way.
-        AmazonServiceException { ErrorCode: "SlowDown" or "RequestTimeout" or "Throttling" or "ThrottlingException" or "ConditionalRequestConflict" or "OperationAborted" } => true,
+        AmazonServiceException { ErrorCode: "ConditionalRequestConflict" or "OperationAborted" } => true,
         // No answer at all: the line.
         AmazonServiceException { StatusCode: 0 } => true,
         AmazonClientException { InnerException: { } inner } => IsPassing(inner),
@@ -71,8 +74,10 @@ internal sealed class S3Calls(S3Place place, TimeProvider clock, int attempts = 
         return exception switch
         {
             AmazonServiceException { ErrorCode: "NoSuchBucket" } refused => Io($"{what}: there is no bucket {place.Bucket} here (NoSuchBucket).", Refusal(refused)),
-            AmazonServiceException { StatusCode: HttpStatusCode.NotFound } refused => new WorkspaceException(WorkspaceFault.Missing, $"{what} is not in the store.", Refusal(refused)),
-            AmazonServiceException { StatusCode: not 0 } refused => Io($"{what}: refused with {(int)refused.StatusCode} {Code(refused)}{Advice(refused)}.", Refusal(refused)),
+            AmazonServiceException { StatusCode: HttpStatusCode.NotFound } refused =>
+                new WorkspaceException(WorkspaceFault.Missing, $"{what} is not in the store.", Refusal(refused)),
+            AmazonServiceException { StatusCode: not 0 } refused =>
+                Io($"{what}: refused with {(int)refused.StatusCode} {Code(refused)}{Advice(refused)}.", Refusal(refused)),
             AmazonClientException when exception.Message.Contains("credentials", StringComparison.OrdinalIgnoreCase) =>
                 Io($"{what}: no credentials were found, or they cannot be used; docs/guides/s3.md says where they are looked for.", exception),
             OperationCanceledException => Io($"{what}: no answer within {AttemptLimit.TotalSeconds:0} s.", exception),
@@ -100,7 +105,7 @@ internal sealed class S3Calls(S3Place place, TimeProvider clock, int attempts = 
     private static string Reason(Exception exception)
     {
         for (var inner = exception; inner is not null; inner = inner.InnerException)
-            if (inner is System.Net.Sockets.SocketException or HttpRequestException { HttpRequestError: not HttpRequestError.Unknown } or System.Security.Authentication.AuthenticationException)
+            if (inner is SocketException or AuthenticationException or HttpRequestException { HttpRequestError: not HttpRequestError.Unknown })
                 return $" ({inner.Message.ReplaceLineEndings(" ")})";
         return "";
     }

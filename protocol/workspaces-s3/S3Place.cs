@@ -48,7 +48,9 @@ public sealed partial record S3Place
         return new S3Place(parts[0], prefix.Length == 0 ? "" : prefix + "/")
         {
             Endpoint = string.IsNullOrEmpty(endpoint) ? null : ParseEndpoint(endpoint),
-            Region = string.IsNullOrEmpty(region) ? null : RegionName().IsMatch(region) ? region : throw new FormatException($"\"{region}\" is no region: as in eu-central-1."),
+            Region = string.IsNullOrEmpty(region) ? null
+                : RegionName().IsMatch(region) ? region
+                : throw new FormatException($"\"{region}\" is no region: as in eu-central-1."),
         };
     }
 

@@ -25,7 +25,7 @@ internal sealed class S3Upload(S3BlobStore store) : IBlobUpload
     /// <inheritdoc/>
     public async ValueTask CommitAsync(string name, CancellationToken cancellationToken)
     {
-        var key = store.KeyFor(name);
+        var key = store.KeyOf(name);
         await AppendAsync(ReadOnlyMemory<byte>.Empty, cancellationToken).ConfigureAwait(false);
         await store.PutAsync(key, _file!, BlobPut.IfAbsent, cancellationToken).ConfigureAwait(false);
     }
@@ -38,7 +38,8 @@ internal sealed class S3Upload(S3BlobStore store) : IBlobUpload
         var path = Path.Combine(Path.GetTempPath(), $"marionette-pack-{Guid.NewGuid():n}");
         var file = new FileStream(path, new FileStreamOptions
         {
-            Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Share = FileShare.Delete, BufferSize = 0, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Share = FileShare.Delete, BufferSize = 0,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         });
         File.Delete(path);
         return file;

@@ -67,7 +67,7 @@ internal static class StoreNames
     /// <summary>Whether its name is a hash: such objects never change.</summary>
     public static bool IsHash(string name) => Last(name).Length == HashDigits;
 
-    /// <summary>Where it lies in a folder or a bucket: objects with a hash for a name in 256 folders. The same everywhere, so that a copy of a bucket is a store.</summary>
+    /// <summary>Where it lies in a folder or a bucket: objects named by a hash in 256 folders. The same in both: a copy of a bucket is a store.</summary>
     public static string PathOf(string name)
     {
         Check(name);
