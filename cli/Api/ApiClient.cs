@@ -53,7 +53,7 @@ internal sealed class ApiClient : IDisposable
     {
         try
         {
-            return await SendOnceAsync(HttpMethod.Post, path, null, null, cancellationToken, Timeout.InfiniteTimeSpan).ConfigureAwait(false) ?? throw Empty(path);
+            return await SendOnceAsync(HttpMethod.Post, path, null, null, cancellationToken, isPatient: true).ConfigureAwait(false) ?? throw Empty(path);
         }
         catch (HttpRequestException error)
         {
@@ -166,9 +166,9 @@ internal sealed class ApiClient : IDisposable
     }
 
     private async Task<JsonElement?> SendOnceAsync(
-        HttpMethod method, string path, JsonObject? body, string? idempotencyKey, CancellationToken cancellationToken, TimeSpan? patience = null)
+        HttpMethod method, string path, JsonObject? body, string? idempotencyKey, CancellationToken cancellationToken, bool isPatient = false)
     {
-        using var limit = new CancellationTokenSource(patience ?? AnswerLimit, clock);
+        using var limit = isPatient ? new CancellationTokenSource() : new CancellationTokenSource(AnswerLimit, clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {

@@ -13,21 +13,21 @@ internal static class SnapshotEndpoints
 {
     private const string Read = "workspaces:read", Write = "workspaces:write", Path = "/api/v1/snapshots";
 
-    private const int MostChanges = 10_000, MostFiles = 1000, LongestPath = 4096;
+    private const int MostChanges = 10_000, LongestPath = 4096;
 
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet(Path, ListAsync).Api(Read, "ListSnapshots", "Snapshots, newest first", 409).Produces<ListModel<SnapshotModel>>().Paged()
             .Query("session_id", "Of this session", true).Query("part", "workspace, home, upload", true);
         routes.MapPost(Path, UploadAsync).Api(Write, "UploadSnapshot", "Store an archive's files (tar, tar.gz, tar.zst, zip) as a snapshot", 409, 413)
-            .Accepts<Stream>("application/octet-stream").Produces<SnapshotModel>(201)
+            .Accepts<Stream>("*/*").Produces<SnapshotModel>(201)
             .Query("name", "For people").Query("strip", "Folders to leave out at the front of every path, 0 to 100; default 0");
         routes.MapGet($"{Path}/{{id}}", GetAsync).Api(Read, "GetSnapshot", "A snapshot", 404, 409).Produces<SnapshotModel>();
         routes.MapPatch($"{Path}/{{id}}", ChangeAsync).Api(Write, "ChangeSnapshot", "Name it, or keep it from rules of retention", 404, 409, 413)
             .Accepts<ChangeSnapshotModel>("application/json").Produces<SnapshotModel>();
         routes.MapDelete($"{Path}/{{id}}", DeleteAsync).Api(Write, "DeleteSnapshot", "Delete it; 409 while a session goes on from it", 404, 409).Produces(204);
         routes.MapGet($"{Path}/{{id}}/files", FilesAsync).Api(Read, "ListSnapshotFiles", "What is in a folder of it", 404, 409).Produces<FileListModel>()
-            .Query("path", "Folder, with slashes; left out = the root").Query("limit", $"Entries of a page, 1 to {MostFiles}; default {MostFiles}").Query("cursor", "next_cursor of the page before");
+            .Query("path", "Folder, with slashes; left out = the root").Query("limit", $"Entries of a page, 1 to {ListQuery.MaxLimit}; default {ListQuery.MaxLimit}").Query("cursor", "next_cursor of the page before");
         routes.MapGet($"{Path}/{{id}}/content", ContentAsync).Api(Read, "GetSnapshotFile", "A file's bytes", 404, 409).Produces(200, contentType: "application/octet-stream")
             .Query("path", "The file, with slashes");
         routes.MapGet($"{Path}/{{id}}/archive", ArchiveAsync).Api(Read, "GetSnapshotArchive", "All of it, or a part, as an archive", 404, 409).Produces(200, contentType: "application/x-tar")
@@ -78,7 +78,7 @@ internal static class SnapshotEndpoints
     {
         var query = new ListQuery(http.Request);
         var path = PathOf(query);
-        var limit = query.Limit(MostFiles, MostFiles);
+        var limit = query.Limit(ListQuery.MaxLimit);
         var after = query.Cursor(name => name.Length is > 0 and <= 255, 1400);
         query.Errors.ThrowIfAny();
         using var reader = await OpenAsync(id, http, stores);

@@ -138,6 +138,22 @@ public sealed class AccessTests(AbuseWorld world) : IClassFixture<AbuseWorld>
         }
 
         Assert.Single(answers);
+        foreach (var (mine, missing) in new (object, object)[]
+        {
+            (new { session_id = world.Ids["sessions"] }, new { session_id = world.Missing("sessions") }),
+            (new { snapshot_id = world.Ids["snapshots"] }, new { snapshot_id = world.Missing("snapshots") }),
+        })
+        {
+            answers.Clear();
+            foreach (var from in new[] { mine, missing })
+            {
+                using var session = await world.Stranger.SendAsync(HttpMethod.Post, "/api/v1/sessions", new { agent = "claude", from });
+                answers.Add(await Problems.CheckAsync(session, 400, $"a session from {from}"));
+            }
+
+            Assert.Single(answers);
+        }
+
         Assert.Equal(0, (await world.Stranger.GetAsync("/api/v1/sessions")).Number("total_count"));
         Assert.Equal(0, (await world.Stranger.GetAsync($"/api/v1/tasks?session_id={world.Ids["sessions"]}")).Number("total_count"));
         Assert.Equal(0, (await world.Stranger.GetAsync($"/api/v1/permissions?session_id={world.Ids["sessions"]}")).Number("total_count"));

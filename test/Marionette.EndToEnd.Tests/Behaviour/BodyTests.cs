@@ -93,7 +93,8 @@ public sealed class BodyTests(AbuseWorld world) : IClassFixture<AbuseWorld>
         foreach (var operation in world.Operations.Where(operation => operation.Method == HttpMethod.Get && operation.Query.Count > 0))
         {
             List<string> queries = [];
-            if (operation.Query.Contains("limit")) queries.AddRange(numbers.Select(number => $"limit={number}"));
+            // A list without pages may be longer.
+            if (operation.Query.Contains("limit")) queries.AddRange(numbers.Where(number => number != "201" || operation.Query.Contains("cursor")).Select(number => $"limit={number}"));
             if (operation.Query.Contains("cursor")) queries.AddRange(cursors.Select(cursor => $"cursor={cursor}"));
             if (operation.Query.Contains("after")) queries.AddRange(["after=-1", "after=x", "after=1e3", "after=99999999999999999999", "after=1&after=2"]);
             if (operation.Query.Contains("status")) queries.Add("status=nonsense");

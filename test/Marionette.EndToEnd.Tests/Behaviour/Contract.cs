@@ -9,8 +9,9 @@ namespace Marionette.EndToEnd.Tests.Behaviour;
 /// <param name="Query">Names of its query parameters.</param>
 internal sealed record Operation(HttpMethod Method, string Path, string Scope, JsonElement? Body, IReadOnlyList<string> Query)
 {
-    /// <summary>Takes a body and refuses a wrong one.</summary>
-    public bool HasBody => Method == HttpMethod.Post && !Path.EndsWith("/execute", StringComparison.Ordinal);
+    /// <summary>Takes a body of JSON and refuses a wrong one.</summary>
+    public bool HasBody => Method == HttpMethod.Post && !Path.EndsWith("/execute", StringComparison.Ordinal)
+        && Path is not ("/api/v1/snapshots" or "/api/v1/storage/collect" or "/api/v1/storage/check");
 
     /// <summary>It belongs to no tenant: only the scope "operator" opens it, which "*" does not have.</summary>
     public bool IsOperators => Scope == "operator";
