@@ -78,19 +78,19 @@ internal sealed partial record GitSeedOptions
             yield return $"the credential's secret must be 1 to {MostSecret} printable ASCII characters without blanks";
     }
 
-    [GeneratedRegex(@"^[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:/\\][^:\\]*$")]
+    [GeneratedRegex(@"\A[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:/\\][^:\\]*\z")]
     private static partial Regex ScpPattern();
 
-    [GeneratedRegex("^([0-9a-f]{40}|[0-9a-f]{64})$")]
+    [GeneratedRegex(@"\A([0-9a-f]{40}|[0-9a-f]{64})\z")]
     private static partial Regex CommitPattern();
 
-    [GeneratedRegex(@"^[^-/.\x00-\x20~^:?*\[\\\x7f][^\x00-\x20~^:?*\[\\\x7f]*(?<![/.])$")]
+    [GeneratedRegex(@"\A[^-/.\x00-\x20~^:?*\[\\\x7f][^\x00-\x20~^:?*\[\\\x7f]*(?<![/.])\z")]
     private static partial Regex RefPattern();
 
-    [GeneratedRegex("^(|blob:none|blob:limit=[0-9]{1,12}[kmg]?|tree:[0-9]{1,4})$")]
+    [GeneratedRegex(@"\A(|blob:none|blob:limit=[0-9]{1,12}[kmg]?|tree:[0-9]{1,4})\z")]
     private static partial Regex FilterPattern();
 
-    [GeneratedRegex(@"^[A-Za-z0-9._+@-]{1,200}$")]
+    [GeneratedRegex(@"\A[A-Za-z0-9._+@-]{1,200}\z")]
     private static partial Regex UserPattern();
 }
 

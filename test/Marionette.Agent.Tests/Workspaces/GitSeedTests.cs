@@ -211,6 +211,7 @@ public sealed class GitSeedTests : IAsyncLifetime
     [InlineData("https://host/r.git", "a b", "ref must be")]
     [InlineData("https://host/r.git", "a:b", "ref must be")]
     [InlineData("https://host/r.git", "a/", "ref must be")]
+    [InlineData("https://host/r.git", "main\n", "ref must be")]
     public async Task Seed_OfWhatIsNoAddress_IsRefusedBeforeAnythingRuns(string url, string name, string says)
     {
         var failure = await FailedAsync(new GitSeedOptions { Url = url, Ref = name });
@@ -234,7 +235,7 @@ public sealed class GitSeedTests : IAsyncLifetime
     {
         var options = new GitSeedOptions
         {
-            Url = "ssh://host/r", Depth = -1, Filter = "sparse:oid=x", TimeLimit = TimeSpan.Zero, MaxBytes = 0, Protocols = ["ssh", "ext"], Credential = new GitCredential("a b", "c\nd"),
+            Url = "ssh://host/r", Depth = -1, Filter = "sparse:oid=x", TimeLimit = TimeSpan.Zero, MaxBytes = 0, Protocols = ["ssh", "ext"], Credential = new GitCredential("a\n", "c\nd"),
         };
         Assert.Equal(8, options.Problems().Count());
         Assert.DoesNotContain("c\nd", options.ToString(), StringComparison.Ordinal);
