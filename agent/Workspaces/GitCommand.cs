@@ -10,7 +10,8 @@ namespace Marionette.Agent.Workspaces;
 internal sealed record GitEnd(ExitStatus Status, string Output, string Errors);
 
 /// <summary>
-/// Runs git so that it hears of nothing but what it is told here: no configuration of the machine or of a user, no hooks, no templates, no credential helper, no terminal. The secret lies in a
+/// Runs git so that it hears of nothing but what it is told here: no configuration of the machine or of a user, no hooks, no templates, no credential
+/// helper, no terminal. The secret lies in a
 /// pipe that only this git and what it starts have; a script gives it to git for the one server that it is for.
 /// </summary>
 internal sealed partial class GitCommand
@@ -40,11 +41,13 @@ internal sealed partial class GitCommand
         _options = options;
         _git = ChildEnvironment.Find("git", environment.GetValueOrDefault("PATH", ""))
             ?? throw new GitSeedException(GitSeedFault.GitMissing, "There is no git on this runner: put it into the runner's image.");
-        _environment = environment.Where(pair => !pair.Key.StartsWith("GIT_", StringComparison.Ordinal) && !pair.Key.StartsWith("SSH_ASKPASS", StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
+        _environment = environment.Where(pair => !pair.Key.StartsWith("GIT_", StringComparison.Ordinal)
+            && !pair.Key.StartsWith("SSH_ASKPASS", StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
         var script = Path.Combine(own, "ask");
         foreach (var (name, value) in new[]
                  {
-                     ("LC_ALL", "C"), ("HOME", own), ("XDG_CONFIG_HOME", own), ("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_ASKPASS", script),
+                     ("LC_ALL", "C"), ("HOME", own), ("XDG_CONFIG_HOME", own), ("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null"),
+                     ("GIT_TERMINAL_PROMPT", "0"), ("GIT_ASKPASS", script),
                      ("GIT_ALLOW_PROTOCOL", string.Join(':', options.Protocols)), ("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"), ("GIT_LFS_SKIP_SMUDGE", "1"),
                  })
             _environment[name] = value;
@@ -62,7 +65,8 @@ internal sealed partial class GitCommand
     /// <summary>Runs it to its end.</summary>
     /// <param name="progress">Told of each step and of each percent.</param>
     /// <exception cref="OperationCanceledException">It was killed, with all that it had started.</exception>
-    public async Task<GitEnd> RunAsync(string folder, IReadOnlyList<string> arguments, IProgress<GitSeedProgress>? progress, CancellationToken cancellationToken)
+    public async Task<GitEnd> RunAsync(string folder, IReadOnlyList<string> arguments, IProgress<GitSeedProgress>? progress,
+        CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         using var child = await ChildProcess.StartAsync(new ChildSpec
@@ -85,8 +89,10 @@ internal sealed partial class GitCommand
     {
         var settings = new List<(string Key, string Value)>
         {
-            ("core.hooksPath", "/dev/null"), ("core.fsmonitor", "false"), ("credential.helper", ""), ("gc.auto", "0"), ("maintenance.auto", "false"), ("advice.detachedHead", "false"),
-            ("init.defaultBranch", "main"), ("submodule.fetchJobs", "1"), ("protocol.version", "2"), ("core.protectNTFS", "true"), ("core.protectHFS", "true"), ("safe.directory", "*"),
+            ("core.hooksPath", "/dev/null"), ("core.fsmonitor", "false"), ("credential.helper", ""), ("gc.auto", "0"), ("maintenance.auto", "false"),
+            ("advice.detachedHead", "false"),
+            ("init.defaultBranch", "main"), ("submodule.fetchJobs", "1"), ("protocol.version", "2"), ("core.protectNTFS", "true"),
+            ("core.protectHFS", "true"), ("safe.directory", "*"),
         };
         if (options.Credential is { } credential)
         {
@@ -133,7 +139,8 @@ internal sealed partial class GitCommand
             line.Clear();
             if (ProgressLine().Match(text) is { Success: true } match)
             {
-                var percent = match.Groups["percent"] is { Success: true } found ? int.Parse(found.Value, System.Globalization.CultureInfo.InvariantCulture) : (int?)null;
+                var percent = match.Groups["percent"] is { Success: true } found ? int.Parse(found.Value, System.Globalization.CultureInfo.InvariantCulture)
+                    : (int?)null;
                 var step = match.Groups["step"].Value;
                 if (last != (last = $"{step} {percent}"))
                     progress?.Report(new GitSeedProgress(step, percent, text));

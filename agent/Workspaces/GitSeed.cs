@@ -4,7 +4,8 @@ using Marionette.Workspaces;
 namespace Marionette.Agent.Workspaces;
 
 /// <summary>
-/// Fills a fresh workspace from a git repository before its first run. It is all there or nothing is; after a crash the next call throws away what was begun, or ends what was whole.
+/// Fills a fresh workspace from a git repository before its first run. It is all there or nothing is; after a crash the next call throws away what was
+/// begun, or ends what was whole.
 /// What the workspace keeps of it is an ordinary clone with a remote <c>origin</c>; the credential stays outside.
 /// </summary>
 /// <param name="workspace">The folder; made when it is not there.</param>
@@ -57,12 +58,14 @@ internal sealed class GitSeed(string workspace, IReadOnlyDictionary<string, stri
         {
             folder.Begin();
             watch = Task.Run(() => WatchAsync(folder, options, large, ended.Token), CancellationToken.None);
-            var (commit, name) = await new Clone(new GitCommand(options, environment, folder.Own), options, folder.Tree, progress).RunAsync(any.Token).ConfigureAwait(false);
+            var clone = new Clone(new GitCommand(options, environment, folder.Own), options, folder.Tree, progress);
+            var (commit, name) = await clone.RunAsync(any.Token).ConfigureAwait(false);
             var bytes = folder.Measure();
             if (bytes > options.MaxBytes)
                 throw TooLarge(options);
             if (Path.Exists(Path.Combine(folder.Tree, SeedFolder.Name)))
-                throw new GitSeedException(GitSeedFault.Invalid, $"The repository has an entry '{SeedFolder.Name}', which is a name of Marionette's own: rename it.");
+                throw new GitSeedException(GitSeedFault.Invalid,
+                    $"The repository has an entry '{SeedFolder.Name}', which is a name of Marionette's own: rename it.");
             folder.MarkWhole(string.Create(CultureInfo.InvariantCulture, $"{commit}\n{name}\n{bytes}\n{clock.GetElapsedTime(started).Ticks}"));
         }
         catch (Exception exception)
@@ -73,7 +76,8 @@ internal sealed class GitSeed(string workspace, IReadOnlyDictionary<string, stri
             cancellationToken.ThrowIfCancellationRequested();
             if (exception is OperationCanceledException)
                 throw large.IsCancellationRequested ? TooLarge(options)
-                    : new GitSeedException(GitSeedFault.TimedOut, $"{options.Url} was not cloned within {options.TimeLimit.TotalSeconds:0} s: raise the limit, or clone less (depth, filter).");
+                    : new GitSeedException(GitSeedFault.TimedOut,
+                        $"{options.Url} was not cloned within {options.TimeLimit.TotalSeconds:0} s: raise the limit, or clone less (depth, filter).");
             throw;
         }
 
@@ -104,7 +108,8 @@ internal sealed class GitSeed(string workspace, IReadOnlyDictionary<string, stri
     private static GitSeedReport Read(string text)
     {
         var lines = text.Split('\n');
-        return new GitSeedReport(lines[0], lines[1], long.Parse(lines[2], CultureInfo.InvariantCulture), TimeSpan.FromTicks(long.Parse(lines[3], CultureInfo.InvariantCulture)));
+        return new GitSeedReport(lines[0], lines[1], long.Parse(lines[2], CultureInfo.InvariantCulture),
+            TimeSpan.FromTicks(long.Parse(lines[3], CultureInfo.InvariantCulture)));
     }
 
     /// <summary>The commands of one clone. <c>git clone</c> itself takes no commit, and cannot tell which of branch and tag is missing.</summary>
@@ -140,7 +145,9 @@ internal sealed class GitSeed(string workspace, IReadOnlyDictionary<string, stri
                 fetch.Add("--filter=" + options.UsedFilter);
             if (options.Depth > 0)
             {
-                var wanted = branch is not null ? $"+{name}:refs/remotes/origin/{branch}" : name.StartsWith(Tags, StringComparison.Ordinal) ? $"+{name}:{name}" : name.Length > 0 ? name : commit;
+                var wanted = branch is not null ? $"+{name}:refs/remotes/origin/{branch}"
+                    : name.StartsWith(Tags, StringComparison.Ordinal) ? $"+{name}:{name}"
+                    : name.Length > 0 ? name : commit;
                 await GitAsync(cancellationToken, [.. fetch, $"--depth={options.Depth}", "--no-tags", "origin", wanted]).ConfigureAwait(false);
                 return;
             }
@@ -154,8 +161,10 @@ internal sealed class GitSeed(string workspace, IReadOnlyDictionary<string, stri
         /// <summary>Asks the server what there is of this name.</summary>
         private async Task<(string Name, string Commit)> FindAsync(CancellationToken cancellationToken)
         {
-            string[] candidates = options.Ref.Length == 0 ? ["HEAD"] : options.Ref.StartsWith("refs/", StringComparison.Ordinal) ? [options.Ref] : [Heads + options.Ref, Tags + options.Ref];
-            var lines = (await GitAsync(cancellationToken, ["ls-remote", "--symref", "origin", .. candidates]).ConfigureAwait(false)).Split('\n').Select(line => line.Split('\t')).Where(parts => parts.Length == 2).ToList();
+            string[] candidates = options.Ref.Length == 0 ? ["HEAD"] : options.Ref.StartsWith("refs/", StringComparison.Ordinal) ? [options.Ref]
+                : [Heads + options.Ref, Tags + options.Ref];
+            var output = await GitAsync(cancellationToken, ["ls-remote", "--symref", "origin", .. candidates]).ConfigureAwait(false);
+            var lines = output.Split('\n').Select(line => line.Split('\t')).Where(parts => parts.Length == 2).ToList();
             foreach (var candidate in candidates)
             {
                 if (lines.Find(parts => parts[1] == candidate && !parts[0].StartsWith("ref: ", StringComparison.Ordinal)) is not { } found)

@@ -7,19 +7,22 @@ internal sealed partial record GitSeedOptions
 {
     private const int MostText = 2000, MostSecret = 2000;
 
-    /// <summary>https, ssh (also <c>user@host:path</c>), or what else <see cref="Protocols"/> has. Without a credential in it: it stays in the workspace.</summary>
+    /// <summary>https, ssh (also <c>user@host:path</c>), or what else <see cref="Protocols"/> has. Without a credential in it: it stays in the
+    /// workspace.</summary>
     public required string Url { get; init; }
 
     /// <summary>A branch, a tag or a full commit; a branch wins over a tag of its name. Empty: what the server has as its HEAD.</summary>
     public string Ref { get; init; } = "";
 
     /// <summary>
-    /// Commits of history; 0: all. Default 1: everything that is there is there whole, and needs no credential later. <c>git fetch --unshallow</c> gets the rest.
+    /// Commits of history; 0: all. Default 1: everything that is there is there whole, and needs no credential later. <c>git fetch --unshallow</c>
+    /// gets the rest.
     /// </summary>
     public int Depth { get; init; } = 1;
 
     /// <summary>
-    /// <c>blob:none</c>, <c>tree:&lt;n&gt;</c> or <c>blob:limit=&lt;size&gt;</c>: git fetches the rest when it is needed, for which the agent then needs access. Empty: none. Null, the default: <c>blob:none</c> with all
+    /// <c>blob:none</c>, <c>tree:&lt;n&gt;</c> or <c>blob:limit=&lt;size&gt;</c>: git fetches the rest when it is needed, for which the agent then
+    /// needs access. Empty: none. Null, the default: <c>blob:none</c> with all
     /// of the history, and none with a part of it, where it would only be a second fetch.
     /// </summary>
     public string? Filter { get; init; }
@@ -40,7 +43,8 @@ internal sealed partial record GitSeedOptions
     public long MaxBytes { get; init; } = 20L << 30;
 
     /// <summary>The URL's protocol; null: it has none that git's URLs have.</summary>
-    public string? Protocol => Url.IndexOf("://", StringComparison.Ordinal) is var end and > 0 ? Url[..end].ToLowerInvariant() : ScpPattern().IsMatch(Url) ? "ssh" : null;
+    public string? Protocol => Url.IndexOf("://", StringComparison.Ordinal) is var end and > 0 ? Url[..end].ToLowerInvariant() : ScpPattern().IsMatch(Url)
+        ? "ssh" : null;
 
     /// <summary>The filter that is used; empty: none.</summary>
     public string UsedFilter => Filter ?? (Depth == 0 ? "blob:none" : "");
@@ -58,7 +62,8 @@ internal sealed partial record GitSeedOptions
             yield return $"protocols: {other} is none of https, ssh, http, git, file";
         if (Protocol is "https" or "http" && (!Uri.TryCreate(Url, UriKind.Absolute, out var uri) || uri.UserInfo.Length > 0))
             yield return "url must have no user and password in it; set the credential instead";
-        if (Ref.Length > 0 && (Ref.Length > MostText || !RefPattern().IsMatch(Ref) || Ref.Contains("..", StringComparison.Ordinal) || Ref.EndsWith(".lock", StringComparison.Ordinal)))
+        if (Ref.Length > 0 && (Ref.Length > MostText || !RefPattern().IsMatch(Ref) || Ref.Contains("..", StringComparison.Ordinal)
+            || Ref.EndsWith(".lock", StringComparison.Ordinal)))
             yield return "ref must be the name of a branch or tag, or a full commit of 40 or 64 digits";
         if (Depth < 0)
             yield return "depth must be 0 (all) or more";

@@ -6,7 +6,8 @@ using Calls = Marionette.Workspaces.Libc;
 namespace Marionette.Agent.Workspaces;
 
 /// <summary>
-/// Where a workspace is cloned before it is the workspace: a folder in it, on the same disk whatever is mounted there. When the clone is whole that is marked, and its entries move up; after a crash
+/// Where a workspace is cloned before it is the workspace: a folder in it, on the same disk whatever is mounted there. When the clone is whole that is
+/// marked, and its entries move up; after a crash
 /// an unmarked one is thrown away, and a marked one moves on.
 /// </summary>
 internal sealed unsafe class SeedFolder(string workspace)
