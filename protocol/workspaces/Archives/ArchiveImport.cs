@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace Marionette.Workspaces;
 
 /// <summary>
-/// Unpacks an archive that nobody vouches for: tar, tar in gzip or zstd, or zip, told apart by its first bytes. docs/reference/formats/archives.md says what is taken and what is refused.
+/// Unpacks an archive that nobody vouches for: tar, tar in gzip or zstd, or zip, told apart by its first bytes. docs/reference/formats/archives.md
+/// says what is taken and what is refused.
 /// </summary>
 public static class ArchiveImport
 {
@@ -101,7 +102,8 @@ public static class ArchiveImport
         {
             var spool = new FileStream(Path.Combine(folder, $".zip-{Guid.NewGuid():n}"), new FileStreamOptions
             {
-                Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Share = FileShare.Delete, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+                Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Share = FileShare.Delete,
+                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
             });
             File.Delete(spool.Name);
             return spool;

@@ -4,7 +4,8 @@ using ZstdSharp.Unsafe;
 
 namespace Marionette.Workspaces;
 
-/// <summary>An archive's bytes as they come: what was looked at already, then the rest, then what is put behind it. Counted, and its faults told apart from those of what is packed in it.</summary>
+/// <summary>An archive's bytes as they come: what was looked at already, then the rest, then what is put behind it. Counted, and its faults told apart
+/// from those of what is packed in it.</summary>
 internal sealed class ArchiveSource(Stream inner, byte[] head, byte[] tail, long limit) : Stream
 {
     private int _head, _tail;
@@ -44,7 +45,8 @@ internal sealed class ArchiveSource(Stream inner, byte[] head, byte[] tail, long
         return Take(tail, ref _tail, buffer);
     }
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
@@ -83,7 +85,8 @@ internal sealed class ArchiveInput : IDisposable
     private const int MaxWindowLog = 25;
 
     /// <summary>
-    /// Put behind a gzip as one more member: only when the archive is whole does it come out at the end, because the base library takes an archive that was cut off for one that has ended.
+    /// Put behind a gzip as one more member: only when the archive is whole does it come out at the end, because the base library takes an archive
+    /// that was cut off for one that has ended.
     /// </summary>
     private static readonly byte[] EndMark = "marionette: whole"u8.ToArray(), PackedMark = Pack(EndMark);
 
@@ -97,7 +100,12 @@ internal sealed class ArchiveInput : IDisposable
     {
         (_maxRatio, _isPacked, _isMarked) = (options.MaxRatio, kind != ArchiveKind.Tar, kind == ArchiveKind.TarGzip);
         _source = new ArchiveSource(archive, head, _isMarked ? PackedMark : [], options.MaxArchiveBytes);
-        _unpacked = kind switch { ArchiveKind.TarGzip => new GZipStream(_source, CompressionMode.Decompress), ArchiveKind.TarZstd => Zstd(_source), _ => _source };
+        _unpacked = kind switch
+        {
+            ArchiveKind.TarGzip => new GZipStream(_source, CompressionMode.Decompress),
+            ArchiveKind.TarZstd => Zstd(_source),
+            _ => _source,
+        };
     }
 
     public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)

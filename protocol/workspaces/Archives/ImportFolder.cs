@@ -15,7 +15,8 @@ internal sealed record ImportEntry(byte[] Path, int Mode, long? Modified)
 }
 
 /// <summary>
-/// The folder that an archive is unpacked into. Every name is resolved from the root's descriptor, one folder after another, following no link; so nothing is written outside, whatever the archive says and
+/// The folder that an archive is unpacked into. Every name is resolved from the root's descriptor, one folder after another, following no link; so
+/// nothing is written outside, whatever the archive says and
 /// whoever swaps what meanwhile. Folders get their modes and times at the end.
 /// </summary>
 internal sealed class ImportFolder(int root, ImportOptions options, ImportTally tally) : IDisposable
@@ -151,7 +152,8 @@ internal sealed class ImportFolder(int root, ImportOptions options, ImportTally 
         return leftOut ? null : names;
     }
 
-    private int Create(byte[][] names, ImportEntry entry) => SafeFolder.CreateFile(Place(names, entry, Libc.TypeFile), names[^1], ExistingEntries.Refuse, ImportNames.Said(entry.Path));
+    private int Create(byte[][] names, ImportEntry entry) => SafeFolder.CreateFile(Place(names, entry, Libc.TypeFile), names[^1], ExistingEntries.Refuse,
+        ImportNames.Said(entry.Path));
 
     /// <summary>Opens the folder that something goes to, and makes the way free.</summary>
     private int Place(byte[][] names, ImportEntry entry, uint type)
@@ -186,7 +188,8 @@ internal sealed class ImportFolder(int root, ImportOptions options, ImportTally 
             }
             else if (!there.IsDirectory)
             {
-                throw ImportNames.Refused(entry.Path, there.IsLink ? $"it lies behind the link '{ImportNames.Said(names[i])}'" : $"'{ImportNames.Said(names[i])}' on its way is a file");
+                throw ImportNames.Refused(entry.Path, there.IsLink ? $"it lies behind the link '{ImportNames.Said(names[i])}'"
+                    : $"'{ImportNames.Said(names[i])}' on its way is a file");
             }
 
             var next = SafeFolder.OpenFolder(Current, names[i]);

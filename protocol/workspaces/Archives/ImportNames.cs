@@ -38,7 +38,8 @@ internal static class ImportNames
     }
 
     /// <summary>
-    /// A symbolic link's target is taken when it is relative and climbs only at its beginning, and no higher than the folder. Links are made in real folders, so climbing is what it looks like; and names after
+    /// A symbolic link's target is taken when it is relative and climbs only at its beginning, and no higher than the folder. Links are made in real
+    /// folders, so climbing is what it looks like; and names after
     /// that lead down, or through another link of which the same is true.
     /// </summary>
     /// <param name="depth">How many folders the link lies below the root.</param>

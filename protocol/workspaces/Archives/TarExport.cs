@@ -4,7 +4,8 @@ using System.Text;
 namespace Marionette.Workspaces;
 
 /// <summary>
-/// Writes a snapshot, or a part of it, as a tar archive in the pax format, forward only. The same snapshot gives the same bytes. Memory does not grow with the snapshot, but for the first name of
+/// Writes a snapshot, or a part of it, as a tar archive in the pax format, forward only. The same snapshot gives the same bytes. Memory does not grow
+/// with the snapshot, but for the first name of
 /// each group of hard links. docs/reference/formats/archives.md says what is written.
 /// </summary>
 public sealed class TarExport(SnapshotReader reader)
@@ -46,7 +47,8 @@ public sealed class TarExport(SnapshotReader reader)
             _ => TarFormat.File,
         };
         var size = type == TarFormat.File ? entry.Size : 0;
-        await HeaderAsync(type == TarFormat.Directory ? [.. name, (byte)'/'] : name, type, entry, size, first ?? entry.Target ?? [], output, cancellationToken).ConfigureAwait(false);
+        byte[] written = type == TarFormat.Directory ? [.. name, (byte)'/'] : name;
+        await HeaderAsync(written, type, entry, size, first ?? entry.Target ?? [], output, cancellationToken).ConfigureAwait(false);
         if (type != TarFormat.File)
             return;
         await reader.CopyFileAsync(entry, Encoding.UTF8.GetString(name), output, cancellationToken).ConfigureAwait(false);

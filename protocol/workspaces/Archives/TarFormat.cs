@@ -13,12 +13,14 @@ internal static class TarFormat
     /// <summary>Greatest numbers of eleven and of seven octal digits.</summary>
     public const long MostLong = 0x1_ffff_ffff, MostShort = 0x1f_ffff;
 
-    private const int ModeAt = 100, UserAt = 108, GroupAt = 116, SizeAt = 124, TimeAt = 136, SumAt = 148, TypeAt = 156, LinkAt = 157, MagicAt = 257, PrefixAt = 345;
+    private const int ModeAt = 100, UserAt = 108, GroupAt = 116, SizeAt = 124, TimeAt = 136, SumAt = 148, TypeAt = 156, LinkAt = 157, MagicAt = 257,
+        PrefixAt = 345;
 
     private static ReadOnlySpan<byte> Magic => "ustar\0"u8;
 
     /// <summary>Writes a header of pax. What does not fit stands in records before it.</summary>
-    public static void Write(Span<byte> block, ReadOnlySpan<byte> name, byte type, int mode, (uint User, uint Group) owner, long size, long seconds, ReadOnlySpan<byte> link)
+    public static void Write(Span<byte> block, ReadOnlySpan<byte> name, byte type, int mode, (uint User, uint Group) owner, long size, long seconds,
+        ReadOnlySpan<byte> link)
     {
         block.Clear();
         name[..Math.Min(name.Length, NameSize)].CopyTo(block);
@@ -46,7 +48,8 @@ internal static class TarFormat
         var prefix = block.Slice(MagicAt, 6).SequenceEqual(Magic) ? UpToZero(block.Slice(PrefixAt, 155)) : default;
         return new TarHeader(block[TypeAt], prefix.IsEmpty ? name.ToArray() : [.. prefix, (byte)'/', .. name])
         {
-            Mode = Number(block.Slice(ModeAt, 8)), Size = Number(block.Slice(SizeAt, 12)), Seconds = Number(block.Slice(TimeAt, 12)), Target = UpToZero(block.Slice(LinkAt, NameSize)).ToArray(),
+            Mode = Number(block.Slice(ModeAt, 8)), Size = Number(block.Slice(SizeAt, 12)), Seconds = Number(block.Slice(TimeAt, 12)),
+            Target = UpToZero(block.Slice(LinkAt, NameSize)).ToArray(),
         };
     }
 

@@ -46,7 +46,8 @@ internal static class ZipFormat
         var (packed, size, _) = Sizes(extra, Int(header, 18), Int(header, 22), 0, name);
         var isSame = Short(header, 6) == entry.Flags && Short(header, 8) == entry.Method && name.SequenceEqual(entry.Name);
         var isLater = (entry.Flags & ZipEntry.HasDescriptor) != 0;
-        isSame &= (Int(header, 14), packed, size) == (entry.Sum, entry.Packed, entry.Size) || (isLater && (Int(header, 14), packed, size) is (0, 0, 0) or (0, uint.MaxValue, uint.MaxValue));
+        isSame &= (Int(header, 14), packed, size) == (entry.Sum, entry.Packed, entry.Size)
+            || (isLater && (Int(header, 14), packed, size) is (0, 0, 0) or (0, uint.MaxValue, uint.MaxValue));
         if (!isSame)
             throw ImportNames.Refused(entry.Name, "its two headers differ");
     }
@@ -83,7 +84,8 @@ internal static class ZipFormat
     {
         var big = Field(extra, 1);
         var (longSize, longPacked, longAt) = (Next(size, ref big), Next(packed, ref big), Next(at, ref big));
-        return longSize >= 0 && longPacked >= 0 && longAt >= 0 ? (longPacked, longSize, longAt) : throw ImportNames.Refused(name, "its header says something impossible");
+        return longSize >= 0 && longPacked >= 0 && longAt >= 0 ? (longPacked, longSize, longAt)
+            : throw ImportNames.Refused(name, "its header says something impossible");
 
         static long Next(uint number, ref ReadOnlySpan<byte> big)
         {

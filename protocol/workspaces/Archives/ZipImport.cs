@@ -34,7 +34,8 @@ internal sealed class ZipImport(Stream archive, ImportFolder folder, ImportOptio
         if (entry.Packed > next - at)
             throw ImportNames.Refused(entry.Name, "it overlaps with what comes behind it");
         if ((entry.Flags & ZipEntry.HasDescriptor) != 0)
-            ZipFormat.CheckDescriptor(await BytesAsync(at + entry.Packed, (int)Math.Min(24, next - at - entry.Packed), cancellationToken).ConfigureAwait(false), entry);
+            ZipFormat.CheckDescriptor(await BytesAsync(at + entry.Packed, (int)Math.Min(24, next - at - entry.Packed),
+                cancellationToken).ConfigureAwait(false), entry);
         var mode = entry.Mode == 0 ? (type == Libc.TypeDirectory ? FolderMode : FileMode) : entry.Mode & 0xfff;
         var imported = new ImportEntry(entry.Name, mode, entry.Modified) { IsOnce = true };
         folder.Tally.Announce(entry.Name, entry.Size);
@@ -120,9 +121,11 @@ internal sealed class ZipImport(Stream archive, ImportFolder folder, ImportOptio
     /// <summary>Where the central directory lies, by the record at the archive's end.</summary>
     private async Task<(long At, long Size, long Count, long End)> EndAsync(CancellationToken cancellationToken)
     {
-        var tail = await BytesAsync(Math.Max(0, _length - ZipFormat.EndSize - ZipFormat.MaxComment), (int)Math.Min(_length, ZipFormat.EndSize + ZipFormat.MaxComment), cancellationToken).ConfigureAwait(false);
+        var tail = await BytesAsync(Math.Max(0, _length - ZipFormat.EndSize - ZipFormat.MaxComment),
+            (int)Math.Min(_length, ZipFormat.EndSize + ZipFormat.MaxComment), cancellationToken).ConfigureAwait(false);
         var found = tail.Length - ZipFormat.EndSize;
-        while (found >= 0 && (ZipFormat.Signature(tail.AsSpan(found)) != ZipFormat.End || ZipFormat.Short(tail, found + 20) != tail.Length - found - ZipFormat.EndSize))
+        while (found >= 0 && (ZipFormat.Signature(tail.AsSpan(found)) != ZipFormat.End
+            || ZipFormat.Short(tail, found + 20) != tail.Length - found - ZipFormat.EndSize))
             found--;
         if (found < 0)
             throw ImportNames.Invalid("The archive was cut off: a zip ends with a record that is not there.");
@@ -130,14 +133,16 @@ internal sealed class ZipImport(Stream archive, ImportFolder folder, ImportOptio
         if ((ZipFormat.Short(record.Span, 4), ZipFormat.Short(record.Span, 6)) is not ((0, 0) or (0xffff, 0xffff)))
             throw ImportNames.Invalid("The archive is in several parts; one is taken.");
         var end = _length - tail.Length + found;
-        var locator = end >= ZipFormat.LocatorSize ? await BytesAsync(end - ZipFormat.LocatorSize, ZipFormat.LocatorSize, cancellationToken).ConfigureAwait(false) : new byte[4];
+        var locator = end >= ZipFormat.LocatorSize ? await BytesAsync(end - ZipFormat.LocatorSize, ZipFormat.LocatorSize,
+            cancellationToken).ConfigureAwait(false) : new byte[4];
         if (ZipFormat.Signature(locator) != ZipFormat.Locator)
             return (ZipFormat.Int(record.Span, 16), ZipFormat.Int(record.Span, 12), ZipFormat.Short(record.Span, 10), end);
         var bigAt = (long)ZipFormat.Long(locator, 8);
         if (bigAt < 0 || bigAt > end - ZipFormat.LocatorSize - ZipFormat.BigEndSize)
             throw Damaged();
         var big = await BytesAsync(bigAt, ZipFormat.BigEndSize, cancellationToken).ConfigureAwait(false);
-        return ZipFormat.Signature(big) == ZipFormat.BigEnd ? ((long)ZipFormat.Long(big, 48), (long)ZipFormat.Long(big, 40), (long)ZipFormat.Long(big, 32), bigAt) : throw Damaged();
+        return ZipFormat.Signature(big) == ZipFormat.BigEnd ? ((long)ZipFormat.Long(big, 48), (long)ZipFormat.Long(big, 40), (long)ZipFormat.Long(big, 32),
+            bigAt) : throw Damaged();
     }
 
     private async ValueTask<byte[]> BytesAsync(long at, int count, CancellationToken cancellationToken)
@@ -150,7 +155,8 @@ internal sealed class ZipImport(Stream archive, ImportFolder folder, ImportOptio
         return bytes;
     }
 
-    private static WorkspaceException Damaged() => ImportNames.Invalid("The archive is damaged, or was cut off: its central directory says something impossible.");
+    private static WorkspaceException Damaged() => ImportNames.Invalid(
+        "The archive is damaged, or was cut off: its central directory says something impossible.");
 }
 
 /// <summary>The content of one entry, unpacked, counted and summed up.</summary>

@@ -51,7 +51,8 @@ internal sealed class ChunkPlan : IDisposable
             var bytes = ArrayPool<byte>.Shared.Rent(run.Length);
             try
             {
-                await blobs.ReadExactlyAsync(StoreNames.Pack(run.First.Pack), run.First.Offset, bytes.AsMemory(0, run.Length), cancellationToken).ConfigureAwait(false);
+                await blobs.ReadExactlyAsync(StoreNames.Pack(run.First.Pack), run.First.Offset, bytes.AsMemory(0, run.Length),
+                    cancellationToken).ConfigureAwait(false);
             }
             catch (WorkspaceException fault) when (fault.Fault == WorkspaceFault.Corrupt)
             {

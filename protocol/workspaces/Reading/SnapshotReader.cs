@@ -59,8 +59,10 @@ public sealed class SnapshotReader(IBlobStore blobs, IChunkIndex index, ChunkRef
         }
     }
 
-    /// <summary>An entry and all that is below it, as <see cref="WalkAsync"/>, but names as bytes, and looked up ahead: for who reads everything. The entry's own path is empty.</summary>
-    internal async IAsyncEnumerable<(byte[] Path, TreeEntry Entry)> WalkAheadAsync(TreeEntry start, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>An entry and all that is below it, as <see cref="WalkAsync"/>, but names as bytes, and looked up ahead: for who reads everything. The
+    /// entry's own path is empty.</summary>
+    internal async IAsyncEnumerable<(byte[] Path, TreeEntry Entry)> WalkAheadAsync(TreeEntry start,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var step in new SnapshotWalk(_chunks).RunAsync(start, cancellationToken).ConfigureAwait(false))
             yield return step;
@@ -104,7 +106,8 @@ public sealed class SnapshotReader(IBlobStore blobs, IChunkIndex index, ChunkRef
                 continue;
             try
             {
-                await target.WriteAsync(await _chunks.ReadAsync(item.Reference, ChunkType.Data, item.Length, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+                await target.WriteAsync(await _chunks.ReadAsync(item.Reference, ChunkType.Data, item.Length, cancellationToken).ConfigureAwait(false),
+                    cancellationToken).ConfigureAwait(false);
             }
             catch (WorkspaceException fault) when (fault.Fault is WorkspaceFault.Corrupt or WorkspaceFault.Missing)
             {

@@ -3,7 +3,8 @@ using System.Runtime.CompilerServices;
 namespace Marionette.Workspaces;
 
 /// <summary>
-/// Goes through an entry and all that is below it, each folder before what is in it, by the order of names' bytes. It looks ahead: nodes and files that come next are looked up together,
+/// Goes through an entry and all that is below it, each folder before what is in it, by the order of names' bytes. It looks ahead: nodes and files
+/// that come next are looked up together,
 /// so that a far index is asked once for some hundred of them. What it holds does not depend on the snapshot's size.
 /// </summary>
 internal sealed class SnapshotWalk(ChunkReader chunks)

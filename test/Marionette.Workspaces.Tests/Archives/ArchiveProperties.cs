@@ -114,7 +114,7 @@ public sealed class ArchiveProperties
 
             File.WriteAllBytes(path, Bytes.Random(i, much * (kind == 3 ? 3000 : 5)));
             TreeState.Mark(path, 1_000_000_000L * much * (kind == 4 ? -1 : 7_000_000) + i, [.. Enumerable.Range(0, much % 3).Select(n => ($"user.n{n}", Bytes.Random(n, much)))]);
-            File.SetUnixFileMode(path, (UnixFileMode)(much * 7 % 512));
+            File.SetUnixFileMode(path, (UnixFileMode)(much * 7 % 512) | UnixFileMode.UserRead);
             files.Add(path);
         }
 

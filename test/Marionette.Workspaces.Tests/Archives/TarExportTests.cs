@@ -183,14 +183,15 @@ public sealed class TarExportTests
             sparse.SetLength(3_000_000);
         }
 
+        // Attributes where tar itself may set them when it is not root: on what may be written.
+        TreeState.Mark(tree["tiny"], -14_182_980_123_456_789);
         File.SetUnixFileMode(tree["tiny"], UnixFileMode.UserRead);
-        TreeState.Mark(tree["tiny"], -14_182_980_123_456_789, ("user.colour", "red\n=\0"u8.ToArray()), ("user.a=b%c", []));
-        TreeState.Mark(tree["block"], 1_700_000_000_000_000_001);
+        TreeState.Mark(tree["block"], 1_700_000_000_000_000_001, ("user.colour", "red\n=\0"u8.ToArray()), ("user.a=b%c", []));
         TreeState.Mark(tree["empty"], 1_700_000_000_000_000_000);
         TreeState.MarkLink(tree["link"], 1_600_000_000_987_654_321);
-        TreeState.Mark(tree["hollow/inside"], 1_500_000_000_000_000_007, ("user.folder", "yes"u8.ToArray()));
+        TreeState.Mark(tree["hollow/inside"], 1_500_000_000_000_000_007);
         File.SetUnixFileMode(tree["hollow/inside"], UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        TreeState.Mark(tree["hollow"], 1_400_000_000_000_000_000);
+        TreeState.Mark(tree["hollow"], 1_400_000_000_000_000_000, ("user.folder", "yes"u8.ToArray()));
     }
 
     /// <summary>Counts look-ups.</summary>
