@@ -97,7 +97,7 @@ internal sealed class AgentHost(
         };
         using var life = new CancellationTokenSource();
         using var direct = new DirectTransfers(clock, log);
-        var opening = new FolderOpening(config, setup, sink, secret, direct, clock, log);
+        var opening = new FolderOpening(config, setup, sink, secret, direct, new WorkspaceSeed(config, services.Environment, sink, clock), clock, log);
         using var keeper = new CheckpointKeeper(opening, new Checkpoint(config, setup, journal, sink, secret, direct, clock, log), setup, sink, clock, log);
         var channel = new ControlChannel(config, spool, inbox, OnWelcome, clock, log);
         var coordinator = new RunCoordinator(
@@ -130,6 +130,7 @@ internal sealed class AgentHost(
                 sink.MaxEventBytes = (int)Math.Min(welcome.MaxEventBytes, EventSink.DefaultMaxEventBytes);
             setup.Set(welcome.Setup ?? new Setup());
             sink.Hide(setup.Current.ApiKey);
+            sink.Hide(setup.Current.Git?.Secret ?? "");
             opening.Begin(setup.Current, life.Token);
         }
     }

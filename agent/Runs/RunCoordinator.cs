@@ -31,6 +31,7 @@ internal sealed class RunCoordinator(
     private Task<bool>? ready;
     private bool opened;
     private string? closed;
+    private bool told;
 
     /// <summary>Works until Stop.</summary>
     /// <returns>The reason that Stop gave.</returns>
@@ -122,6 +123,13 @@ internal sealed class RunCoordinator(
             return;
         }
 
+        if (closed is not null && told)
+        {
+            // What was damaged, missing or away may have been mended since an earlier run was told: this one finds out.
+            (opened, closed, told) = (false, null, false);
+            opening.BeginAgain();
+        }
+
         if (active is not null || !opened)
         {
             waiting.Enqueue(run);
@@ -132,9 +140,7 @@ internal sealed class RunCoordinator(
         if (closed is not null)
         {
             EndUnstarted(run.Run, RunResult.Failed(ErrorCodes.WorkspaceUnavailable, closed));
-            // The next run finds out whether it was mended.
-            (opened, closed) = (false, null);
-            opening.BeginAgain();
+            told = true;
             return;
         }
 

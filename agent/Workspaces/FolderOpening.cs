@@ -14,7 +14,7 @@ namespace Marionette.Agent.Workspaces;
 /// Makes the workspace and the agent's home what they should be before the first run: as the last runner left them if they are that runner's, otherwise as
 /// the newest checkpoint has them. No run begins before that, and none at all on folders that should have been restored and were not.
 /// </summary>
-internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, EventSink sink, byte[] secret, DirectTransfers direct, TimeProvider clock, ILogger log)
+internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, EventSink sink, byte[] secret, DirectTransfers direct, WorkspaceSeed seed, TimeProvider clock, ILogger log)
 {
     private const int MostDifferences = 100;
 
@@ -70,7 +70,9 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
     {
         try
         {
-            answer.SetResult(welcome.Workspace is { } wanted ? await OpenAsync(welcome.Session, wanted, cancellationToken).ConfigureAwait(false) : null);
+            var failure = welcome.Workspace is { } wanted ? await OpenAsync(welcome, wanted, cancellationToken).ConfigureAwait(false)
+                : seed.IsWanted(welcome) ? await seed.RunAsync(welcome, cancellationToken).ConfigureAwait(false) : null;
+            answer.SetResult(failure);
         }
         catch (OperationCanceledException)
         {
@@ -83,10 +85,12 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
         }
     }
 
-    private async Task<string?> OpenAsync(string session, WorkspaceSetup wanted, CancellationToken cancellationToken)
+    private async Task<string?> OpenAsync(Setup welcome, WorkspaceSetup wanted, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
-        var source = SourceOf(FolderMark.Read(config.HomeDir), session, wanted);
+        var session = welcome.Session;
+        var mark = FolderMark.Read(config.HomeDir);
+        var source = SourceOf(mark, session, wanted);
         RestoreReport? workspace = null, home = null;
         if (source == "restored")
         {
@@ -125,6 +129,14 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
         else if (source == "lost")
         {
             setup.GoOnIn("");
+        }
+
+        // What a clone that broke off has left is no file of the session's, and looks like one.
+        if (mark is null && source != "restored" && seed.IsWanted(welcome))
+        {
+            if (await seed.RunAsync(welcome, cancellationToken).ConfigureAwait(false) is { } failure)
+                return failure;
+            source = source == "lost" ? source : "new";
         }
 
         new FolderMark(session, config.Epoch).Write(config.HomeDir);

@@ -42,6 +42,9 @@ internal static class SessionsCommand
         var permissionTimeout = new Option<int?>("--permission-timeout") { Description = "A question without an answer expires after this many seconds (1800)", HelpName = "SECONDS" };
         var workspace = new Option<string?>("--workspace") { Description = "Workspace to work in, ws_…; default: a new one" };
         var snapshot = new Option<string?>("--snapshot") { Description = "Snapshot that a new workspace begins with, snap_…", HelpName = "SNAPSHOT" };
+        var git = new Option<string?>("--git") { Description = "Repository that a new workspace is cloned from; MARIONETTE_GIT_SECRET holds its token or password, if it needs one", HelpName = "URL" };
+        var gitRef = new Option<string?>("--git-ref") { Description = "Branch, tag or full commit; default: the server's HEAD", HelpName = "REF" };
+        var gitDepth = new Option<int?>("--git-depth") { Description = "Commits of history; 0 = all; default 1", HelpName = "N" };
         var raw = new Option<bool>("--include-raw") { Description = "Keep the agent's own lines beside the typed events" };
         var budget = new BudgetOptions();
         var autoContinue = new Option<bool>("--auto-continue") { Description = "Tasks that wait for quota go on by themselves when it is there again" };
@@ -49,7 +52,7 @@ internal static class SessionsCommand
         var speed = new Option<double?>("--speed") { Description = "With --recording: 1 as it was, 2 twice as fast, 0 without pauses", HelpName = "N" };
         var key = Arguments.IdempotencyKey();
         var words = new Argument<string[]>("COMMAND") { Description = "With --agent command: the program and its arguments, after --", Arity = ArgumentArity.ZeroOrMore };
-        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, snapshot, raw, autoContinue, recording, speed, key, words };
+        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, snapshot, git, gitRef, gitDepth, raw, autoContinue, recording, speed, key, words };
         options.AddTo(command);
         budget.AddTo(command);
         command.SetAction(async (result, cancellationToken) =>
@@ -62,7 +65,7 @@ internal static class SessionsCommand
                 .Put("permission_mode", result.GetValue(permissionMode))
                 .Put("permission_timeout_seconds", result.GetValue(permissionTimeout))
                 .Put("workspace_id", result.GetValue(workspace))
-                .Put("from", result.GetValue(snapshot) is { } files ? new System.Text.Json.Nodes.JsonObject { ["snapshot_id"] = files } : null)
+                .Put("from", From(result.GetValue(snapshot), result.GetValue(git), result.GetValue(gitRef), result.GetValue(gitDepth), context))
                 .Put("include_raw", result.GetValue(raw) ? true : null)
                 .Put("budget", budget.Body(result))
                 .Put("auto_continue", result.GetValue(autoContinue) ? true : null)
@@ -79,6 +82,22 @@ internal static class SessionsCommand
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    /// <summary>What a new workspace begins with; null = nothing.</summary>
+    private static System.Text.Json.Nodes.JsonObject? From(string? snapshot, string? git, string? gitRef, int? gitDepth, CliContext context)
+    {
+        if (git is null && (gitRef is not null || gitDepth is not null))
+            throw new CliException("--git-ref and --git-depth go with --git", null, ExitCode.Usage);
+        if (git is null && snapshot is null)
+            return null;
+        var from = new System.Text.Json.Nodes.JsonObject().Put("snapshot_id", snapshot);
+        if (git is not null)
+        {
+            from["git"] = new System.Text.Json.Nodes.JsonObject { ["url"] = git }.Put("ref", gitRef).Put("depth", gitDepth).Put("secret", context.Variable("MARIONETTE_GIT_SECRET"));
+        }
+
+        return from;
     }
 
     private static Command List(GlobalOptions globals, CliContext context)

@@ -168,6 +168,7 @@ internal sealed class RunnerLink(
             Options = attachment.Options is null ? Google.Protobuf.ByteString.Empty : Google.Protobuf.ByteString.CopyFrom(attachment.Options),
         };
         if (options.ChunkStore is not null) setup.Workspace = WorkspaceOf(attachment.Workspace);
+        if (attachment.Git is { } git) setup.Git = ToWire(git, attachment.GitSecret);
         setup.Env.Add(attachment.Env.ToDictionary());
         setup.Command.AddRange(attachment.Command);
         return new Welcome
@@ -180,6 +181,16 @@ internal sealed class RunnerLink(
             MaxEventBytes = MaxEventBytes,
             Setup = setup,
         };
+    }
+
+    private static GitSetup ToWire(Sessions.GitOrigin git, string? secret)
+    {
+        var wire = new GitSetup
+        {
+            Url = git.Url, Ref = git.Ref ?? "", Depth = git.Depth, Submodules = git.Submodules, User = secret is null ? "" : git.User ?? "", Secret = secret ?? "",
+        };
+        if (git.Filter is { } filter) wire.Filter = filter;
+        return wire;
     }
 
     private WorkspaceSetup WorkspaceOf(WorkspaceStart start) => new()

@@ -36,7 +36,7 @@ internal static class SessionEndpoints
         var caller = AuthMiddleware.CallerOf(http);
         var body = await api.ReadBodyAsync(http);
         var model = RequestBody.Parse(body, GatewayJsonContext.Plain.CreateSessionModel);
-        var begin = model.From is { } named ? await origins.FindAsync(caller.Tenant, named, http.RequestAborted) : null;
+        var begin = model.From is { } named && named is not { Git: not null, SessionId: null, CheckpointId: null, SnapshotId: null } ? await origins.FindAsync(caller.Tenant, named, http.RequestAborted) : null;
         if (begin?.Source is { } source) model = ForkRules.Complete(model, source);
         // Checked before the key is bound: a request that is refused here can be mended under the same key.
         var fresh = api.NewId(EntityId.Session);

@@ -50,11 +50,13 @@ internal static class SessionRules
         {
             PermissionPolicy = body.PermissionPolicy is { } terms ? PolicyRules.Terms(errors, terms, "permission_policy.") : null,
             PermissionRules = OwnRules(errors, body.PermissionPolicy?.Rules, sessionId),
+            Origin = body.From?.Git is { } git ? new SessionOrigin("", null, 0, 0) { Git = GitRules.Check(errors, git) } : null,
         };
         if (body.From is not null && body.WorkspaceId is not null) errors.Add("from", "goes with a new workspace only: leave workspace_id out");
         errors.ThrowIfAny();
-        if (body.ApiKey is null && env.IsEmpty && body.Options is null) return created;
-        return created with { Secrets = sealer.Seal(tenant, sessionId, new SessionSecrets(body.ApiKey, env, body.Options)) };
+        var secret = body.From?.Git?.Secret;
+        if (body.ApiKey is null && env.IsEmpty && body.Options is null && secret is null) return created;
+        return created with { Secrets = sealer.Seal(tenant, sessionId, new SessionSecrets(body.ApiKey, env, body.Options, secret)) };
     }
 
     /// <exception cref="MarionetteException">Invalid, with every wrong field.</exception>

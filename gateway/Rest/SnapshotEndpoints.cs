@@ -79,17 +79,17 @@ internal static class SnapshotEndpoints
         var query = new ListQuery(http.Request);
         var path = PathOf(query);
         var limit = query.Limit(ListQuery.MaxLimit);
-        var after = query.Cursor(name => name.Length is > 0 and <= 255, 1400);
+        var after = query.Cursor(name => name is ['/', _, ..] and { Length: <= 256 }, 1400);
         query.Errors.ThrowIfAny();
         using var reader = await OpenAsync(id, http, stores);
         var prefix = string.Join('/', path.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(part => part != "."));
-        var behind = after is null ? null : System.Text.Encoding.UTF8.GetBytes(after);
+        var behind = after is null ? null : System.Text.Encoding.UTF8.GetBytes(after[1..]);
         var files = new List<SnapshotFileModel>();
         var last = "";
         await foreach (var entry in reader.ListAsync(path, http.RequestAborted))
         {
             if (behind is not null && entry.Name.AsSpan().SequenceCompareTo(behind) <= 0) continue;
-            if (files.Count == limit) return Files(new FileListModel(files, true, ListQuery.CursorOf(last)));
+            if (files.Count == limit) return Files(new FileListModel(files, true, ListQuery.CursorOf("/" + last)));
             last = entry.NameText;
             files.Add(SnapshotFileModel.Of(prefix.Length == 0 ? last : $"{prefix}/{last}", entry));
         }

@@ -11,7 +11,8 @@ namespace Marionette.Gateway.Secrets;
 /// <param name="ApiKey">Key for the model; null = none of its own.</param>
 /// <param name="Env">Environment of the agent.</param>
 /// <param name="Options">What the agent kind takes beside that; an object.</param>
-public sealed record SessionSecrets(string? ApiKey, ImmutableDictionary<string, string>? Env, JsonElement? Options = null)
+/// <param name="GitSecret">Secret of the credential that its workspace is cloned with.</param>
+public sealed record SessionSecrets(string? ApiKey, ImmutableDictionary<string, string>? Env, JsonElement? Options = null, string? GitSecret = null)
 {
     /// <summary>Never the content.</summary>
     public override string ToString() => "SessionSecrets";

@@ -21,12 +21,13 @@ internal sealed class SessionOrigins(ChunkStores stores, SnapshotTable snapshots
     public async Task<Found> FindAsync(string tenant, SessionFromModel from, CancellationToken cancellationToken)
     {
         if (!stores.IsKept) throw NoStore();
+        if (from.Git is not null) throw Wrong("from", "must have one of session_id, checkpoint_id, snapshot_id and git");
         return (from.SessionId, from.CheckpointId, from.SnapshotId) switch
         {
             ({ } session, null, null) => await OfSessionAsync(tenant, session, cancellationToken),
             (null, { } checkpoint, null) => await OfCheckpointAsync(tenant, checkpoint, cancellationToken),
             (null, null, { } snapshot) => await OfSnapshotAsync(tenant, snapshot, cancellationToken),
-            _ => throw Wrong("from", "must have one of session_id, checkpoint_id and snapshot_id"),
+            _ => throw Wrong("from", "must have one of session_id, checkpoint_id, snapshot_id and git"),
         };
     }
 

@@ -143,6 +143,12 @@ public sealed record RunnerAttachment
     /// <summary>What its folders begin with.</summary>
     [Id(14)] public WorkspaceStart Workspace { get => field ?? WorkspaceStart.Empty; init; } = WorkspaceStart.Empty;
 
+    /// <summary>Repository that a workspace without files is cloned from, or null.</summary>
+    [Id(15)] public Sessions.GitOrigin? Git { get; init; }
+
+    /// <summary>Secret of its credential, or null.</summary>
+    [Id(16)] public string? GitSecret { get; init; }
+
     /// <summary>Never the secrets.</summary>
     public override string ToString() => $"RunnerAttachment({SessionId}, acked {Acked})";
 }

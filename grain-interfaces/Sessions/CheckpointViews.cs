@@ -34,8 +34,8 @@ public sealed record CheckpointView
     [Id(12)] public long BytesStored { get; init; }
 }
 
-/// <summary>What a session begins with in place of nothing: another session's checkpoint, or a snapshot that somebody uploaded.</summary>
-/// <param name="Workspace">Snapshot of the workspace; its record is the new session's own.</param>
+/// <summary>What a session begins with in place of nothing: another session's checkpoint, a snapshot that somebody uploaded, or a repository.</summary>
+/// <param name="Workspace">Snapshot of the workspace; its record is the new session's own. "" = none: it is cloned.</param>
 /// <param name="Home">Snapshot of the agent's home, or null: the home is empty, and so is the conversation.</param>
 /// <param name="Files">In both.</param>
 /// <param name="Bytes">Sum of the files' sizes.</param>
@@ -56,7 +56,25 @@ public sealed record SessionOrigin(
     [Id(7)] public string? SnapshotId { get; init; }
     /// <summary>The agent's conversation at that point, or null.</summary>
     [Id(8)] public string? ConversationId { get; init; }
+    /// <summary>Repository that its first runner clones, or null.</summary>
+    [Id(9)] public GitOrigin? Git { get; init; }
 }
+
+/// <summary>A repository to clone. The credential's secret is sealed with the session's.</summary>
+/// <param name="Url">https, ssh or http; without a credential in it.</param>
+/// <param name="Ref">A branch, a tag or a full commit; null = the server's HEAD.</param>
+/// <param name="Depth">Commits of history; 0 = all.</param>
+/// <param name="Filter">A partial clone; null = blob:none with all of the history, none with a part of it.</param>
+/// <param name="Submodules">Clone them too.</param>
+/// <param name="User">User of the credential; null = none.</param>
+[GenerateSerializer, Immutable, Alias("mn.session.git-origin.v1")]
+public sealed record GitOrigin(
+    [property: Id(0)] string Url,
+    [property: Id(1)] string? Ref,
+    [property: Id(2)] int Depth,
+    [property: Id(3)] string? Filter,
+    [property: Id(4)] bool Submodules,
+    [property: Id(5)] string? User);
 
 /// <summary>Takes a session without a runner back to one of its checkpoints: files, home and conversation.</summary>
 /// <param name="CheckpointId">"ckpt_…" of this session.</param>

@@ -16,7 +16,8 @@ public interface ISecretOpener
 /// <param name="ApiKey">Model key or null.</param>
 /// <param name="Env">Environment of the agent.</param>
 /// <param name="Options">What the agent kind takes beside that: a JSON object in UTF-8, or null.</param>
-public sealed record SessionSecrets(string? ApiKey, IReadOnlyDictionary<string, string> Env, byte[]? Options = null)
+/// <param name="GitSecret">Secret of the credential that its workspace is cloned with, or null.</param>
+public sealed record SessionSecrets(string? ApiKey, IReadOnlyDictionary<string, string> Env, byte[]? Options = null, string? GitSecret = null)
 {
     /// <summary>Never the content.</summary>
     public override string ToString() => nameof(SessionSecrets);

@@ -124,7 +124,7 @@ internal static class SessionFold
         ConversationId = f.ConversationId, Epoch = f.Epoch,
     };
 
-    private static RecoveryPoint? PointOf(Entry e, SessionOrigin? origin) => origin is null
+    private static RecoveryPoint? PointOf(Entry e, SessionOrigin? origin) => origin is null or { Workspace: "" }
         ? null
         : new RecoveryPoint(e.At, e.Seq, origin.Workspace, origin.Home ?? "", "origin", origin.Files, origin.Bytes) { ConversationId = origin.ConversationId };
 

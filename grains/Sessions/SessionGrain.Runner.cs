@@ -41,6 +41,9 @@ internal sealed partial class SessionGrain
             {
                 Conversation = _state.View.RecoveryPoint?.ConversationId,
             },
+            // Only while there is something to clone: a secret that is not needed goes nowhere.
+            Git = _state.View.RecoveryPoint is null ? _state.View.Origin?.Git : null,
+            GitSecret = _state.View is { RecoveryPoint: null, Origin.Git.User: not null } && _secrets is { } box ? secretOpener.Open(_tenant, _id, box).GitSecret : null,
             Commands = await WithFilesAsync(commands),
         };
     }

@@ -19,7 +19,7 @@ internal sealed class SecretOpener(SecretSealer sealer) : ISecretOpener
             var secrets = sealer.Open(tenant, id, box, purpose);
             return new Sessions.SessionSecrets(
                 secrets.ApiKey, secrets.Env ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>(),
-                secrets.Options is { } options ? System.Text.Encoding.UTF8.GetBytes(options.GetRawText()) : null);
+                secrets.Options is { } options ? System.Text.Encoding.UTF8.GetBytes(options.GetRawText()) : null, secrets.GitSecret);
         }
         catch (CryptographicException e)
         {

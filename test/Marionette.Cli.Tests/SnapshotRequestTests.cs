@@ -130,6 +130,17 @@ public sealed class SnapshotRequestTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Create_FromARepository_TakesTheSecretFromTheEnvironment()
+    {
+        server.On("POST /api/v1/sessions", """{"id":"sess_2"}""", 201);
+        var cli = Support.Cli.For(server);
+        cli.Variables["MARIONETTE_GIT_SECRET"] = "token";
+        Assert.Equal(0, (await cli.RunAsync("sessions", "create", "--agent", "command", "--git", "https://h/r.git", "--git-ref", "main", "--git-depth", "0", "--", "sh")).Code);
+        Same("""{"agent":"command","from":{"git":{"url":"https://h/r.git","ref":"main","depth":0,"secret":"token"}},"command":["sh"]}""", server.Requests[^1].Body);
+        Assert.Equal(2, (await cli.RunAsync("sessions", "create", "--git-ref", "main")).Code);
+    }
+
+    [Fact]
     public async Task Change_SendsWhatIsGiven()
     {
         server.On("PATCH /api/v1/snapshots/snap_w", """{"id":"snap_w","is_kept":true}""");

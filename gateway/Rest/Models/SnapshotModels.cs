@@ -136,7 +136,7 @@ internal sealed class RestoreSessionModel
     public string? CheckpointId { get; init; }
 }
 
-/// <summary>What a new session's workspace begins with. One of the three.</summary>
+/// <summary>What a new session's workspace begins with. One of the four.</summary>
 internal sealed class SessionFromModel
 {
     /// <summary>A session: its newest checkpoint, files and conversation.</summary>
@@ -145,6 +145,36 @@ internal sealed class SessionFromModel
     public string? CheckpointId { get; init; }
     /// <summary>A snapshot: files alone.</summary>
     public string? SnapshotId { get; init; }
+    /// <summary>A repository, which the session's first runner clones.</summary>
+    public GitModel? Git { get; init; }
+}
+
+/// <summary>A repository to clone.</summary>
+internal class GitOriginModel
+{
+    /// <summary>https, ssh or http, without a credential in it.</summary>
+    [Required]
+    public string? Url { get; init; }
+    /// <summary>A branch, a tag or a full commit; left out = the server's HEAD.</summary>
+    public string? Ref { get; init; }
+    /// <summary>Commits of history; 0 = all; left out = 1.</summary>
+    public int? Depth { get; init; }
+    /// <summary>A partial clone: blob:none, blob:limit=SIZE, tree:N; left out = blob:none with all of the history, none with a part of it.</summary>
+    public string? Filter { get; init; }
+    public bool? Submodules { get; init; }
+    /// <summary>User of the credential, for http and https; left out beside a secret = "x-access-token".</summary>
+    public string? User { get; init; }
+
+    public static GitOriginModel? Of(GitOrigin? git) => git is null
+        ? null
+        : new() { Url = git.Url, Ref = git.Ref, Depth = git.Depth, Filter = git.Filter, Submodules = git.Submodules, User = git.User };
+}
+
+/// <summary>A repository to clone, with a credential.</summary>
+internal sealed class GitModel : GitOriginModel
+{
+    /// <summary>Token or password; sealed, and never shown.</summary>
+    public string? Secret { get; init; }
 }
 
 /// <summary>What a session's workspace began with.</summary>
@@ -156,10 +186,11 @@ internal sealed class SessionOriginModel
     public long? Seq { get; init; }
     public string? CheckpointId { get; init; }
     public string? SnapshotId { get; init; }
+    public GitOriginModel? Git { get; init; }
 
     public static SessionOriginModel? Of(SessionOrigin? origin) => origin is null
         ? null
-        : new() { SessionId = origin.SessionId, Seq = origin.SessionId is null ? null : origin.Seq, CheckpointId = origin.CheckpointId, SnapshotId = origin.SnapshotId };
+        : new() { SessionId = origin.SessionId, Seq = origin.SessionId is null ? null : origin.Seq, CheckpointId = origin.CheckpointId, SnapshotId = origin.SnapshotId, Git = GitOriginModel.Of(origin.Git) };
 }
 
 /// <summary>A tenant's part of the chunk store.</summary>

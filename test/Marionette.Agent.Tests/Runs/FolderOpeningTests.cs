@@ -1,4 +1,5 @@
 using Marionette.Agent.Tests.Support;
+using Marionette.Agent.Tests.Workspaces;
 using Marionette.Agent.Workspaces;
 using Marionette.Protocol.V1;
 
@@ -77,6 +78,54 @@ public sealed class FolderOpeningTests
         Assert.Null(FolderMark.Read(harness.Home));
     }
 
-    private static FolderOpening Opening(DriverHarness harness) =>
-        new(harness.Services.Config, harness.Setup, harness.Sink, [], new DirectTransfers(TimeProvider.System, harness.Log), TimeProvider.System, harness.Log);
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Workspace_WithoutFiles_IsCloned_AlsoAfterACloneThatBrokeOff(bool withStore)
+    {
+        await using var host = await GitHost.StartAsync();
+        var commits = await host.RepositoryAsync("r.git");
+        var setup = new Setup
+        {
+            Agent = "command", Session = "sess_1", Workspace = withStore ? new WorkspaceSetup() : null,
+            Git = new GitSetup { Url = host.Http("r.git"), Ref = "main", Depth = 1, User = GitHost.User, Secret = "wrong" },
+        };
+        await using var harness = new DriverHarness(setup);
+        Directory.CreateDirectory(harness.Workspace);
+        var opening = Opening(harness);
+        opening.Begin(harness.Setup.Current, TestContext.Current.CancellationToken);
+        var refusal = await opening.Ready;
+        Assert.StartsWith("The workspace could not be cloned: ", refusal, StringComparison.Ordinal);
+        Assert.DoesNotContain("wrong", refusal!, StringComparison.Ordinal);
+        Assert.Equal("auth", harness.Of("workspace.clone_failed").Single().GetProperty("cause").GetString());
+        Assert.Empty(Directory.EnumerateFileSystemEntries(harness.Workspace));
+        if (!withStore)
+            return; // only a workspace that is marked is told apart from one that an agent has emptied
+
+        setup.Git.Secret = GitHost.Secret;
+        harness.Setup.Set(setup);
+        opening.BeginAgain();
+        Assert.Null(await opening.Ready);
+        Assert.Equal("version 3\n", await File.ReadAllTextAsync(Path.Combine(harness.Workspace, "src", "file"), TestContext.Current.CancellationToken));
+        Assert.Equal(commits[^1], harness.Of("workspace.cloned").Single().GetProperty("commit").GetString());
+        Assert.Equal("new", harness.Of("workspace.ready").Single().GetProperty("source").GetString());
+    }
+
+    [Fact]
+    public async Task Workspace_WithFilesOfItsOwn_IsNotClonedInto()
+    {
+        var setup = new Setup { Agent = "command", Session = "sess_1", Workspace = new WorkspaceSetup(), Git = new GitSetup { Url = "https://127.0.0.1:1/r.git", Depth = 1 } };
+        await using var harness = new DriverHarness(setup);
+        Directory.CreateDirectory(harness.Workspace);
+        await File.WriteAllTextAsync(Path.Combine(harness.Workspace, "a.txt"), "a", TestContext.Current.CancellationToken);
+        var opening = Opening(harness);
+        opening.Begin(harness.Setup.Current, TestContext.Current.CancellationToken);
+        Assert.Null(await opening.Ready);
+        Assert.Equal("kept", harness.Of("workspace.ready").Single().GetProperty("source").GetString());
+    }
+
+    private static FolderOpening Opening(DriverHarness harness) => new(
+        harness.Services.Config, harness.Setup, harness.Sink, [], new DirectTransfers(TimeProvider.System, harness.Log),
+        new WorkspaceSeed(harness.Services.Config, new Dictionary<string, string> { ["PATH"] = Environment.GetEnvironmentVariable("PATH")! }, harness.Sink, TimeProvider.System),
+        TimeProvider.System, harness.Log);
 }

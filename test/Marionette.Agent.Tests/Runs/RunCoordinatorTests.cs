@@ -226,7 +226,8 @@ public sealed class RunCoordinatorTests
             Harness = harness ?? new DriverHarness(new Setup { Agent = "command" });
             var services = Harness.Services;
             direct = new DirectTransfers(TimeProvider.System, Harness.Log);
-            opening = new FolderOpening(services.Config, Harness.Setup, Harness.Sink, [], direct, TimeProvider.System, Harness.Log);
+            opening = new FolderOpening(
+                services.Config, Harness.Setup, Harness.Sink, [], direct, new WorkspaceSeed(services.Config, services.Environment, Harness.Sink, TimeProvider.System), TimeProvider.System, Harness.Log);
             var checkpoint = new Checkpoint(services.Config, Harness.Setup, services.Journal, Harness.Sink, [], direct, TimeProvider.System, Harness.Log);
             keeper = new CheckpointKeeper(opening, checkpoint, Harness.Setup, Harness.Sink, TimeProvider.System, Harness.Log);
             var coordinator = new RunCoordinator(

@@ -2,6 +2,7 @@ using System.Formats.Tar;
 using System.IO.Compression;
 using System.Net;
 using System.Text.Json;
+using Marionette.Agent.Tests.Workspaces;
 using Marionette.EndToEnd.Tests.Behaviour;
 using Marionette.EndToEnd.Tests.Support;
 
@@ -82,6 +83,43 @@ public sealed class ForkTests(HealthyStack healthy) : IClassFixture<HealthyStack
         Assert.Equal("two new", await RunAsync(session, "printf '%s ' $(cat a.txt); cat only-new.txt; cat only-old.txt 2>/dev/null || true"));
         var ready = (await Api.EventsAsync(session)).Where(e => e.Text("type") == "workspace.ready").Select(e => e.GetProperty("data").Text("source"));
         Assert.Equal(["new", "restored", "restored"], ready);
+    }
+
+    [Fact]
+    public async Task Session_BeginsWithARepository_WhoseSecretIsNowhere()
+    {
+        await using var host = await GitHost.StartAsync();
+        var commits = await host.RepositoryAsync("r.git");
+        var session = await Api.CreateSessionAsync(new
+        {
+            agent = "command", command = new[] { "/bin/sh" }, from = new { git = new { url = host.Http("r.git"), @ref = "topic/one", depth = 0, user = GitHost.User, secret = GitHost.Secret } },
+        });
+        Assert.Equal($"version 2 {commits[1]} 2", await RunAsync(session, "printf '%s %s %s' \"$(cat src/file)\" $(git rev-parse HEAD) $(git rev-list --count HEAD)"));
+        var view = await Api.GetAsync($"/api/v1/sessions/{session}");
+        Assert.Equal((host.Http("r.git"), "topic/one"), (view.GetProperty("from").GetProperty("git").Text("url"), view.GetProperty("from").GetProperty("git").Text("ref")));
+        var events = await Api.EventsAsync(session);
+        Assert.Equal(commits[1], events.Single(e => e.Text("type") == "workspace.cloned").GetProperty("data").Text("commit"));
+        await PointAsync(session, "run");
+        Assert.DoesNotContain(GitHost.Secret, view.ToString() + string.Join('\n', events.Select(e => e.ToString())), StringComparison.Ordinal);
+        var folder = Path.Combine(Stack.DataDirectory, "workspaces", view.Text("workspace_id"));
+        foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
+            Assert.DoesNotContain(GitHost.Secret, await File.ReadAllTextAsync(file), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Session_WhoseRepositoryIsNotThere_RunsNothing_AndSaysWhy()
+    {
+        await using var host = await GitHost.StartAsync();
+        var session = await Api.CreateSessionAsync(new
+        {
+            agent = "command", command = new[] { "/bin/sh" }, from = new { git = new { url = host.Http("none.git"), user = GitHost.User, secret = GitHost.Secret } },
+        });
+        var ended = await Api.TaskEndedAsync(await Api.SubmitAsync(session, "touch ran"));
+        Assert.Equal(("failed", "workspace_unavailable"), (ended.Text("status"), ended.GetProperty("error").Text("code")));
+        Assert.Contains("check url", ended.GetProperty("error").Text("message")!, StringComparison.Ordinal);
+        // Mended at the server, the next task finds it.
+        await host.RepositoryAsync("none.git");
+        Assert.Equal("version 3", await RunAsync(session, "cat src/file; test ! -e ran"));
     }
 
     [Fact]

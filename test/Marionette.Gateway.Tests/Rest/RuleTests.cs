@@ -49,7 +49,35 @@ public sealed class RuleTests
     [InlineData("""{"agent":"claude","network_policy":"allow_list","allowed_hosts":["a","x\u0000.example"]}""", "allowed_hosts[1]")]
     [InlineData("""{"agent":"claude","permission_mode":"yolo"}""", "permission_mode")]
     [InlineData("""{"agent":"claude","permission_timeout_seconds":604801}""", "permission_timeout_seconds")]
+    [InlineData("""{"agent":"claude","workspace_id":"ws_0VblLnwqr5JQkdmN","from":{"snapshot_id":"snap_1"}}""", "from")]
+    [InlineData("""{"agent":"claude","from":{"git":{}}}""", "from.git.url")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"file:///etc"}}}""", "from.git.url")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"ext::sh -c x"}}}""", "from.git.url")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"https://u:p@h/r.git"}}}""", "from.git.url")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"--upload-pack=x"}}}""", "from.git.url")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"https://h/r.git","ref":"-x"}}}""", "from.git.ref")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"https://h/r.git","ref":"a..b"}}}""", "from.git.ref")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"https://h/r.git","depth":-1}}}""", "from.git.depth")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"https://h/r.git","filter":"sparse:x"}}}""", "from.git.filter")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"https://h/r.git","user":"ann"}}}""", "from.git.secret")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"https://h/r.git","user":"a b","secret":"x"}}}""", "from.git.user")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"git@h:r.git","secret":"x"}}}""", "from.git.secret")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"https://h/r.git","secret":"a b"}}}""", "from.git.secret")]
     public void Session_WrongField_IsNamed(string body, string field) => Assert.Equal([field], Errors(() => Session(body)));
+
+    [Theory]
+    [InlineData("https://h/r.git")]
+    [InlineData("ssh://git@h:22/r.git")]
+    [InlineData("git@h:team/r.git")]
+    public void Session_FromARepository_IsTaken_WithItsSecretSealed(string url)
+    {
+        var secret = url.StartsWith("https", StringComparison.Ordinal) ? ",\"secret\":\"s3\"" : "";
+        var command = Session($$"""{"agent":"claude","from":{"git":{"url":"{{url}}","ref":"feature/x"{{secret}}} } }""");
+        Assert.Equal((url, "feature/x", 1), (command.Origin!.Git!.Url, command.Origin.Git.Ref, command.Origin.Git.Depth));
+        Assert.Equal(secret.Length > 0, command.Secrets is not null);
+        Assert.Equal(secret.Length > 0 ? "x-access-token" : null, command.Origin.Git.User);
+        Assert.DoesNotContain("s3", System.Text.Json.JsonSerializer.Serialize(command.Origin));
+    }
 
     [Fact]
     public void Session_EveryWrongField_IsNamedAtOnce() => Assert.Equal(
