@@ -30,9 +30,9 @@ internal sealed class Checkpoint(
         var opened = await connection.CallAsync(options => connection.Client.OpenAsync(new Wire.OpenRequest(), options), cancellationToken).ConfigureAwait(false);
         var blobs = new RemoteBlobStore(connection);
         var uploader = new Uploader(blobs, new RemoteChunkIndex(connection), new ConvergenceKey(opened.Key.Span), clock);
-        workspace = await KeepAsync(connection, uploader, new Part("workspace", config.WorkspaceDir, StatCaches.Workspace(config), ""), workspace, reason, cancellationToken)
+        workspace = await KeepAsync(connection, blobs, uploader, new Part("workspace", config.WorkspaceDir, StatCaches.Workspace(config), ""), workspace, reason, cancellationToken)
             .ConfigureAwait(false);
-        home = await KeepAsync(connection, uploader, new Part("home", config.HomeDir, StatCaches.Home(config), FolderMark.FileName), home, reason, cancellationToken).ConfigureAwait(false);
+        home = await KeepAsync(connection, blobs, uploader, new Part("home", config.HomeDir, StatCaches.Home(config), FolderMark.FileName), home, reason, cancellationToken).ConfigureAwait(false);
         if (reason == "interval" && told == (workspace.Id, home.Id))
             return;
         var took = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds;
@@ -46,7 +46,7 @@ internal sealed class Checkpoint(
     }
 
     private async Task<Kept> KeepAsync(
-        StoreConnection connection, Uploader uploader, Part part, Kept? before, string reason, CancellationToken cancellationToken)
+        StoreConnection connection, RemoteBlobStore blobs, Uploader uploader, Part part, Kept? before, string reason, CancellationToken cancellationToken)
     {
         // What goes on beside the agent's work takes one core; a runner that must go takes what there is.
         var options = new SnapshotOptions { CacheFile = part.Cache, LeaveOut = part.LeaveOut };
@@ -57,7 +57,8 @@ internal sealed class Checkpoint(
 
         async Task<string> RecordAsync(SnapshotReport made, CancellationToken token)
         {
-            if (before is not null && before.Report.Root == made.Root)
+            // Unchanged: the record before says the same, if it is still there.
+            if (before is not null && before.Report.Root == made.Root && await blobs.FindAsync(SnapshotCatalog.Name(before.Id), token).ConfigureAwait(false) is not null)
                 return before.Id;
             var request = new Wire.RecordSnapshotRequest
             {

@@ -37,6 +37,8 @@ internal sealed class DirectTransfers : IDisposable
         })
         {
             Timeout = Timeout.InfiniteTimeSpan,
+            // A block, or a refusal in words.
+            MaxResponseContentBufferSize = 64 << 20,
         };
     }
 
@@ -69,10 +71,15 @@ internal sealed class DirectTransfers : IDisposable
     {
         var range = new RangeHeaderValue(offset, offset + length - 1);
         using var answer = await SendAsync(call, HttpMethod.Get, range, null, ReadLimit, cancellationToken).ConfigureAwait(false);
-        if (answer?.StatusCode != HttpStatusCode.PartialContent || answer.Content.Headers.ContentRange is not { From: { } from } || from != offset)
+        if (answer is null)
             return null;
+        if (answer.IsSuccessStatusCode && answer.StatusCode != HttpStatusCode.PartialContent)
+            Close("the store does not read parts of objects");
+        if (answer.StatusCode != HttpStatusCode.PartialContent || answer.Content.Headers.ContentRange is not { From: { } from, Length: { } total } || from != offset)
+            return null;
+        // Less than what is there would be taken for the pack's end.
         var bytes = await answer.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
-        return bytes.Length <= length ? bytes : null;
+        return bytes.Length == Math.Min(length, total - offset) ? bytes : null;
     }
 
     public void Dispose() => http.Dispose();
@@ -93,7 +100,7 @@ internal sealed class DirectTransfers : IDisposable
                     return answer;
                 var status = answer.StatusCode;
                 answer.Dispose();
-                if (status < HttpStatusCode.InternalServerError)
+                if (status < HttpStatusCode.InternalServerError && !PassesSoon(status))
                 {
                     // The body may repeat the request, signature and all.
                     Close($"{(int)status} to {request.Method}");
@@ -117,6 +124,9 @@ internal sealed class DirectTransfers : IDisposable
             await Task.Delay(FirstPause * (1 << (attempt - 1)), clock, cancellationToken).ConfigureAwait(false);
         }
     }
+
+    /// <summary>The store is busy, the line was slow, or another put of the same name is under way.</summary>
+    private static bool PassesSoon(HttpStatusCode status) => status is HttpStatusCode.RequestTimeout or HttpStatusCode.Conflict or HttpStatusCode.TooManyRequests;
 
     /// <summary>Precondition failed: it is there already. Not found, and a range beyond the end: the gateway's word on that is the one that counts.</summary>
     private static bool IsAnAnswer(HttpStatusCode status) =>

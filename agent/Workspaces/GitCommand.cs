@@ -51,6 +51,10 @@ internal sealed partial class GitCommand
                      ("GIT_ALLOW_PROTOCOL", string.Join(':', options.Protocols)), ("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"), ("GIT_LFS_SKIP_SMUDGE", "1"),
                  })
             _environment[name] = value;
+        // What tells other programs of certificates tells git nothing.
+        foreach (var (name, known) in new[] { ("GIT_SSL_CAINFO", "SSL_CERT_FILE"), ("GIT_SSL_CAPATH", "SSL_CERT_DIR") })
+            if (environment.GetValueOrDefault(known) is { Length: > 0 } path)
+                _environment[name] = path;
         Configure(options);
         File.WriteAllText(script, AskScript);
         File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
@@ -76,12 +80,21 @@ internal sealed partial class GitCommand
         var registration = cancellationToken.UnsafeRegister(static state => ((ChildProcess)state!).KillTree(), child);
         await using (registration.ConfigureAwait(false))
         {
-            child.Input.Dispose();
-            var output = OutputAsync(child.Output);
-            var errors = await ErrorsAsync(child.Error, progress).ConfigureAwait(false);
-            var end = new GitEnd(await child.Exited.ConfigureAwait(false), await output.ConfigureAwait(false), errors);
-            cancellationToken.ThrowIfCancellationRequested();
-            return end;
+            try
+            {
+                child.Input.Dispose();
+                var output = OutputAsync(child.Output);
+                var errors = await ErrorsAsync(child.Error, progress).ConfigureAwait(false);
+                var end = new GitEnd(await child.Exited.ConfigureAwait(false), await output.ConfigureAwait(false), errors);
+                cancellationToken.ThrowIfCancellationRequested();
+                return end;
+            }
+            catch
+            {
+                // Nobody reads it any more: it must not write on.
+                child.KillTree();
+                throw;
+            }
         }
     }
 
@@ -96,8 +109,9 @@ internal sealed partial class GitCommand
         };
         if (options.Credential is { } credential)
         {
+            // As it is written there: that is how git asks for the password.
             var uri = new Uri(options.Url);
-            var host = uri.IsDefaultPort ? uri.Host : $"{uri.Host}:{uri.Port}";
+            var host = options.Url[(options.Url.IndexOf("://", StringComparison.Ordinal) + 3)..].Split('/', 2)[0];
             settings.Add(($"credential.{uri.Scheme}://{host}.username", credential.User));
             (_environment["MARIONETTE_GIT_ORIGIN_SCHEME"], _environment["MARIONETTE_GIT_ORIGIN_HOST"]) = (uri.Scheme, host);
         }

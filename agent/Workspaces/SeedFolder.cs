@@ -60,7 +60,9 @@ internal sealed unsafe class SeedFolder(string workspace)
                     throw new IOException($"{Tree}: {Marshal.GetPInvokeErrorMessage(error)}");
                 for (var i = 0; i < listing.Count; i++)
                     fixed (byte* name = listing.Terminated(listing[i]))
-                        if (Calls.RenameAt2(from, name, to, name, Calls.RenameNoReplace) != 0)
+                        if (Calls.RenameAt2(from, name, to, name, Calls.RenameNoReplace) != 0
+                            // Some file systems of networks do not know the flag. The workspace has nothing of this name: it was empty.
+                            && (Marshal.GetLastPInvokeError() is not (Calls.InvalidArgument or Calls.NoSystemCall) || Calls.RenameAt2(from, name, to, name, 0) != 0))
                             throw new IOException($"{Encoding.UTF8.GetString(listing.Name(listing[i]))}: {Marshal.GetLastPInvokeErrorMessage()}");
             }
             finally

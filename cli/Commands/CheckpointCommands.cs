@@ -32,13 +32,14 @@ internal static class CheckpointCommands
     {
         var id = Arguments.Id("SESSION");
         var checkpoint = new Argument<string>("CHECKPOINT") { Description = "As 'sessions checkpoints' names it" };
-        var command = new Command("restore", "Take a session back to a checkpoint: files, home and conversation. It is suspended first") { id, checkpoint };
+        var discard = new Option<bool>("--discard") { Description = "What its last runner wrote and no checkpoint has may be lost" };
+        var command = new Command("restore", "Take a session back to a checkpoint: files, home and conversation. It is suspended first") { id, checkpoint, discard };
         command.SetAction(async (result, cancellationToken) =>
         {
             using var api = globals.Api(result, context);
             var path = PathOf(result.GetValue(id)!);
             await SuspendAsync(api, path, context.Clock, cancellationToken).ConfigureAwait(false);
-            var body = new JsonObject { ["checkpoint_id"] = result.GetValue(checkpoint) };
+            var body = new JsonObject { ["checkpoint_id"] = result.GetValue(checkpoint) }.Put("discard", result.GetValue(discard) ? true : null);
             var session = await api.PostAsync($"{path}/restore", body, cancellationToken).ConfigureAwait(false);
             globals.Results(result, context).One(session!.Value, Commands.Columns.Session(context.Clock));
             return ExitCode.Ok;

@@ -34,13 +34,14 @@ internal static class CheckpointEndpoints
     {
         var caller = AuthMiddleware.CallerOf(http);
         var session = api.Grain<ISessionGrain>(caller, EntityId.Session, id);
-        var checkpoint = RequestBody.Parse(await api.ReadBodyAsync(http), GatewayJsonContext.Plain.RestoreSessionModel).CheckpointId;
+        var model = RequestBody.Parse(await api.ReadBodyAsync(http), GatewayJsonContext.Plain.RestoreSessionModel);
+        var checkpoint = model.CheckpointId;
         if (!EntityId.Is(EntityId.Checkpoint, checkpoint)) throw new MarionetteException([new FieldError("checkpoint_id", "must be an id ckpt_…")]);
         if (await rows.FindAsync("checkpoint", caller.Tenant, checkpoint!, StateJsonContext.Default.CheckpointView, http.RequestAborted) is not { } point || point.SessionId != id)
             throw new MarionetteException(FaultCode.NotFound, "The session has no such checkpoint; rules of retention may have taken it away.");
         // From here on no rule takes its snapshots away, and then they are what the session goes on from.
         await origins.MustBeThereAsync(caller.Tenant, point, http.RequestAborted);
-        var view = await api.CallAsync(token => session.RestoreAsync(new RestoreSession(checkpoint!, caller.Actor), token), http.RequestAborted);
+        var view = await api.CallAsync(token => session.RestoreAsync(new RestoreSession(checkpoint!, caller.Actor, model.Discard ?? false), token), http.RequestAborted);
         return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Plain.SessionModel);
     }
 }

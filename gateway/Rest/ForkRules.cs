@@ -29,7 +29,7 @@ internal static class ForkRules
             errors.Add("env", $"must be given, {{}} for none: variables are not copied ({string.Join(", ", source.EnvNames)})");
         if (isSameAgent && source.OptionNames.Length > 0 && model.Options is null)
             errors.Add("options", $"must be given, {{}} for none: options are not copied ({string.Join(", ", source.OptionNames)})");
-        if (isSameAgent && source.IsByok && source.AgentConfigId is null && source.EnvNames.IsEmpty && source.OptionNames.IsEmpty && model.ApiKey is null && model.AgentConfigId is null)
+        if (isSameAgent && source.IsByok && source.AgentConfigId is null && source.EnvNames.IsEmpty && source.OptionNames.IsEmpty && source.Origin?.Git?.User is null && model.ApiKey is null && model.AgentConfigId is null)
             errors.Add("api_key", "must be given: keys are not copied");
         errors.ThrowIfAny();
         return new CreateSessionModel

@@ -37,6 +37,8 @@ internal static class SessionEndpoints
         var body = await api.ReadBodyAsync(http);
         var model = RequestBody.Parse(body, GatewayJsonContext.Plain.CreateSessionModel);
         var begin = model.From is { } named && named is not { Git: not null, SessionId: null, CheckpointId: null, SnapshotId: null } ? await origins.FindAsync(caller.Tenant, named, http.RequestAborted) : null;
+        // Whoever begins with files can have them read.
+        if (begin is not null && !caller.Has("workspaces:read")) throw new MarionetteException(FaultCode.Forbidden, "A session that begins with stored files needs a key with the scope workspaces:read.");
         if (begin?.Source is { } source) model = ForkRules.Complete(model, source);
         // Checked before the key is bound: a request that is refused here can be mended under the same key.
         var fresh = api.NewId(EntityId.Session);
@@ -46,6 +48,12 @@ internal static class SessionEndpoints
         if (command.WorkspaceId is { } workspace) await MustHaveAsync(workspace, caller, http, api, rows);
         var reservation = await api.ReserveAsync(http, caller, body, fresh);
         if (reservation.IsRepeat) command = SessionRules.Check(model, caller.Tenant, reservation.ResultId, sealer) with { AgentConfigId = command.AgentConfigId };
+        if (begin is not null && reservation.IsRepeat && await ExistingAsync(reservation.ResultId, caller, http, api) is { } made)
+        {
+            http.Response.Headers.Location = $"/api/v1/sessions/{made.Id}";
+            return Api.Ok(SessionModel.Of(made), GatewayJsonContext.Plain.SessionModel, StatusCodes.Status201Created);
+        }
+
         if (begin is not null)
         {
             var isSameAgent = begin.Source is null || begin.Source.Agent == command.Agent;
@@ -57,6 +65,19 @@ internal static class SessionEndpoints
         var view = await api.CallAsync(token => session.CreateAsync(command, token), http.RequestAborted);
         http.Response.Headers.Location = $"/api/v1/sessions/{view.Id}";
         return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Plain.SessionModel, StatusCodes.Status201Created);
+    }
+
+    /// <summary>What a request that comes again has made the first time, or null.</summary>
+    private static async Task<SessionView?> ExistingAsync(string id, Caller caller, HttpContext http, Api api)
+    {
+        try
+        {
+            return await api.CallAsync(token => api.Grain<ISessionGrain>(caller, EntityId.Session, id).GetAsync(token).AsTask(), http.RequestAborted);
+        }
+        catch (MarionetteException fault) when (fault.Code == FaultCode.NotFound)
+        {
+            return null;
+        }
     }
 
     /// <summary>A provider knows folders, not tenants: whose workspace it is, is asked here.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.IO.Compression;
 using Marionette.Gateway.Auth;
 using Marionette.Gateway.Json;
@@ -60,7 +61,7 @@ internal static class SnapshotEndpoints
         var errors = new FieldErrors();
         var name = errors.Text("name", model.Name, 200);
         errors.ThrowIfAny();
-        var row = await table.ChangeAsync(AuthMiddleware.CallerOf(http).Tenant, id, name, model.IsKept, http.RequestAborted) ?? throw NotFound();
+        var row = await stores.SnapshotsOf(AuthMiddleware.CallerOf(http).Tenant).ChangeAsync(id, name, model.IsKept, http.RequestAborted) ?? throw NotFound();
         return Api.Ok(SnapshotModel.Of(row), GatewayJsonContext.Plain.SnapshotModel);
     }
 
@@ -68,9 +69,14 @@ internal static class SnapshotEndpoints
     {
         var tenant = AuthMiddleware.CallerOf(http).Tenant;
         var row = await FindAsync(id, http, stores, table);
-        if (await table.UserOfAsync(tenant, row, http.RequestAborted) is { } session)
-            throw new MarionetteException(FaultCode.Conflict, $"Session {session} goes on from it. End the session first, or wait for its next checkpoint.");
-        await stores.SnapshotsOf(tenant).ForgetAsync(id, http.RequestAborted);
+        if (!await table.TryDeleteAsync(tenant, id, http.RequestAborted))
+        {
+            throw new MarionetteException(FaultCode.Conflict, row.SessionId is { } session
+                ? $"Session {session} goes on from it, or is about to. End the session first, or wait for its next checkpoint."
+                : "Somebody uses it at this moment; ask again in a minute.");
+        }
+
+        await stores.SnapshotsOf(tenant).RemoveRecordAsync(id, http.RequestAborted);
         return TypedResults.NoContent();
     }
 
@@ -79,19 +85,18 @@ internal static class SnapshotEndpoints
         var query = new ListQuery(http.Request);
         var path = PathOf(query);
         var limit = query.Limit(ListQuery.MaxLimit);
-        var after = query.Cursor(name => name is ['/', _, ..] and { Length: <= 256 }, 1400);
+        var behind = CursorOf(query);
         query.Errors.ThrowIfAny();
         using var reader = await OpenAsync(id, http, stores);
         var prefix = string.Join('/', path.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(part => part != "."));
-        var behind = after is null ? null : System.Text.Encoding.UTF8.GetBytes(after[1..]);
         var files = new List<SnapshotFileModel>();
-        var last = "";
+        byte[] last = [];
         await foreach (var entry in reader.ListAsync(path, http.RequestAborted))
         {
             if (behind is not null && entry.Name.AsSpan().SequenceCompareTo(behind) <= 0) continue;
-            if (files.Count == limit) return Files(new FileListModel(files, true, ListQuery.CursorOf("/" + last)));
-            last = entry.NameText;
-            files.Add(SnapshotFileModel.Of(prefix.Length == 0 ? last : $"{prefix}/{last}", entry));
+            if (files.Count == limit) return Files(new FileListModel(files, true, Base64Url.EncodeToString([(byte)'/', .. last])));
+            last = entry.Name;
+            files.Add(SnapshotFileModel.Of(prefix.Length == 0 ? entry.NameText : $"{prefix}/{entry.NameText}", entry));
         }
 
         return Files(new FileListModel(files, false, null));
@@ -174,6 +179,15 @@ internal static class SnapshotEndpoints
         static IResult Changes(ChangeListModel list) => Api.Ok(list, GatewayJsonContext.Plain.ChangeListModel);
     }
 
+    /// <summary>The name that the last page ended with: bytes, since names need not be text.</summary>
+    private static byte[]? CursorOf(ListQuery query)
+    {
+        if (query.Single("cursor") is not { Length: > 0 } text) return null;
+        if (text.Length < 400 && Base64Url.IsValid(text) && Base64Url.DecodeFromChars(text) is [(byte)'/', .. { Length: > 0 } name]) return name;
+        query.Errors.Add("cursor", "is not a cursor of this list");
+        return null;
+    }
+
     private static string PathOf(ListQuery query)
     {
         var path = query.Single("path") ?? "";
@@ -190,7 +204,7 @@ internal static class SnapshotEndpoints
     private static async Task<SnapshotRow> FindAsync(string id, HttpContext http, ChunkStores stores, SnapshotTable table)
     {
         MustKeep(stores);
-        return (SnapshotCatalog.IsId(id) ? await table.UseAsync(AuthMiddleware.CallerOf(http).Tenant, id, http.RequestAborted) : null) ?? throw NotFound();
+        return (SnapshotCatalog.IsId(id) ? await table.FindAsync(AuthMiddleware.CallerOf(http).Tenant, id, http.RequestAborted) : null) ?? throw NotFound();
     }
 
     private static void MustKeep(ChunkStores stores)

@@ -3,6 +3,7 @@ using Marionette.Gateway.Json;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Workspaces;
 using Marionette.Gateway.Workspaces.Upkeep;
+using Marionette.Workspaces;
 
 namespace Marionette.Gateway.Rest;
 
@@ -17,7 +18,7 @@ internal static class StorageEndpoints
     {
         routes.MapGet(Path, GetAsync).Api(Read, "GetStorage", "How much the tenant has stored", 409).Produces<StorageModel>();
         routes.MapPost($"{Path}/collect", CollectAsync).Api(Write, "CollectStorage", "Apply the rules of retention and delete what nothing needs, now", 409).Produces<CollectionModel>();
-        routes.MapPost($"{Path}/check", CheckAsync).Api(Read, "CheckStorage", "Check everything that is stored; answers when it is done", 409).Produces<CheckModel>()
+        routes.MapPost($"{Path}/check", CheckAsync).Api(Write, "CheckStorage", "Check everything that is stored; answers when it is done", 409).Produces<CheckModel>()
             .Query("read_data", "true: also read and open every chunk");
     }
 
@@ -53,7 +54,17 @@ internal static class StorageEndpoints
         var query = new ListQuery(http.Request);
         var readData = query.Single("read_data") is { } text ? text == "true" || (text == "false" ? false : Wrong(query)) : false;
         query.Errors.ThrowIfAny();
-        var report = await stores.Of(AuthMiddleware.CallerOf(http).Tenant).CheckAsync(readData, http.RequestAborted);
+        if (!await stores.Checks.WaitAsync(TimeSpan.Zero, http.RequestAborted)) throw new MarionetteException(FaultCode.Conflict, "Another check is at work; ask again when it is done.");
+        CheckReport report;
+        try
+        {
+            report = await stores.Of(AuthMiddleware.CallerOf(http).Tenant).CheckAsync(readData, http.RequestAborted);
+        }
+        finally
+        {
+            stores.Checks.Release();
+        }
+
         var model = new CheckModel
         {
             IsSound = report.Defects.Count == 0, Snapshots = report.Snapshots, Packs = report.Packs, Chunks = report.Chunks,

@@ -33,6 +33,9 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
     /// <summary>Held while something is made durable.</summary>
     public SemaphoreSlim Commits { get; } = new(options.ChunkStore?.Bucket is null ? CommitsAtATime : BucketCommitsAtATime);
 
+    /// <summary>Held while all of a tenant is checked: it reads everything, and keeps every chunk's id in memory. One at a time in this gateway.</summary>
+    public SemaphoreSlim Checks { get; } = new(1);
+
     /// <summary>A tenant's part.</summary>
     /// <exception cref="InvalidOperationException">There is no store, or the name is not a tenant's.</exception>
     public TenantChunks Of(string tenant) => _tenants.GetOrAdd(tenant, name =>
@@ -59,5 +62,6 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
         _folder?.Dispose();
         _bucket?.Dispose();
         Commits.Dispose();
+        Checks.Dispose();
     }
 }

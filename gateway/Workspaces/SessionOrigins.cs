@@ -38,9 +38,9 @@ internal sealed class SessionOrigins(ChunkStores stores, SnapshotTable snapshots
     public async Task<SessionOrigin> MakeAsync(string tenant, Found found, string session, bool withHome, CancellationToken cancellationToken)
     {
         var own = stores.SnapshotsOf(tenant);
-        var workspace = await own.CopyAsync(found.Workspace, SnapshotRow.LabelOf(session, SnapshotRow.Workspace), cancellationToken);
+        var workspace = await own.CopyAsync(found.Workspace, found.Origin.SessionId, SnapshotRow.LabelOf(session, SnapshotRow.Workspace), cancellationToken);
         if (found.Home is not { } home || !withHome) return found.Origin with { Workspace = workspace.Id, Home = null, ConversationId = null, Files = workspace.Files, Bytes = workspace.Bytes };
-        var copy = await own.CopyAsync(home, SnapshotRow.LabelOf(session, SnapshotRow.Home), cancellationToken);
+        var copy = await own.CopyAsync(home, found.Origin.SessionId, SnapshotRow.LabelOf(session, SnapshotRow.Home), cancellationToken);
         return found.Origin with { Workspace = workspace.Id, Home = copy.Id };
     }
 
@@ -50,7 +50,7 @@ internal sealed class SessionOrigins(ChunkStores stores, SnapshotTable snapshots
     {
         if (!stores.IsKept) throw NoStore();
         foreach (var id in new[] { point.Workspace, point.Home })
-            if (await snapshots.UseAsync(tenant, id, cancellationToken) is null)
+            if ((await snapshots.UseAsync(tenant, id, cancellationToken))?.SessionId != point.SessionId)
                 throw new MarionetteException(FaultCode.NotFound, $"Snapshot {id} of the checkpoint is gone.");
     }
 
@@ -61,6 +61,7 @@ internal sealed class SessionOrigins(ChunkStores stores, SnapshotTable snapshots
         var source = EntityId.Is(EntityId.Session, id) ? await rows.FindAsync("session", tenant, id, StateJsonContext.Default.SessionView, cancellationToken) : null;
         if (source is null) throw Wrong("from.session_id", "there is no such session");
         if (source.RecoveryPoint is not { } point) throw Wrong("from.session_id", "the session has no checkpoint yet");
+        if (await snapshots.UseAsync(tenant, point.Workspace, cancellationToken) is null) throw Wrong("from.session_id", "the session's files are gone: rules of retention have taken them away after its end");
         return new Found(source, point.Workspace, point.Home.Length > 0 ? point.Home : null, point.Files, point.Bytes,
             new SessionOrigin(point.Workspace, point.Home, point.Files, point.Bytes) { SessionId = id, Seq = point.Seq, ConversationId = point.ConversationId });
     }
@@ -81,6 +82,7 @@ internal sealed class SessionOrigins(ChunkStores stores, SnapshotTable snapshots
     {
         var row = SnapshotCatalog.IsId(id) ? await snapshots.UseAsync(tenant, id, cancellationToken) : null;
         if (row is null) throw Wrong("from.snapshot_id", "there is no such snapshot");
+        if (row.Part == SnapshotRow.Home) throw Wrong("from.snapshot_id", "is an agent's home, and no workspace; from.checkpoint_id takes both");
         return new Found(null, id, null, row.Files, row.Bytes, new SessionOrigin(id, null, row.Files, row.Bytes) { SnapshotId = id });
     }
 

@@ -32,6 +32,38 @@ internal sealed class SnapshotTable(NpgsqlDataSource database)
     public Task<SnapshotRow?> UseAsync(string tenant, string id, CancellationToken cancellationToken) =>
         OneAsync($"update marionette.snapshot set used_at = now() where tenant = $1 and id = $2 returning {Columns}", [tenant, id], cancellationToken);
 
+    /// <summary>A row, or null.</summary>
+    public Task<SnapshotRow?> FindAsync(string tenant, string id, CancellationToken cancellationToken) =>
+        OneAsync($"select {Columns} from marionette.snapshot where tenant = $1 and id = $2", [tenant, id], cancellationToken);
+
+    /// <summary>
+    /// Deletes a row in one step with the look whether anything needs it: a session that has not ended goes on from it; it was recorded a moment ago and its
+    /// checkpoint's event may still be on its way; somebody has begun to use it a moment ago.
+    /// </summary>
+    /// <returns>Whether it is gone.</returns>
+    public async Task<bool> TryDeleteAsync(string tenant, string id, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            """
+            with gone as (
+                delete from marionette.snapshot s
+                 where s.tenant = $1 and s.id = $2 and (s.used_at < now() - interval '1 minute' or s.used_at <= s.created_at + interval '1 second')
+                   and not (s.part in ('workspace', 'home') and s.created_at > now() - interval '10 minutes'
+                       and not exists (select from marionette.grain_state c where c.grain_type = 'checkpoint' and c.session_id = s.session_id
+                           and s.id in (c.state ->> 'workspace', c.state ->> 'home')))
+                   and not exists (select from marionette.grain_state g where g.grain_type = 'session' and g.grain_key = $1 || '/' || s.session_id
+                       and g.status not in ('terminated', 'failed')
+                       and s.id in (coalesce(g.state -> 'recovery_point' ->> 'workspace', ''), coalesce(g.state -> 'recovery_point' ->> 'home', '')))
+                returning s.id),
+                 noted as (insert into marionette.chunk_upkeep (tenant, dirty) select $1, true where exists (select from gone)
+                           on conflict (tenant) do update set dirty = true)
+            select count(*) from gone
+            """);
+        command.Parameters.Add(new() { Value = tenant });
+        command.Parameters.Add(new() { Value = id });
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))! > 0;
+    }
+
     /// <summary>Changes what people may change; null leaves it, an empty name takes the name away.</summary>
     /// <returns>The row, or null: there is none.</returns>
     public Task<SnapshotRow?> ChangeAsync(string tenant, string id, string? name, bool? isKept, CancellationToken cancellationToken) => OneAsync(
@@ -92,20 +124,6 @@ internal sealed class SnapshotTable(NpgsqlDataSource database)
         command.Parameters.Add(new() { Value = tenant });
         command.Parameters.Add(new() { Value = ids.ToArray() });
         return (long)(await command.ExecuteScalarAsync(cancellationToken))! > 0;
-    }
-
-    /// <summary>The session that goes on from a snapshot or began with it, or null: it may be deleted.</summary>
-    public async Task<string?> UserOfAsync(string tenant, SnapshotRow row, CancellationToken cancellationToken)
-    {
-        if (row.SessionId is not { } session) return null;
-        await using var command = database.CreateCommand(
-            """
-            select 1 from marionette.grain_state where grain_type = 'session' and grain_key = $1 and status not in ('terminated', 'failed')
-               and $2 in (state -> 'recovery_point' ->> 'workspace', state -> 'recovery_point' ->> 'home')
-            """);
-        command.Parameters.Add(new() { Value = GrainKeys.Of(tenant, session) });
-        command.Parameters.Add(new() { Value = row.Id });
-        return await command.ExecuteScalarAsync(cancellationToken) is null ? null : session;
     }
 
     private async Task<SnapshotRow?> OneAsync(string sql, object[] values, CancellationToken cancellationToken)

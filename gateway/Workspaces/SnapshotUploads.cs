@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Marionette.Workspaces;
 
 namespace Marionette.Gateway.Workspaces;
@@ -7,10 +8,15 @@ namespace Marionette.Gateway.Workspaces;
 /// </summary>
 internal sealed class SnapshotUploads(ChunkStores stores, StoreQuota quota, GatewayOptions options, TimeProvider clock) : IDisposable
 {
-    /// <summary>Each takes up disk and a core; what comes beyond waits.</summary>
-    private const int AtATime = 2;
+    /// <summary>Each takes up disk and a core, for as long as its sender takes.</summary>
+    private const int AtATime = 4;
+
+    private const string FolderPrefix = "marionette-upload-";
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30), MostTime = TimeSpan.FromMinutes(30);
 
     private readonly SemaphoreSlim _slots = new(AtATime);
+    private readonly ConcurrentDictionary<string, bool> _underway = new(StringComparer.Ordinal);
 
     /// <summary>Stores an archive's files.</summary>
     /// <param name="name">For people.</param>
@@ -20,25 +26,58 @@ internal sealed class SnapshotUploads(ChunkStores stores, StoreQuota quota, Gate
     public async Task<SnapshotRow> StoreAsync(string tenant, Stream archive, string? name, int strip, CancellationToken cancellationToken)
     {
         await quota.CheckAsync(tenant, cancellationToken);
-        await _slots.WaitAsync(cancellationToken);
-        var folder = Directory.CreateTempSubdirectory("marionette-upload-").FullName;
+        if (!_underway.TryAdd(tenant, true)) throw new MarionetteException(FaultCode.Conflict, "Another upload of the tenant is under way; ask again when it is done.");
         try
         {
+            if (!await _slots.WaitAsync(Patience, cancellationToken)) throw new MarionetteException(FaultCode.Unavailable, "Too many uploads are under way; try again.");
+        }
+        catch
+        {
+            _underway.TryRemove(tenant, out _);
+            throw;
+        }
+
+        using var limit = new CancellationTokenSource(MostTime, clock);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            return await UnpackAsync(tenant, archive, name, strip, both.Token);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new MarionetteException(FaultCode.TooLarge, $"The upload took longer than {MostTime.TotalMinutes:0} minutes.");
+        }
+        finally
+        {
+            _slots.Release();
+            _underway.TryRemove(tenant, out _);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _slots.Dispose();
+
+    private async Task<SnapshotRow> UnpackAsync(string tenant, Stream archive, string? name, int strip, CancellationToken cancellationToken)
+    {
+        string? folder = null;
+        try
+        {
+            folder = Directory.CreateTempSubdirectory(FolderPrefix).FullName;
             var (files, spool) = (Directory.CreateDirectory(Path.Combine(folder, "files")).FullName, Directory.CreateDirectory(Path.Combine(folder, "spool")).FullName);
             var most = options.Keeping.UploadBytes;
             await ArchiveImport.UnpackAsync(
                 archive, files, new ImportOptions { StripComponents = strip, SpoolFolder = spool, MaxBytes = most, MaxFileBytes = most, MaxArchiveBytes = most }, cancellationToken);
             return await SnapshotAsync(tenant, files, name, cancellationToken);
         }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw WorkspaceException.Io($"An upload cannot be unpacked: {e.Message}", e);
+        }
         finally
         {
-            Remove(folder);
-            _slots.Release();
+            if (folder is not null) Remove(folder);
         }
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => _slots.Dispose();
 
     private async Task<SnapshotRow> SnapshotAsync(string tenant, string folder, string? name, CancellationToken cancellationToken)
     {
@@ -51,6 +90,8 @@ internal sealed class SnapshotUploads(ChunkStores stores, StoreQuota quota, Gate
 
         async Task<string> RecordAsync(SnapshotReport report, CancellationToken token)
         {
+            // Modes of the archive's own may keep even their owner out, unless that is root.
+            if (report.SkippedCount > 0) throw new WorkspaceException(WorkspaceFault.Invalid, $"'{report.Skipped[0].Path}' cannot be read as the archive has it: {report.Skipped[0].Detail}.");
             var now = clock.GetUtcNow();
             made = new SnapshotRecord
             {
@@ -62,16 +103,14 @@ internal sealed class SnapshotUploads(ChunkStores stores, StoreQuota quota, Gate
         }
     }
 
-    /// <summary>An archive may have made folders that not even their owner may change.</summary>
+    /// <summary>Through descriptors: an archive may have made folders that not even their owner may change, and paths that are longer than a path may be.</summary>
     private static void Remove(string folder)
     {
         try
         {
-            foreach (var one in Directory.EnumerateDirectories(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = false, AttributesToSkip = FileAttributes.ReparsePoint }))
-                File.SetUnixFileMode(one, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            Directory.Delete(folder, recursive: true);
+            SafeFolder.RemoveTree(Libc.AtCwd, System.Text.Encoding.UTF8.GetBytes(folder), folder);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or WorkspaceException)
         {
             // What is left lies among the temporary files.
         }

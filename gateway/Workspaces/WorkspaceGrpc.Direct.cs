@@ -25,7 +25,7 @@ internal sealed partial class WorkspaceGrpc
             // Nothing that is there is written again, whatever the server makes of the condition in the signed request.
             if (await chunks.Blobs.FindAsync(name, token) is { } there)
                 return there.Length == request.Length ? new SignPackReply { Stored = true } : throw OtherLength(request.Pack, there.Length, request.Length);
-            quota.Count(caller.Tenant, request.Length);
+            quota.Take(caller.Tenant, request.Pack, request.Length);
             return new SignPackReply
             {
                 Call = ToWire(await bucket.SignPutAsync(ChunkStores.PartOf(caller.Tenant) + name, request.Length, request.Sha256.Memory, PutWithin, token)),

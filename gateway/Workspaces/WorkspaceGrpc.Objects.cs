@@ -33,7 +33,7 @@ internal sealed partial class WorkspaceGrpc
                 stores.Commits.Release();
             }
 
-            quota.Count(caller.Tenant, length);
+            quota.Take(caller.Tenant, name, length);
             return new PutPackReply();
         });
 

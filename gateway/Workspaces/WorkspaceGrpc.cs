@@ -74,7 +74,7 @@ internal sealed partial class WorkspaceGrpc(ChunkStores stores, StoreQuota quota
 
     /// <inheritdoc/>
     public override Task<AddPacksReply> AddPacks(AddPacksRequest request, ServerCallContext context) =>
-        CallAsync(context, async (_, chunks, token) =>
+        CallAsync(context, async (caller, chunks, token) =>
         {
             if (request.Packs.Count > MostPacks) throw Refusals.Invalid($"There are at most {MostPacks} packs.");
             foreach (var pack in request.Packs) ObjectNames.CheckPack(pack);
@@ -86,6 +86,7 @@ internal sealed partial class WorkspaceGrpc(ChunkStores stores, StoreQuota quota
                 await chunks.Index.AddAsync(contents, token);
             }
 
+            quota.Settle(caller.Tenant, request.Packs);
             return new AddPacksReply();
         });
 

@@ -79,5 +79,6 @@ public sealed record GitOrigin(
 /// <summary>Takes a session without a runner back to one of its checkpoints: files, home and conversation.</summary>
 /// <param name="CheckpointId">"ckpt_…" of this session.</param>
 /// <param name="By">Who asks.</param>
+/// <param name="Discard">What no checkpoint has may be lost.</param>
 [GenerateSerializer, Immutable, Alias("mn.session.restore.v1")]
-public sealed record RestoreSession([property: Id(0)] string CheckpointId, [property: Id(1)] string By);
+public sealed record RestoreSession([property: Id(0)] string CheckpointId, [property: Id(1)] string By, [property: Id(2)] bool Discard = false);

@@ -22,7 +22,7 @@ public interface ISessionGrain : IGrainWithStringKey
     /// <summary>
     /// Goes back to a checkpoint: the next runner begins with its files, its home and its conversation. The log keeps what came after it. Repeating it changes nothing.
     /// </summary>
-    /// <exception cref="MarionetteException">NotFound: session or checkpoint; SessionClosed; Conflict: the session has a runner.</exception>
+    /// <exception cref="MarionetteException">NotFound: session or checkpoint; SessionClosed; Conflict: the session has a runner, or what its last runner wrote is in no checkpoint and may not be lost.</exception>
     [Alias("restore")] Task<SessionView> RestoreAsync(RestoreSession command, CancellationToken cancellationToken = default);
 
     /// <summary>Gets a new runner. Idempotent; an active session stays as it is.</summary>

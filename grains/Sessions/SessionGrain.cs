@@ -85,7 +85,7 @@ internal sealed partial class SessionGrain(
         var row = await log.ReadRowAsync("checkpoint", GrainKeys.Of(_tenant, command.CheckpointId), cancellationToken);
         if (row is null || SessionRows.Checkpoint(row) is not { } point || point.SessionId != _id)
             throw new MarionetteException(FaultCode.NotFound, "The session has no such checkpoint.");
-        await CommitAsync(SessionMachine.Restore(_state, point, command.By, Context()), cancellationToken);
+        await CommitAsync(SessionMachine.Restore(_state, point, command.By, command.Discard, Context()), cancellationToken);
         return _state.View;
     }
 

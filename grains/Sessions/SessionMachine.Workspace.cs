@@ -49,12 +49,17 @@ internal static partial class SessionMachine
         scribe.Write(new SessionMoved(by, from, provider, null));
     }
 
-    /// <summary>Goes back to a checkpoint. Only without a runner: nothing may write in the folders that go.</summary>
-    public static Decision Restore(SessionState state, CheckpointView point, string by, DecisionContext context)
+    /// <summary>
+    /// Goes back to a checkpoint. Only without a runner: nothing may write in the folders that go. And only when a checkpoint has what goes, or whoever asks says that
+    /// it may be lost: what the last runner wrote behind its last checkpoint lies in its folders alone, and the next runner empties them.
+    /// </summary>
+    public static Decision Restore(SessionState state, CheckpointView point, string by, bool discard, DecisionContext context)
     {
         MustBeOpen(state);
         if (state.View.RecoveryPoint is { Reason: "restore" } now && now.Seq == point.Seq && now.Epoch == state.View.Epoch + 1) return new(state);
         if (state.View.RunnerId is not null) throw Conflict("The session has a runner: suspend it first, and ask again once it is suspended.");
+        if (!discard && state.View.Epoch > 0 && !IsWhole(state))
+            throw Conflict("The session's last runner left no checkpoint of its end: what it wrote last would be lost. Resume and suspend the session, or ask again with discard.");
         var scribe = new Scribe(state, context);
         scribe.Write(new SessionRestored(by, point.Id, point.Seq, point.Workspace, point.Home, point.ConversationId, point.Files, point.Bytes));
         return scribe.Decide();
@@ -69,7 +74,13 @@ internal static partial class SessionMachine
     }
 
     /// <summary>The last runner that wrote in the workspace stored it when nothing of its agent ran any more, or the session was taken back to what is stored.</summary>
-    private static bool IsWhole(SessionState state) => state.View.RecoveryPoint is { Reason: "stop" or "restore" } point && point.Epoch == state.WorkspaceEpoch;
+    private static bool IsWhole(SessionState state) => state.View.RecoveryPoint switch
+    {
+        { Reason: "stop" } point => point.Epoch == state.WorkspaceEpoch,
+        // Until a runner has begun with it.
+        { Reason: "restore" } point => point.Epoch == state.View.Epoch + 1,
+        _ => false,
+    };
 
     private static MarionetteException Conflict(string message) => new(FaultCode.Conflict, message);
 

@@ -77,7 +77,13 @@ public sealed partial class S3BlobStore : IBlobStore, IDisposable
         {
             var page = await _calls.RunAsync(request.Prefix, token => _client.ListObjectsV2Async(request, token), cancellationToken).ConfigureAwait(false);
             foreach (var found in page.S3Objects ?? [])
-                yield return new BlobInfo(StoreNames.NameAt(found.Key[_place.Prefix.Length..]), found.Size ?? 0, Time(found.LastModified));
+            {
+                // What consoles and copying tools put beside ours ("folders", .bak) is not ours.
+                var name = StoreNames.NameAt(found.Key[_place.Prefix.Length..]);
+                if (StoreNames.IsName(name))
+                    yield return new BlobInfo(name, found.Size ?? 0, Time(found.LastModified));
+            }
+
             if (page.IsTruncated != true)
                 yield break;
             request.ContinuationToken = page.NextContinuationToken;

@@ -57,6 +57,8 @@ internal sealed class S3Calls(S3Place place, TimeProvider clock, int attempts = 
 
     private static bool IsPassing(Exception exception) => exception switch
     {
+        // A body of XML that broke off: the SDK keeps the 200 that it began with.
+        AmazonUnmarshallingException => true,
         AmazonServiceException { StatusCode: >= HttpStatusCode.InternalServerError } refused => refused.StatusCode != HttpStatusCode.NotImplemented,
         AmazonServiceException { StatusCode: HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout } => true,
         AmazonServiceException { ErrorCode: "SlowDown" or "RequestTimeout" or "Throttling" or "ThrottlingException" } => true,

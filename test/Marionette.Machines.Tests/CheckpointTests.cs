@@ -229,12 +229,12 @@ public sealed class CheckpointTests
     {
         var walk = Suspended();
         var point = Point(walk, "snap_1", seq: 4);
-        walk.Take(SessionMachine.Restore(walk.State, point, "ann", walk.Context));
+        walk.Take(SessionMachine.Restore(walk.State, point, "ann", false, walk.Context));
         var view = walk.State.View;
         Assert.Equal(("snap_1", "restore", 4L, "c1"), (view.RecoveryPoint!.Workspace, view.RecoveryPoint.Reason, view.RecoveryPoint.Seq, view.ConversationId));
         Assert.Equal(view.Epoch + 1, walk.State.WorkspaceEpoch);
         var before = walk.Log.Count;
-        walk.Take(SessionMachine.Restore(walk.State, point, "ann", walk.Context));
+        walk.Take(SessionMachine.Restore(walk.State, point, "ann", false, walk.Context));
         Assert.Equal(before, walk.Log.Count);
         // What a runner that began with it stores is newer.
         walk.Submit();
@@ -248,8 +248,8 @@ public sealed class CheckpointTests
     public void Restore_ThenAnother_TheLastOneCounts()
     {
         var walk = Suspended();
-        walk.Take(SessionMachine.Restore(walk.State, Point(walk, "snap_1", 4), "ann", walk.Context));
-        walk.Take(SessionMachine.Restore(walk.State, Point(walk, "snap_2", 5), "ann", walk.Context));
+        walk.Take(SessionMachine.Restore(walk.State, Point(walk, "snap_1", 4), "ann", false, walk.Context));
+        walk.Take(SessionMachine.Restore(walk.State, Point(walk, "snap_2", 5), "ann", false, walk.Context));
         Assert.Equal("snap_2", walk.State.View.RecoveryPoint!.Workspace);
         // Everything is in the store: it may move at once.
         Change(walk, "docker");
@@ -257,12 +257,32 @@ public sealed class CheckpointTests
     }
 
     [Fact]
+    public void Restore_OverWhatNoCheckpointHas_IsRefused_UnlessItMayBeLost()
+    {
+        var walk = Working();
+        walk.Finish();
+        Keep(walk, "snap_9");
+        walk.Take(SessionMachine.Lost(walk.State, 1, "host_lost", null, walk.Context));
+        Assert.Equal(FaultCode.Conflict, Assert.Throws<MarionetteException>(() => SessionMachine.Restore(walk.State, Point(walk, "snap_1", 4), "ann", false, walk.Context)).Code);
+        walk.Take(SessionMachine.Restore(walk.State, Point(walk, "snap_1", 4), "ann", true, walk.Context));
+        Assert.Equal("snap_1", walk.State.View.RecoveryPoint!.Workspace);
+        // Once a runner has begun with it, it is no longer everything.
+        walk.Submit();
+        walk.Attach();
+        walk.Say("workspace.ready", new { source = "restored", took_ms = 1 });
+        walk.Say("run.started", new { });
+        walk.Finish();
+        walk.Take(SessionMachine.Lost(walk.State, 2, "host_lost", null, walk.Context));
+        Assert.Equal(FaultCode.Conflict, Assert.Throws<MarionetteException>(() => Change(walk, "docker")).Code);
+    }
+
+    [Fact]
     public void Restore_BesideARunner_IsRefused()
     {
         var walk = Working();
-        Assert.Equal(FaultCode.Conflict, Assert.Throws<MarionetteException>(() => SessionMachine.Restore(walk.State, Point(walk, "snap_1", 4), "ann", walk.Context)).Code);
+        Assert.Equal(FaultCode.Conflict, Assert.Throws<MarionetteException>(() => SessionMachine.Restore(walk.State, Point(walk, "snap_1", 4), "ann", false, walk.Context)).Code);
         walk.Take(SessionMachine.Terminate(walk.State, "done", walk.Context));
-        Assert.Equal(FaultCode.SessionClosed, Assert.Throws<MarionetteException>(() => SessionMachine.Restore(walk.State, Point(walk, "snap_1", 4), "ann", walk.Context)).Code);
+        Assert.Equal(FaultCode.SessionClosed, Assert.Throws<MarionetteException>(() => SessionMachine.Restore(walk.State, Point(walk, "snap_1", 4), "ann", false, walk.Context)).Code);
     }
 
     [Fact]

@@ -134,6 +134,8 @@ internal sealed class RestoreSessionModel
     /// <summary>"ckpt_…" of the session.</summary>
     [Required]
     public string? CheckpointId { get; init; }
+    /// <summary>What the last runner wrote behind its last checkpoint may be lost; left out = the request is refused then.</summary>
+    public bool? Discard { get; init; }
 }
 
 /// <summary>What a new session's workspace begins with. One of the four.</summary>

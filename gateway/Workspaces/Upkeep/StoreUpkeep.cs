@@ -67,22 +67,36 @@ internal sealed partial class StoreUpkeep(ChunkStores stores, SnapshotTable snap
         await foreach (var info in chunks.Blobs.ListAsync(StoreNames.Snapshots, cancellationToken))
         {
             var id = StoreNames.Last(info.Name);
+            if (!SnapshotCatalog.IsId(id)) continue;
             records.Add(id);
-            if (rows.Contains(id) || info.Written > clock.GetUtcNow() - Grace || !await MakeRowAsync(tenant, chunks, id, cancellationToken)) continue;
+            if (rows.Contains(id) || info.Written > clock.GetUtcNow() - Grace || !await MakeRowAsync(tenant, id, cancellationToken)) continue;
             made++;
         }
 
         var gone = rows.Where(id => !records.Contains(id)).ToList();
-        if (gone.Count > 0) await snapshots.RemoveAsync(tenant, gone, cancellationToken);
+        if (gone.Count > 0)
+        {
+            await MustBeWholeAsync(tenant, records.Count, cancellationToken);
+            await snapshots.RemoveAsync(tenant, gone, cancellationToken);
+        }
+
         var (missing, adopted) = await PacksAsync(tenant, chunks, cancellationToken);
+        if (adopted > 0) await table.MarkAsync(tenant, isDirty: true, cancellationToken);
         return report with { RowsMade = made, RowsRemoved = gone.Count, PacksMissing = missing, PacksAdopted = adopted };
     }
 
-    private async Task<bool> MakeRowAsync(string tenant, TenantChunks chunks, string id, CancellationToken cancellationToken)
+    /// <summary>A store that went away while it was listed looks like one that has lost something: nothing follows from a list that is empty, or that the keys are not beside.</summary>
+    private async Task MustBeWholeAsync(string tenant, int listed, CancellationToken cancellationToken)
+    {
+        await stores.Of(tenant).OpenKeysAsync(cancellationToken);
+        if (listed == 0) throw WorkspaceException.Io("The store lists nothing, and the database knows of something. If it was emptied on purpose, delete the tenant's rows of snapshot and chunk_pack.");
+    }
+
+    private async Task<bool> MakeRowAsync(string tenant, string id, CancellationToken cancellationToken)
     {
         try
         {
-            await snapshots.AddAsync(tenant, SnapshotRow.Of((await chunks.FindAsync(id, cancellationToken)).Record), cancellationToken);
+            await stores.SnapshotsOf(tenant).RemakeAsync(id, cancellationToken);
             return true;
         }
         catch (WorkspaceException fault) when (fault.Fault is WorkspaceFault.Missing or WorkspaceFault.Corrupt or WorkspaceFault.WrongKey or WorkspaceFault.UnsupportedVersion)
@@ -107,7 +121,7 @@ internal sealed partial class StoreUpkeep(ChunkStores stores, SnapshotTable snap
         {
             var pack = StoreNames.Last(info.Name);
             stored.Add(pack);
-            if (known.Contains(pack) || condemned.Contains(pack) || info.Written > clock.GetUtcNow() - Grace) continue;
+            if (!StoreNames.IsPack(pack) || known.Contains(pack) || condemned.Contains(pack) || info.Written > clock.GetUtcNow() - Grace) continue;
             try
             {
                 adopted.Add(await PackReader.ReadListAsync(chunks.Blobs, pack, cancellationToken));
@@ -127,6 +141,7 @@ internal sealed partial class StoreUpkeep(ChunkStores stores, SnapshotTable snap
         var missing = known.Where(pack => !stored.Contains(pack)).ToList();
         if (missing.Count > 0)
         {
+            await MustBeWholeAsync(tenant, stored.Count, cancellationToken);
             LogMissing(tenant, missing.Count, missing[0]);
             await chunks.Index.RemoveAsync(missing, cancellationToken);
         }
@@ -149,8 +164,8 @@ internal sealed partial class StoreUpkeep(ChunkStores stores, SnapshotTable snap
 
         await table.DropAsync(tenant, gone, cancellationToken);
         var unneeded = await table.TakeUnneededAsync(tenant, options.Keeping.Retention, now, cancellationToken);
-        var chunks = stores.Of(tenant);
-        foreach (var id in unneeded) await chunks.ForgetAsync(id, cancellationToken);
+        var all = stores.SnapshotsOf(tenant);
+        foreach (var id in unneeded) await all.RemoveRecordAsync(id, cancellationToken);
         if (unneeded.Count > 0) await table.MarkAsync(tenant, isDirty: true, cancellationToken);
         return report with { Checkpoints = dropped + gone.Count, Snapshots = unneeded.Count };
     }
@@ -159,7 +174,17 @@ internal sealed partial class StoreUpkeep(ChunkStores stores, SnapshotTable snap
     {
         // Noted before it is looked at: what is deleted meanwhile makes it dirty again.
         await table.MarkAsync(tenant, isDirty: false, cancellationToken);
-        var collected = await stores.Of(tenant).CollectAsync(new CollectOptions { Grace = isAsked ? TimeSpan.Zero : Grace }, cancellationToken);
+        CollectReport collected;
+        try
+        {
+            collected = await stores.Of(tenant).CollectAsync(new CollectOptions { Grace = isAsked ? TimeSpan.Zero : Grace }, cancellationToken);
+        }
+        catch
+        {
+            await table.MarkAsync(tenant, isDirty: true, CancellationToken.None);
+            throw;
+        }
+
         report = report with { Condemned = collected.Condemned, Deleted = collected.Deleted, BytesDeleted = collected.BytesDeleted, Repacked = collected.Repacked };
         var waits = (await CondemnedPacks.ReadNamesAsync(stores.Of(tenant).Blobs, cancellationToken)).Count > 0;
         return (report, waits);

@@ -1,5 +1,4 @@
 using Marionette.Workspaces;
-using Npgsql;
 
 namespace Marionette.Gateway.Workspaces.Upkeep;
 
@@ -21,26 +20,24 @@ internal sealed partial class UpkeepService(ChunkStores stores, StoreUpkeep upke
 
     private async Task RoundAsync(CancellationToken cancellationToken)
     {
-        var tenant = "";
         try
         {
             foreach (var one in await table.TenantsAsync(cancellationToken))
             {
-                tenant = one;
                 try
                 {
                     await upkeep.RunIfDueAsync(one, cancellationToken);
                 }
-                catch (WorkspaceException fault)
+                catch (Exception e) when (e is not OperationCanceledException)
                 {
                     // One tenant's trouble is not the others'.
-                    LogPostponed(one, fault.Fault.ToString(), fault.Message);
+                    LogPostponed(one, e is WorkspaceException { Fault: var fault } ? fault.ToString() : e.GetType().Name, e.Message);
                 }
             }
         }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException or InvalidOperationException)
+        catch (Exception e) when (e is not OperationCanceledException)
         {
-            LogPostponed(tenant, e.GetType().Name, e.Message);
+            LogPostponed("-", e.GetType().Name, e.Message);
         }
     }
 

@@ -21,7 +21,17 @@ internal sealed class UpkeepTable(NpgsqlDataSource database)
     public async Task<List<string>> TenantsAsync(CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand(
-            "select tenant from marionette.chunk_upkeep union select tenant from marionette.snapshot union select tenant from marionette.chunk_pack order by 1");
+            """
+            with recursive -- from one tenant to the next by the index, whatever each has
+                 of_snapshots as (
+                     select min(tenant) as tenant from marionette.snapshot
+                     union all select (select min(s.tenant) from marionette.snapshot s where s.tenant > o.tenant) from of_snapshots o where o.tenant is not null),
+                 of_packs as (
+                     select min(tenant) as tenant from marionette.chunk_pack
+                     union all select (select min(p.tenant) from marionette.chunk_pack p where p.tenant > o.tenant) from of_packs o where o.tenant is not null)
+            select tenant from marionette.chunk_upkeep
+            union select tenant from of_snapshots where tenant is not null union select tenant from of_packs where tenant is not null order by 1
+            """);
         var tenants = new List<string>();
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         while (await row.ReadAsync(cancellationToken)) tenants.Add(row.GetString(0));
@@ -203,12 +213,14 @@ internal sealed class UpkeepTable(NpgsqlDataSource database)
                 command.Parameters.Add(new() { Value = tenant });
                 await command.ExecuteNonQueryAsync(CancellationToken.None);
             }
-            catch (NpgsqlException)
+            catch (Exception e) when (e is NpgsqlException or InvalidOperationException)
             {
                 // The connection broke, and the lock with it.
             }
-
-            await connection.DisposeAsync();
+            finally
+            {
+                await connection.DisposeAsync();
+            }
         }
     }
 }

@@ -21,11 +21,12 @@ internal sealed record ImportEntry(byte[] Path, int Mode, long? Modified)
 /// </summary>
 internal sealed class ImportFolder(int root, ImportOptions options, ImportTally tally) : IDisposable
 {
-    private const int SetIdBits = 0xc00, NewFolder = 0x1ed, WorkMode = 0x1c0, CopySize = 128 * 1024;
+    private const int SetIdBits = 0xc00, NewFolder = 0x1ed, WorkMode = 0x1c0, CopySize = 128 * 1024, MaxKept = 128 * 1024 * 1024;
 
     /// <summary>By path; a Latin-1 text keeps every byte.</summary>
     private readonly Dictionary<string, ImportEntry> _folders = new(StringComparer.Ordinal);
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(CopySize);
+    private long _kept;
     private string _parentPath = "";
     private int _open = -1;
 
@@ -48,6 +49,10 @@ internal sealed class ImportFolder(int root, ImportOptions options, ImportTally 
                 throw InTheWay(entry, there);
         }
 
+        // Folders are remembered until the end: names and attributes of many would fill the memory of whoever unpacks.
+        _kept += (4L * entry.Path.Length) + entry.Attributes.Sum(one => one.Name.Length + one.Value.Length);
+        if (_kept > MaxKept)
+            throw ImportNames.TooMuch(entry.Path, $"paths and attributes of the archive's folders take more than {MaxKept} bytes");
         _folders[Text(names)] = entry;
     }
 

@@ -6,6 +6,9 @@ namespace Marionette.Workspaces;
 /// <summary>Records of pax that matter here.</summary>
 internal sealed class PaxRecords
 {
+    /// <summary>Bytes of names and values of the attributes that hold for one entry; a file system of Linux keeps no more than half of it.</summary>
+    private const int MaxAttributes = 128 * 1024;
+
     private readonly Dictionary<string, (byte[] Name, byte[] Value)> _attributes = new(StringComparer.Ordinal);
 
     public byte[]? Path { get; private set; }
@@ -73,7 +76,11 @@ internal sealed class PaxRecords
         else if (key.StartsWith("GNU.sparse.", StringComparison.Ordinal))
             IsSparse = true;
         else if (raw.StartsWith("SCHILY.xattr."u8) && TarAttributes.Decode(raw["SCHILY.xattr.".Length..]) is var name)
+        {
             _attributes[Encoding.Latin1.GetString(name)] = (name, value.ToArray());
+            if (_attributes.Values.Sum(one => one.Name.Length + one.Value.Length) > MaxAttributes)
+                throw new WorkspaceException(WorkspaceFault.Limit, $"The archive has more than {MaxAttributes} bytes of attributes for one entry.");
+        }
     }
 
     private static long Time(ReadOnlySpan<byte> value)

@@ -95,12 +95,15 @@ public sealed class Collector(IBlobStore blobs, IChunkIndex index, SnapshotCatal
         await foreach (var info in blobs.ListAsync(StoreNames.Packs, cancellationToken).ConfigureAwait(false))
         {
             var name = StoreNames.Last(info.Name);
+            if (!StoreNames.IsPack(name))
+                continue;
             if (known.TryGetValue(name, out var contents))
                 packs.Add((contents, info.Written));
-            else if (condemned.Contains(name))
-                packs.Add((new PackContents(name, []), info.Written));
-            else if (info.Written <= grace && await AdoptAsync(name, cancellationToken).ConfigureAwait(false) is { } adopted)
-                packs.Add((adopted, info.Written));
+            else if (info.Written <= grace || condemned.Contains(name))
+            {
+                if (await AdoptAsync(name, cancellationToken).ConfigureAwait(false) is { } adopted)
+                    packs.Add((adopted, info.Written));
+            }
         }
 
         return packs;

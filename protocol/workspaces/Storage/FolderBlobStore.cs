@@ -74,17 +74,46 @@ public sealed class FolderBlobStore : IBlobStore, IDisposable
     public async IAsyncEnumerable<BlobInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await ValueTask.CompletedTask.ConfigureAwait(false);
+        // A store that is not where it was, or cannot be read, looks like an empty one, and a collection would believe it.
+        if (!Directory.Exists(_root))
+            throw WorkspaceException.Io($"{_root} is not there.");
         var folder = Path.Combine(_root, prefix.TrimEnd('/'));
-        if (!Directory.Exists(folder))
-            yield break;
-        foreach (var path in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
+        using (var paths = Open(prefix, folder))
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            var file = new FileInfo(path);
-            var name = StoreNames.NameAt(Path.GetRelativePath(_root, path));
-            if (file.Exists)
-                yield return new BlobInfo(name, file.Length, new DateTimeOffset(file.LastWriteTimeUtc));
+            while (Next(prefix, paths) is { } path)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                var file = new FileInfo(path);
+                if (file.Exists)
+                    yield return new BlobInfo(StoreNames.NameAt(Path.GetRelativePath(_root, path)), file.Length, new DateTimeOffset(file.LastWriteTimeUtc));
+            }
         }
+    }
+
+    /// <returns>Null: there is no such folder yet.</returns>
+    private static IEnumerator<string>? Open(string prefix, string folder)
+    {
+        try
+        {
+            // Unlike Directory.Exists this tells absent from unreadable.
+            File.GetAttributes(folder);
+            return Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).GetEnumerator();
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw WorkspaceException.Io($"{prefix}: {exception.Message}", exception);
+        }
+    }
+
+    private static string? Next(string prefix, IEnumerator<string>? paths)
+    {
+        var more = false;
+        Try(prefix, () => more = paths?.MoveNext() ?? false);
+        return more ? paths!.Current : null;
     }
 
     /// <inheritdoc/>

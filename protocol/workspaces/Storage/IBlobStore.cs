@@ -87,6 +87,15 @@ internal static class StoreNames
     /// <summary>The last segment.</summary>
     public static string Last(string name) => name[(name.LastIndexOf('/') + 1)..];
 
+    /// <summary>Whether it is a pack's name, without its folder: anything else among packs was put there by somebody else.</summary>
+    public static bool IsPack(string last) => last.Length == 64 && last.All(char.IsAsciiHexDigitLower);
+
+    /// <summary>Whether it is a name of ours: buckets may have other things in them.</summary>
+    public static bool IsName(string name) => !name.EndsWith('/') && name.Split('/').All(IsSegment);
+
+    private static bool IsSegment(string segment) =>
+        segment.Length is > 0 and <= 200 && segment[0] != '.' && segment.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '.' or '_' or '-');
+
     public static void Check(string name)
     {
         foreach (var segment in name.Split('/'))

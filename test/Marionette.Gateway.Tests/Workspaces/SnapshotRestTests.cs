@@ -146,6 +146,10 @@ public sealed class SnapshotRestTests(PostgresFixture postgres) : WorkspaceTest(
         Assert.False((await GatewayHost.JsonAsync(unnamed)).TryGetProperty("name", out _));
         using var wrong = await acme.PatchAsync(path, Json("""{"name":"a\u0007"}"""), Cancel);
         Assert.Equal(HttpStatusCode.BadRequest, wrong.StatusCode);
+        // A moment ago: the event of its checkpoint may be on its way.
+        using var early = await acme.DeleteAsync(path, Cancel);
+        Assert.Equal(HttpStatusCode.Conflict, early.StatusCode);
+        await OldAsync(made.Id);
         using var deleted = await acme.DeleteAsync(path, Cancel);
         Assert.Equal(HttpStatusCode.NoContent, deleted.StatusCode);
         using var again = await acme.GetAsync(path, Cancel);
@@ -162,6 +166,9 @@ public sealed class SnapshotRestTests(PostgresFixture postgres) : WorkspaceTest(
             $"acme/{Session}", $$"""{"id":"{{Session}}","status":"suspended","recovery_point":{"workspace":"{{made.Id}}","home":"snap_x"} }""");
         using var refused = await acme.DeleteAsync($"/api/v1/snapshots/{made.Id}", Cancel);
         Assert.Equal(HttpStatusCode.Conflict, refused.StatusCode);
+        await OldAsync(made.Id);
+        using var still = await acme.DeleteAsync($"/api/v1/snapshots/{made.Id}", Cancel);
+        Assert.Equal(HttpStatusCode.Conflict, still.StatusCode);
         await RestoreAsync(Client, made.Id);
         await Gateway.ExecuteAsync("update marionette.grain_state set state = jsonb_set(state, '{status}', '\"terminated\"') where grain_key = $1", $"acme/{Session}");
         using var deleted = await acme.DeleteAsync($"/api/v1/snapshots/{made.Id}", Cancel);
@@ -220,11 +227,14 @@ public sealed class SnapshotRestTests(PostgresFixture postgres) : WorkspaceTest(
         var before = new DirectoryInfo(Path.Combine(Store, "acme", "packs")).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);
         var other = AddRunner("acme/run_0VblLnwqr5JQkdmP", "sess_0VblLnwqr5JQkdmP");
         await WorkspaceClient.FailsAsync(global::Grpc.Core.StatusCode.NotFound, () => OpenAsync(other, made.Id));
-        var copy = await stores.SnapshotsOf("acme").CopyAsync(made.Id, SnapshotRow.LabelOf("sess_0VblLnwqr5JQkdmP", "workspace"), Cancel);
+        var copy = await stores.SnapshotsOf("acme").CopyAsync(made.Id, Session, SnapshotRow.LabelOf("sess_0VblLnwqr5JQkdmP", "workspace"), Cancel);
         await ForgetAsync(Client, made.Id);
         AssertSame(tree, await RestoreAsync(other, copy.Id));
         Assert.Equal(before, new DirectoryInfo(Path.Combine(Store, "acme", "packs")).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length));
     }
+
+    private Task OldAsync(string id) =>
+        Gateway.ExecuteAsync("update marionette.snapshot set created_at = now() - interval '1 hour', used_at = now() - interval '1 hour' where id = $1", id);
 
     private static StringContent Json(string body) => new(body, MediaTypeHeaderValue.Parse("application/json"));
 

@@ -74,7 +74,8 @@ public sealed class UpkeepTests(PostgresFixture postgres) : WorkspaceTest(postgr
     {
         var tree = Tree();
         var made = await SnapshotAsync(Client, tree);
-        await Gateway.ExecuteAsync("update marionette.snapshot set kept = false, name = 'x'");
+        using (var keeper = await Gateway.ClientAsync("acme", "workspaces:write"))
+            (await keeper.PatchAsync($"/api/v1/snapshots/{made.Id}", new StringContent("""{"is_kept":true}""", System.Text.Encoding.UTF8, "application/json"), Cancel)).EnsureSuccessStatusCode();
         await Gateway.ExecuteAsync("truncate marionette.snapshot, marionette.chunk, marionette.chunk_pack");
         OldFiles();
         var report = (await Upkeep.RunAsync("acme", collect: true, Cancel))!;
@@ -83,7 +84,8 @@ public sealed class UpkeepTests(PostgresFixture postgres) : WorkspaceTest(postgr
         AssertSame(tree, await RestoreAsync(Client, made.Id));
         using var acme = await Gateway.ClientAsync("acme", "workspaces:read");
         using var answer = await acme.GetAsync($"/api/v1/snapshots/{made.Id}", Cancel);
-        Assert.Equal(Session, (await GatewayHost.JsonAsync(answer)).GetProperty("session_id").GetString());
+        var row = await GatewayHost.JsonAsync(answer);
+        Assert.Equal((Session, true), (row.GetProperty("session_id").GetString(), row.GetProperty("is_kept").GetBoolean()));
     }
 
     [Fact]
@@ -91,11 +93,14 @@ public sealed class UpkeepTests(PostgresFixture postgres) : WorkspaceTest(postgr
     {
         var tree = Tree();
         await SnapshotAsync(Client, tree);
-        foreach (var pack in Directory.EnumerateFiles(Path.Combine(Store, "acme", "packs"), "*", SearchOption.AllDirectories)) File.Delete(pack);
+        var packs = Directory.EnumerateFiles(Path.Combine(Store, "acme", "packs"), "*", SearchOption.AllDirectories).OrderBy(pack => new FileInfo(pack).Length).ToList();
+        Assert.True(packs.Count > 1);
+        // The smallest has the tree.
+        packs[..^1].ForEach(File.Delete);
         // The old snapshot is lost, and nothing is deleted because of it.
         Assert.Equal(WorkspaceFault.Missing, (await Assert.ThrowsAsync<WorkspaceException>(() => Upkeep.RunAsync("acme", collect: true, Cancel))).Fault);
         Assert.Null(await Upkeep.RunIfDueAsync("acme", Cancel));
-        Assert.Empty(await Gateway.Services.GetRequiredService<UpkeepTable>().PacksAsync("acme", Cancel));
+        Assert.Single(await Gateway.Services.GetRequiredService<UpkeepTable>().PacksAsync("acme", Cancel));
         var again = await SnapshotAsync(Client, tree);
         AssertSame(tree, await RestoreAsync(Client, again.Id));
     }
@@ -109,6 +114,13 @@ public sealed class UpkeepTests(PostgresFixture postgres) : WorkspaceTest(postgr
         Directory.Move(Path.Combine(Store, "acme"), aside);
         await Assert.ThrowsAsync<WorkspaceException>(() => Upkeep.RunAsync("acme", collect: true, Cancel));
         Directory.Move(aside, Path.Combine(Store, "acme"));
+        // Half of it is away: the keys are there, and nothing else.
+        Directory.Move(Path.Combine(Store, "acme", "snapshots"), aside);
+        await Assert.ThrowsAsync<WorkspaceException>(() => Upkeep.RunAsync("acme", collect: true, Cancel));
+        Directory.Move(aside, Path.Combine(Store, "acme", "snapshots"));
+        Directory.Move(Path.Combine(Store, "acme", "packs"), aside);
+        await Assert.ThrowsAsync<WorkspaceException>(() => Upkeep.RunAsync("acme", collect: true, Cancel));
+        Directory.Move(aside, Path.Combine(Store, "acme", "packs"));
         AssertSame(tree, await RestoreAsync(Client, made.Id));
         Assert.Equal([made.Id], await RecordsAsync());
     }
