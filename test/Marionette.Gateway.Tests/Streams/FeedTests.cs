@@ -20,7 +20,7 @@ public sealed class FeedTests
     private readonly FakeTimeProvider clock = new();
     private readonly FakeLog log = new();
 
-    [Property(MaxTest = 60)]
+    [Property(MaxTest = 30)]
     public async Task AnyInterleaving_EveryReader_SeesEachEventOnceInOrder(byte[] script)
     {
         await using var feed = Open();
