@@ -20,6 +20,8 @@ internal static partial class GitRules
             errors.Add("from.git.url", "must be an https, ssh or http address of a repository");
         else if (isWeb && (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.UserInfo.Length > 0))
             errors.Add("from.git.url", "must not hold a user or a password: from.git.secret takes it");
+        else if (!isWeb && url.Contains("://", StringComparison.Ordinal) && (!Uri.TryCreate(url, UriKind.Absolute, out var ssh) || ssh.UserInfo.Contains(':')))
+            errors.Add("from.git.url", "must not hold a password: everybody who sees the session sees its address");
         if (git.Ref is { } name && (name.Length > MostText || !RefPattern().IsMatch(name) || name.Contains("..", StringComparison.Ordinal) || name.EndsWith(".lock", StringComparison.Ordinal)))
             errors.Add("from.git.ref", "must be the name of a branch or tag, or a full commit");
         if (git.Filter is { } filter && !FilterPattern().IsMatch(filter)) errors.Add("from.git.filter", "must be blob:none, blob:limit=SIZE or tree:N");

@@ -36,9 +36,11 @@ internal static class SessionEndpoints
         var caller = AuthMiddleware.CallerOf(http);
         var body = await api.ReadBodyAsync(http);
         var model = RequestBody.Parse(body, GatewayJsonContext.Plain.CreateSessionModel);
-        var begin = model.From is { } named && named is not { Git: not null, SessionId: null, CheckpointId: null, SnapshotId: null } ? await origins.FindAsync(caller.Tenant, named, http.RequestAborted) : null;
-        // Whoever begins with files can have them read.
-        if (begin is not null && !caller.Has("workspaces:read")) throw new MarionetteException(FaultCode.Forbidden, "A session that begins with stored files needs a key with the scope workspaces:read.");
+        var stored = model.From is null or { Git: not null, SessionId: null, CheckpointId: null, SnapshotId: null } ? null : model.From;
+        // Whoever begins with files can have them read; without the scope it is not even said what there is.
+        if (stored is not null && !caller.Has("workspaces:read"))
+            throw new MarionetteException(FaultCode.Forbidden, "A session that begins with stored files needs a key with the scope workspaces:read.");
+        var begin = stored is null ? null : await origins.FindAsync(caller.Tenant, stored, http.RequestAborted);
         if (begin?.Source is { } source) model = ForkRules.Complete(model, source);
         // Checked before the key is bound: a request that is refused here can be mended under the same key.
         var fresh = api.NewId(EntityId.Session);

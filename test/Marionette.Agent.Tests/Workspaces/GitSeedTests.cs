@@ -171,6 +171,7 @@ public sealed class GitSeedTests : IAsyncLifetime
         host.Before = async context =>
         {
             context.Response.StatusCode = why switch { "forbidden" => 403, "broken" => 503, _ => 200 };
+            // A server that never answers: git is ended by the limit, and its request with it.
             if (why == "slow")
                 await Task.Delay(Timeout.Infinite, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             return context.Response.StatusCode != 200 || why == "slow";
@@ -278,6 +279,7 @@ public sealed class GitSeedTests : IAsyncLifetime
         host.Before = async context =>
         {
             await stop.CancelAsync();
+            // Held until git is gone: that it goes is what is tested.
             await Task.Delay(Timeout.Infinite, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             gone.TrySetResult();
             return true;

@@ -55,6 +55,7 @@ public sealed class RuleTests
     [InlineData("""{"agent":"claude","from":{"git":{"url":"ext::sh -c x"}}}""", "from.git.url")]
     [InlineData("""{"agent":"claude","from":{"git":{"url":"https://u:p@h/r.git"}}}""", "from.git.url")]
     [InlineData("""{"agent":"claude","from":{"git":{"url":"--upload-pack=x"}}}""", "from.git.url")]
+    [InlineData("""{"agent":"claude","from":{"git":{"url":"ssh://git:hidden@h/r.git"}}}""", "from.git.url")]
     [InlineData("""{"agent":"claude","from":{"git":{"url":"https://h/r.git","ref":"-x"}}}""", "from.git.ref")]
     [InlineData("""{"agent":"claude","from":{"git":{"url":"https://h/r.git","ref":"a..b"}}}""", "from.git.ref")]
     [InlineData("""{"agent":"claude","from":{"git":{"url":"https://h/r.git","depth":-1}}}""", "from.git.depth")]
