@@ -35,6 +35,18 @@ internal static class Arguments
         HelpName = "KEY",
     };
 
+    /// <summary>A span of time (90s, 30m, 12h, 7d) in seconds.</summary>
+    /// <exception cref="CliException">Something else.</exception>
+    public static int? Seconds(string? text, string option)
+    {
+        if (text is null)
+            return null;
+        var unit = text.Length < 2 ? 0 : text[^1] switch { 's' => 1L, 'm' => 60, 'h' => 3600, 'd' => 86_400, _ => 0 };
+        return unit > 0 && int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count * unit <= int.MaxValue
+            ? (int)(count * unit)
+            : throw new CliException($"{option}: '{text}' is no span of time such as 30m, 12h or 7d", null, ExitCode.Usage);
+    }
+
     /// <summary>Reads K=V[,K=V…] values. A comma separates only where another K= follows, so that values may hold commas.</summary>
     /// <exception cref="CliException">A value without '='.</exception>
     public static JsonObject? Map(string[]? values, string option)

@@ -25,7 +25,7 @@ internal static class Columns
         Column.Of("Base URL", "base_url"), new("Command", item => Words(item, "command")), Column.Of("Runner", "runner_id"),
         Column.Of("Provider", "provider"), Column.Of("Profile", "profile_id"),
         Column.Of("Workspace", "workspace_id"), Column.Of("Lifecycle", "lifecycle_mode"), Column.Of("Permissions", "permission_mode"),
-        new("Network", Network), new("Labels", Labels),
+        new("Network", Network), new("Labels", Labels), Column.Of("Failover", "failover_policy"), Column.Of("Ends at", "expires_at"),
         new("Recovery point", item => item.Member("recovery_point") is { } point ? Join(point.Text("workspace"), point.Text("reason"), point.Text("at")) : null),
         new("From", item => item.Member("from") is { } from ? Join(from.Text("session_id"), from.Text("checkpoint_id"), from.Text("snapshot_id")) : null),
         Column.Of("Conversation", "conversation_id"), Column.Of("Events", "last_seq"), Column.Of("Task now", "current_task_id"),
@@ -55,7 +55,7 @@ internal static class Columns
     public static Column[] Permissions(TimeProvider clock) =>
     [
         Column.Of("ID", "id"), Column.Of("STATUS", "status"), Column.Of("TOOL", "tool"), Column.Of("RISK", "risk_level"),
-        new("ACTION", item => Format.Fit(item.Text(item.Text("budget") is null ? "action" : "description") ?? "", 60)), Column.Of("SESSION", "session_id"),
+        new("ACTION", item => Format.Fit(item.Text(item.IsOwnQuestion() ? "description" : "action") ?? "", 60)), Column.Of("SESSION", "session_id"),
         Age("AGE", "created_at", clock),
     ];
 

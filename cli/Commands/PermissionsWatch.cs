@@ -49,7 +49,7 @@ internal static class PermissionsWatch
     }
 
     private static string WhatOf(JsonElement data) =>
-        (data.Text("budget") is null ? data.Text("command") ?? data.Text("title") ?? data.Text("action") : data.Text("description")) ?? "";
+        (data.IsOwnQuestion() ? data.Text("description") : data.Text("command") ?? data.Text("title") ?? data.Text("action")) ?? "";
 
     private static string Because(JsonElement data) => data.Text("reason") is { Length: > 0 } reason ? $": {reason}" : "";
 

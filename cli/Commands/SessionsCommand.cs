@@ -26,6 +26,7 @@ internal static class SessionsCommand
             SessionChange.Create(globals, context),
             SessionChange.Allow(globals, context),
             SessionChange.Move(globals, context),
+            SessionChange.Extend(globals, context),
         };
         command.Aliases.Add("session");
         command.Aliases.Add("sess");
@@ -48,11 +49,13 @@ internal static class SessionsCommand
         var raw = new Option<bool>("--include-raw") { Description = "Keep the agent's own lines beside the typed events" };
         var budget = new BudgetOptions();
         var autoContinue = new Option<bool>("--auto-continue") { Description = "Tasks that wait for quota go on by themselves when it is there again" };
+        var ttl = new Option<string?>("--ttl") { Description = "How long it lives: 90m, 12h, 7d; default: until somebody ends it", HelpName = "SPAN" };
+        var failover = SessionChange.Failover("What becomes of a run whose runner is lost: at_once (default), ask, never");
         var recording = new Option<string?>("--recording") { Description = "With --agent replay: an exported session to play, at most 1 MiB", HelpName = "FILE" };
         var speed = new Option<double?>("--speed") { Description = "With --recording: 1 as it was, 2 twice as fast, 0 without pauses", HelpName = "N" };
         var key = Arguments.IdempotencyKey();
         var words = new Argument<string[]>("COMMAND") { Description = "With --agent command: the program and its arguments, after --", Arity = ArgumentArity.ZeroOrMore };
-        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, snapshot, git, gitRef, gitDepth, raw, autoContinue, recording, speed, key, words };
+        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, snapshot, git, gitRef, gitDepth, raw, autoContinue, ttl, failover, recording, speed, key, words };
         options.AddTo(command);
         budget.AddTo(command);
         command.SetAction(async (result, cancellationToken) =>
@@ -69,6 +72,8 @@ internal static class SessionsCommand
                 .Put("include_raw", result.GetValue(raw) ? true : null)
                 .Put("budget", budget.Body(result))
                 .Put("auto_continue", result.GetValue(autoContinue) ? true : null)
+                .Put("ttl_seconds", Arguments.Seconds(result.GetValue(ttl), "--ttl"))
+                .Put("failover_policy", result.GetValue(failover))
                 .Put("command", Arguments.Array(result.GetValue(words)));
             if (result.GetValue(recording) is { } played)
             {

@@ -27,7 +27,7 @@ internal static class TasksCommand
     private static Command List(GlobalOptions globals, CliContext context)
     {
         var session = new Option<string?>("--session") { Description = "Only tasks of this session", HelpName = "ID" };
-        var status = Arguments.Many("--status", "queued, running, waiting_permission, waiting_for_model, waiting_for_quota, waiting_for_budget, completed, failed, canceled, timed_out");
+        var status = Arguments.Many("--status", "queued, running, waiting_permission, waiting_for_model, waiting_for_quota, waiting_for_budget, waiting_for_failover, completed, failed, canceled, timed_out");
         var labels = Arguments.Pairs("--labels", "Only tasks with these labels", "--label");
         var limit = Arguments.Limit();
         var cursor = Arguments.Cursor();

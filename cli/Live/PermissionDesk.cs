@@ -56,11 +56,11 @@ internal sealed class PermissionDesk : IAsyncDisposable
             return;
         if (entry.Type == "permission.requested")
         {
-            // Money is nothing that --yes allows, and a no would cancel the task: what waits for a budget waits for a person.
-            var budget = entry.Data.Text("budget") is not null;
-            if (budget && mode != AnswerMode.Ask)
+            // Neither money nor another try is what --yes allows, and a no would cancel the task: what the session itself asks waits for a person.
+            var own = entry.Data.IsOwnQuestion();
+            if (own && mode != AnswerMode.Ask)
                 return;
-            var question = new Question(id, entry.Data.Member("input"), budget, new CancellationTokenSource());
+            var question = new Question(id, entry.Data.Member("input"), own ? entry.Data.Text("category") : null, new CancellationTokenSource());
             lock (open)
                 open[id] = question;
             questions.Writer.TryWrite(question);
@@ -137,7 +137,12 @@ internal sealed class PermissionDesk : IAsyncDisposable
         IsAsking = true;
         while (true)
         {
-            screen.Text(question.Budget ? "  [a]s much again  [d]eny and cancel the task › " : "  [a]llow  [d]eny  [e]dit the input › ", Style.Ask);
+            screen.Text(question.Own switch
+            {
+                "budget" => "  [a]s much again  [d]eny and cancel the task › ",
+                "failover" => "  [a]llow it to go on  [d]eny and cancel the task › ",
+                _ => "  [a]llow  [d]eny  [e]dit the input › ",
+            }, Style.Ask);
             var key = await keyboard!.ReadKeyAsync(cancellationToken).ConfigureAwait(false);
             screen.Text(char.IsControl(key.KeyChar) ? "\n" : $"{key.KeyChar}\n");
             switch (char.ToLowerInvariant(key.KeyChar))
@@ -151,7 +156,7 @@ internal sealed class PermissionDesk : IAsyncDisposable
                         continue;
                     await SendAsync(question, "deny", reason.Length == 0 ? [] : new JsonObject { ["reason"] = reason }, cancellationToken).ConfigureAwait(false);
                     return;
-                case 'e' when !question.Budget:
+                case 'e' when question.Own is null:
                     var edited = await editor.EditAsync(question.Input ?? JsonRead.Parse("{}"), keyboard, screen, cancellationToken).ConfigureAwait(false);
                     if (edited is null)
                         continue;
@@ -173,5 +178,6 @@ internal sealed class PermissionDesk : IAsyncDisposable
         }
     }
 
-    private sealed record Question(string Id, JsonElement? Input, bool Budget, CancellationTokenSource Closed);
+    /// <param name="Own">"budget", "failover": the session itself asks; null = its agent does.</param>
+    private sealed record Question(string Id, JsonElement? Input, string? Own, CancellationTokenSource Closed);
 }

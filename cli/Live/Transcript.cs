@@ -116,6 +116,12 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
             case "session.moved":
                 Line($"~ moved from {Name(data.Text("from"))} to {Name(data.Text("to"))}", Style.Dim);
                 break;
+            case "session.expiring":
+                Line($"! the session ends at {Name(data.Text("expires_at"))}; 'sessions extend' moves that", Style.Ask);
+                break;
+            case "session.extended":
+                Line($"~ the session ends {(data.Text("expires_at") is { } end ? $"at {Name(end)}" : "when somebody ends it")}{Detail(data.Text("reason"))}", Style.Dim);
+                break;
             case "session.suspended":
                 Line($"~ suspended: {Name(data.Text("reason"))}", Style.Dim);
                 break;
@@ -150,7 +156,7 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
     private void Permission(SessionEvent entry)
     {
         var data = entry.Data;
-        if (data.Text("budget") is not null)
+        if (data.IsOwnQuestion())
         {
             Line($"? {Name(data.Text("title"))} (risk: {Name(data.Text("risk_level"))}): {Name(data.Text("description"))}", Style.Ask);
             return;

@@ -30,6 +30,9 @@ internal static class JsonRead
     public static DateTimeOffset? Time(this JsonElement element, string name) =>
         DateTimeOffset.TryParse(element.Text(name), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
 
+    /// <summary>A permission request that the session itself asks, about a budget or a cut-off run: its description says what it is about.</summary>
+    public static bool IsOwnQuestion(this JsonElement request) => request.Member("budget") is not null || request.Text("category") == "failover";
+
     /// <summary>The items of an array member; none when there is no such array.</summary>
     public static IEnumerable<JsonElement> Items(this JsonElement element, string name) =>
         element.Member(name) is { ValueKind: JsonValueKind.Array } array ? array.EnumerateArray() : [];

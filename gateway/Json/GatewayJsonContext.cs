@@ -59,6 +59,7 @@ namespace Marionette.Gateway.Json;
 [JsonSerializable(typeof(UpdateScheduledTaskModel))]
 [JsonSerializable(typeof(ScheduledTaskModel))]
 [JsonSerializable(typeof(AllowHostModel))]
+[JsonSerializable(typeof(ExtendSessionModel))]
 [JsonSerializable(typeof(ProviderListModel))]
 [JsonSerializable(typeof(PoolModel))]
 [JsonSerializable(typeof(HostModel))]

@@ -73,7 +73,7 @@ internal static class LinkEndpoints
             var answered = await api.CallAsync(call => session.DecidePermissionAsync(command, call), http.RequestAborted);
             return answered.Status == PermissionStatus.Pending
                 ? LinkPages.Notice(http, 200, "Noted", $"You have approved it. It needs {answered.RequiredApprovals} approvals and has {answered.Approvals.Length}.")
-                : LinkPages.Notice(http, 200, allow ? "Approved" : "Denied", view!.Budget is null ? "The agent is being told. You can close this page." : "You can close this page.");
+                : LinkPages.Notice(http, 200, allow ? "Approved" : "Denied", !view!.BySession ? "The agent is being told. You can close this page." : "You can close this page.");
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {

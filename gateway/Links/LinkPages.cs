@@ -17,7 +17,7 @@ internal static class LinkPages
     public static IResult Question(HttpContext http, PermissionView view, PermissionLink link)
     {
         var page = new StringBuilder();
-        page.Append(view.Budget is null ? $"<p>An agent asks whether it may use <strong>{Encode(view.Tool)}</strong>." : $"<p>{Encode(view.Description ?? "")}").Append($" You answer as <strong>{Encode(link.Actor)}</strong>.<dl>");
+        page.Append(!view.BySession ? $"<p>An agent asks whether it may use <strong>{Encode(view.Tool)}</strong>." : $"<p>{Encode(view.Description ?? "")}").Append($" You answer as <strong>{Encode(link.Actor)}</strong>.<dl>");
         Row(page, "Risk", view.RiskLevel + (view.RiskReasons.IsEmpty ? "" : ": " + string.Join(", ", view.RiskReasons)));
         Row(page, "What it is for", view.Title ?? view.Description);
         Row(page, "Why it asks", view.Why);

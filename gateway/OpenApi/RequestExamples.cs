@@ -13,6 +13,7 @@ internal static class RequestExamples
              "budget":{"max_cost_usd":20,"warn_percent":80},
              "permission_policy":{"approvers":["ann"],"escalation":[{"after_seconds":300,"notify":["bob"]}],"rules":[{"effect":"allow","commands":["npm test"]}]}}
             """,
+        ["ExtendSession"] = """{"seconds":86400}""",
         ["ChangeSession"] = """{"model":"claude-opus-4-1","permission_mode":"plan","budget":{"max_cost_usd":50}}""",
         ["CreateTask"] = """
             {"session_id":"sess_0VblLnwqr5JQkdmN","prompt":"Fix the failing test and tell in one sentence what was wrong.","timeout_seconds":1800,"max_retries":1,

@@ -58,6 +58,8 @@ internal static class ForkRules
             Options = model.Options,
             Budget = model.Budget,
             AutoContinue = model.AutoContinue ?? source.AutoContinue,
+            TtlSeconds = model.TtlSeconds,
+            FailoverPolicy = model.FailoverPolicy ?? source.FailoverPolicy,
         };
     }
 }

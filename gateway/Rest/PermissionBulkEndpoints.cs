@@ -57,9 +57,8 @@ internal static class PermissionBulkEndpoints
                 ],
             },
             StateJsonContext.Default.PermissionView, cancellationToken);
-        // A budget is answered by its id or by its name: "all of this session" means what its agent asks.
-        var budgets = filter.Category?.Contains("budget") == true || filter.Tool?.Contains("budget") == true;
-        return [.. found.Items.Where(view => budgets || view.Budget is null).Select(view => view.Id)];
+        // What the session itself asks is answered by its id or by its name: "all of this session" means what its agent asks.
+        return [.. found.Items.Where(view => !view.BySession || filter.Category?.Contains(view.Category) == true || filter.Tool?.Contains(view.Tool) == true).Select(view => view.Id)];
     }
 
     private static string[]? Some(List<string?>? items) => items is null ? null : [.. items.OfType<string>().Where(item => !item.Contains('\0'))];

@@ -118,7 +118,7 @@ internal static class PolicyEndpoints
         errors.ThrowIfAny();
         List<PermissionView> past = subject is not null ? [] :
             (await rows.ListAsync(new StateFilter("permission", caller.Tenant, limit, null), StateJsonContext.Default.PermissionView, http.RequestAborted)).Items
-                .FindAll(view => view.Budget is null); // Rules have no say in budgets.
+                .FindAll(view => !view.BySession); // Rules have no say in them.
         ImmutableArray<PermissionSubject> subjects = subject is not null ? [subject] : [.. past.Select(view => Subject(view))];
         var grain = Grain(api, caller);
         var verdicts = await api.CallAsync(token => grain.TestAsync(subjects, rules, token).AsTask(), http.RequestAborted);

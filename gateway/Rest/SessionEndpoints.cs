@@ -21,10 +21,12 @@ internal static class SessionEndpoints
             .Query("lifecycle_mode", "on_demand, persistent", true).Query("labels[key]", "Sessions that have this label", true);
         routes.MapGet("/api/v1/sessions/{id}", GetAsync).Api(Read, "GetSession", "A session", 404).Produces<SessionModel>();
         routes.MapDelete("/api/v1/sessions/{id}", TerminateAsync).Api(Write, "TerminateSession", "End a session: its tasks are canceled", 404).Produces(204);
-        routes.MapPatch("/api/v1/sessions/{id}", ChangeAsync).Api(Write, "ChangeSession", "Change name, labels, model, permission mode, budget, network policy", 404, 409, 413)
+        routes.MapPatch("/api/v1/sessions/{id}", ChangeAsync).Api(Write, "ChangeSession", "Change name, labels, model, permission mode, budget, network policy, failover policy", 404, 409, 413)
             .Accepts<ChangeSessionModel>("application/json").Produces<SessionModel>();
         routes.MapPost("/api/v1/sessions/{id}/network/allow", AllowAsync).Api(Write, "AllowHost", "Let the session's runner reach one more host, at once", 404, 409, 413)
             .Accepts<AllowHostModel>("application/json").Produces<SessionModel>();
+        routes.MapPost("/api/v1/sessions/{id}/extend", ExtendAsync).Api(Write, "ExtendSession", "Move the end of its life", 404, 409, 413)
+            .Accepts<ExtendSessionModel>("application/json").Produces<SessionModel>();
         routes.MapPost("/api/v1/sessions/{id}/suspend", SuspendAsync).Api(Write, "SuspendSession", "Release the runner, keep everything else", 404, 409)
             .Produces(204);
         routes.MapPost("/api/v1/sessions/{id}/resume", ResumeAsync).Api(Write, "ResumeSession", "Get a new runner", 404, 409).Produces(204);
@@ -150,6 +152,22 @@ internal static class SessionEndpoints
         errors.ThrowIfAny();
         var change = new ChangeSession(caller.Actor, Network: new NetworkChange(Allow: host!.ToLowerInvariant()));
         var view = await api.CallAsync(token => session.ChangeAsync(change, token), http.RequestAborted);
+        return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Plain.SessionModel);
+    }
+
+    private static async Task<IResult> ExtendAsync(string id, HttpContext http, Api api)
+    {
+        var caller = AuthMiddleware.CallerOf(http);
+        var session = api.Grain<ISessionGrain>(caller, EntityId.Session, id);
+        var body = await api.ReadBodyAsync(http);
+        var model = RequestBody.Parse(body, GatewayJsonContext.Plain.ExtendSessionModel);
+        SessionRules.Check(model, "", caller.Actor);
+        // The reserved id is the command's: the session remembers it and moves its end once for it.
+        var reservation = await api.ReserveAsync(http, caller, body, api.NewId("cmd"));
+        var view = reservation.IsDone
+            ? await api.CallAsync(token => session.GetAsync(token).AsTask(), http.RequestAborted)
+            : await api.CallAsync(token => session.ExtendAsync(SessionRules.Check(model, reservation.ResultId, caller.Actor), token), http.RequestAborted);
+        await api.CompleteAsync(caller, reservation);
         return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Plain.SessionModel);
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text.Json;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Secrets;
@@ -11,7 +12,7 @@ namespace Marionette.Gateway.Rest;
 internal static class SessionRules
 {
     private const int MaxEnv = 100, MaxEnvValue = 32 * 1024, MaxEnvTotal = 256 * 1024, MaxCommandTotal = 16 * 1024, MaxOptions = 1024 * 1024, MaxRules = 50;
-    private const int SevenDays = 7 * 24 * 3600, ThirtyDays = 30 * 24 * 3600;
+    private const int SevenDays = 7 * 24 * 3600, ThirtyDays = 30 * 24 * 3600, MinTtl = 60, Year = 365 * 24 * 3600;
 
     /// <exception cref="MarionetteException">Invalid, with every wrong field.</exception>
     public static CreateSession Check(CreateSessionModel body, string tenant, string sessionId, SecretSealer sealer)
@@ -50,6 +51,8 @@ internal static class SessionRules
         {
             PermissionPolicy = body.PermissionPolicy is { } terms ? PolicyRules.Terms(errors, terms, "permission_policy.") : null,
             PermissionRules = OwnRules(errors, body.PermissionPolicy?.Rules, sessionId),
+            TtlSeconds = body.TtlSeconds is { } ttl ? errors.Number("ttl_seconds", ttl, MinTtl, Year, ttl) : null,
+            FailoverPolicy = FailoverOf(errors, body.FailoverPolicy),
             Origin = body.From?.Git is { } git ? new SessionOrigin("", null, 0, 0) { Git = GitRules.Check(errors, git) } : null,
         };
         if (body.From is not null && body.WorkspaceId is not null) errors.Add("from", "goes with a new workspace only: leave workspace_id out");
@@ -68,11 +71,32 @@ internal static class SessionRules
             by, errors.Text("name", body.Name, 200), body.Labels is null ? null : errors.Labels("labels", body.Labels), errors.Text("model", body.Model, 200),
             body.PermissionMode, BudgetRules.Check(errors, "budget", body.Budget), body.AutoContinue, Network(errors, body))
         {
-            Provider = errors.Text("provider", body.Provider, 64),
+            Provider = errors.Text("provider", body.Provider, 64), FailoverPolicy = FailoverOf(errors, body.FailoverPolicy),
         };
         errors.ThrowIfAny();
         return change;
     }
+
+    /// <exception cref="MarionetteException">Invalid, with every wrong field.</exception>
+    public static ExtendSession Check(ExtendSessionModel body, string commandId, string by)
+    {
+        var errors = new FieldErrors();
+        var never = body.Never == true;
+        if ((body.Seconds is null ? 0 : 1) + (body.ExpiresAt is null ? 0 : 1) + (never ? 1 : 0) != 1) errors.Add("seconds", "give exactly one of seconds, expires_at and never");
+        if (body.Seconds is { } seconds) errors.Number("seconds", seconds, MinTtl, Year, seconds);
+        DateTimeOffset? until = null;
+        if (body.ExpiresAt is { } text)
+        {
+            if (DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time)) until = time;
+            else errors.Add("expires_at", "must be a time like 2027-01-31T00:00:00Z");
+        }
+
+        errors.ThrowIfAny();
+        return new ExtendSession(commandId, by, body.Seconds, until, never);
+    }
+
+    private static string? FailoverOf(FieldErrors errors, string? policy) =>
+        policy is null ? null : errors.Choice("failover_policy", policy, Failover.AtOnce, Failover.AtOnce, Failover.Ask, Failover.Never);
 
     private static NetworkChange? Network(FieldErrors errors, ChangeSessionModel body)
     {

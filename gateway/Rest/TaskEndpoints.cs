@@ -16,7 +16,7 @@ internal static class TaskEndpoints
             .Accepts<CreateTaskModel>("application/json").Produces<TaskModel>(201);
         routes.MapGet("/api/v1/tasks", ListAsync).Api(Read, "ListTasks", "Tasks, newest first").Produces<ListModel<TaskModel>>().Paged()
             .Query("session_id", "Tasks of this session", true).Query("labels[key]", "Tasks that have this label", true)
-            .Query("status", "queued, running, waiting_permission, waiting_for_model, waiting_for_quota, waiting_for_budget, completed, failed, canceled, timed_out", true);
+            .Query("status", "queued, running, waiting_permission, waiting_for_model, waiting_for_quota, waiting_for_budget, waiting_for_failover, completed, failed, canceled, timed_out", true);
         routes.MapGet("/api/v1/tasks/{id}", GetAsync).Api(Read, "GetTask", "A task", 404).Produces<TaskModel>();
         routes.MapPost("/api/v1/tasks/{id}/cancel", CancelAsync).Api(Write, "CancelTask", "End a task", 404, 409).Produces(204);
         routes.MapPost("/api/v1/tasks/{id}/retry", RetryAsync).Api(Write, "RetryTask", "Queue an ended task again", 404, 409).Produces(204);

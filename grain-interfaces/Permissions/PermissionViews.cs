@@ -27,6 +27,12 @@ public sealed record PermissionView
     [Id(0)] public required string Id { get; init; }
     /// <summary>The id that the agent gave it.</summary>
     [Id(1)] public required string OriginalRequestId { get; init; }
+    /// <summary>Category of the question whether a run that was cut off goes on.</summary>
+    public const string FailoverCategory = "failover";
+
+    /// <summary>The session itself asks, about a budget or a failover: no agent waits for the answer, and no rule gives it.</summary>
+    [System.Text.Json.Serialization.JsonIgnore] public bool BySession => Budget is not null || Category == FailoverCategory;
+
     /// <summary>Its session.</summary>
     [Id(2)] public required string SessionId { get; init; }
     /// <summary>Its task.</summary>

@@ -29,6 +29,13 @@ public interface ISessionGrain : IGrainWithStringKey
     /// <exception cref="MarionetteException">NotFound, SessionClosed.</exception>
     [Alias("resume")] Task<SessionView> ResumeAsync(string reason, CancellationToken cancellationToken = default);
 
+    /// <summary>
+    /// Moves the end of its life. There are warnings a day, an hour and ten minutes before it (<c>session.expiring</c>); then it is suspended, which stores its files, and
+    /// ends. One whose newest files are in no checkpoint is put off by a day, and says so.
+    /// </summary>
+    /// <exception cref="MarionetteException">NotFound, SessionClosed; Invalid when the new end is not in the future.</exception>
+    [Alias("extend")] Task<SessionView> ExtendAsync(ExtendSession command, CancellationToken cancellationToken = default);
+
     /// <summary>Ends it: tasks are canceled, open requests too, the runner is released. Idempotent.</summary>
     /// <exception cref="MarionetteException">NotFound.</exception>
     [Alias("terminate")] Task<SessionView> TerminateAsync(string reason, CancellationToken cancellationToken = default);

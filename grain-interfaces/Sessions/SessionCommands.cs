@@ -52,7 +52,39 @@ public sealed record CreateSession(
 {
     /// <summary>What its workspace begins with; null = nothing. Not together with <see cref="WorkspaceId"/>.</summary>
     [Id(62)] public SessionOrigin? Origin { get; init; }
+
+    /// <summary>How long it lives; 60 s to a year; null = until somebody ends it. See <see cref="ISessionGrain.ExtendAsync"/>.</summary>
+    [Id(63)] public int? TtlSeconds { get; init; }
+
+    /// <summary>One of <see cref="Failover"/>; null = <see cref="Failover.AtOnce"/>.</summary>
+    [Id(64)] public string? FailoverPolicy { get; init; }
 }
+
+/// <summary>What becomes of a run that was cut off: its runner was lost, or its agent died and was started again.</summary>
+public static class Failover
+{
+    /// <summary>It goes on by itself, on another runner where need be, from the last checkpoint. The default.</summary>
+    public const string AtOnce = "at_once";
+
+    /// <summary>The task waits, and the inbox asks whether it shall go on.</summary>
+    public const string Ask = "ask";
+
+    /// <summary>The task fails with <c>runner_lost</c>; those behind it go on.</summary>
+    public const string Never = "never";
+}
+
+/// <summary>Moves the end of a session's life. Exactly one of the three is given.</summary>
+/// <param name="CommandId">The same id again changes nothing.</param>
+/// <param name="Seconds">Added to its end, or to now where it has none; 60 s to a year.</param>
+/// <param name="Until">Its end.</param>
+/// <param name="Never">It lives until somebody ends it.</param>
+[GenerateSerializer, Immutable, Alias("mn.session.extend.v1")]
+public sealed record ExtendSession(
+    [property: Id(0)] string CommandId,
+    [property: Id(1)] string By,
+    [property: Id(2)] int? Seconds,
+    [property: Id(3)] DateTimeOffset? Until,
+    [property: Id(4)] bool Never);
 
 /// <summary>Secrets of a session under AES-256-GCM; only the silo that sets a runner up opens them.</summary>
 /// <param name="KeyId">Which master key.</param>
@@ -125,6 +157,9 @@ public sealed record ChangeSession(
 {
     /// <summary>Provider to go on at; null = where it is. A runner that it has stores a last checkpoint and goes first.</summary>
     [Id(8)] public string? Provider { get; init; }
+
+    /// <summary>One of <see cref="Failover"/>; null = as it was.</summary>
+    [Id(10)] public string? FailoverPolicy { get; init; }
 }
 
 /// <summary>A change of what the session's runner may reach; in force at once where its provider controls it.</summary>

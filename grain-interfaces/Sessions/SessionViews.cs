@@ -93,6 +93,10 @@ public sealed record SessionView
     [Id(39)] public RecoveryPoint? RecoveryPoint { get; init; }
     /// <summary>What its workspace began with; null = nothing.</summary>
     [Id(40)] public SessionOrigin? Origin { get; init; }
+    /// <summary>When its life ends; null = when somebody ends it.</summary>
+    [Id(45)] public DateTimeOffset? ExpiresAt { get; init; }
+    /// <summary>One of <see cref="Failover"/>.</summary>
+    [Id(46)] public string FailoverPolicy { get => field ?? Failover.AtOnce; init; }
     /// <summary>How its permission requests are asked, where no rule says otherwise.</summary>
     [Id(60)] public PermissionTerms? PermissionPolicy { get; init; }
     /// <summary>Rules of its own: given at its creation, and "always allow this" with the scope session or task.</summary>

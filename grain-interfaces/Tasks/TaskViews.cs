@@ -27,6 +27,8 @@ public enum TaskState
     WaitingForModel = 9,
     /// <summary>A budget is used up; it goes on when somebody allows more.</summary>
     WaitingForBudget = 10,
+    /// <summary>Its run was cut off, and its session asks before it goes on; see <see cref="Sessions.Failover.Ask"/>.</summary>
+    WaitingForFailover = 11,
 }
 
 /// <summary>State of one run of a task.</summary>
@@ -194,5 +196,5 @@ public sealed record TaskView
     [System.Text.Json.Serialization.JsonIgnore] public bool IsFinal => Status is >= TaskState.Completed and <= TaskState.TimedOut;
 
     /// <summary>It waits for something that is neither a runner nor an answer.</summary>
-    [System.Text.Json.Serialization.JsonIgnore] public bool IsHeld => Status is >= TaskState.WaitingForQuota and <= TaskState.WaitingForBudget;
+    [System.Text.Json.Serialization.JsonIgnore] public bool IsHeld => Status is >= TaskState.WaitingForQuota and <= TaskState.WaitingForFailover;
 }

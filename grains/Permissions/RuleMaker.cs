@@ -31,6 +31,7 @@ internal static class RuleMaker
     private static string? Refusal(PermissionView view) => view switch
     {
         { Budget: not null } => "a budget is raised instead",
+        { BySession: true } => "the session's failover policy is changed instead",
         { RiskLevel: Risk.Critical } => "its risk is critical",
         { RequiredApprovals: > 1 } => "it needs two people each time",
         { Category: "plan" or "question" } => $"a {view.Category} is never the same twice",

@@ -22,6 +22,8 @@ internal static class FactCodec
         Add("session.suspending", Json.SessionSuspending);
         Add("session.moved", Json.SessionMoved);
         Add("session.restored", Json.SessionRestored);
+        Add("session.expiring", Json.SessionExpiring);
+        Add("session.extended", Json.SessionExtended);
         Add("session.suspended", Json.SessionSuspended);
         Add("session.resuming", Json.SessionResuming);
         Add("session.terminated", Json.SessionTerminated);

@@ -25,11 +25,29 @@ internal sealed record SessionCreated(
 
     /// <summary>What its workspace begins with; null = nothing.</summary>
     public SessionOrigin? Origin { get; init; }
+
+    /// <summary>How long it lives; null = until somebody ends it.</summary>
+    public int? TtlSeconds { get; init; }
+
+    /// <summary>One of <see cref="Failover"/>; null = at once.</summary>
+    public string? FailoverPolicy { get; init; }
 }
 
 /// <summary>What may change in the life of a session; null = as it was.</summary>
 internal sealed record SessionChanged(
-    string By, string? Name, ImmutableDictionary<string, string>? Labels, string? Model, string? PermissionMode, bool? AutoContinue) : Fact;
+    string By, string? Name, ImmutableDictionary<string, string>? Labels, string? Model, string? PermissionMode, bool? AutoContinue) : Fact
+{
+    /// <summary>One of <see cref="Failover"/>; null = as it was.</summary>
+    public string? FailoverPolicy { get; init; }
+}
+
+/// <summary>The end of its life is near.</summary>
+/// <param name="Left">Seconds that the warning comes before it.</param>
+internal sealed record SessionExpiring(DateTimeOffset ExpiresAt, int Left) : Fact;
+
+/// <summary>Its life ends then; null = when somebody ends it.</summary>
+/// <param name="By">"marionette" where it was put off because its files are in no checkpoint.</param>
+internal sealed record SessionExtended(string By, DateTimeOffset? ExpiresAt, string? Reason, string? CommandId) : Fact;
 
 /// <summary>The agent works with them now.</summary>
 internal sealed record SessionConfigured(string? Model, string? PermissionMode) : Fact;

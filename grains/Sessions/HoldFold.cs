@@ -28,6 +28,7 @@ internal static class HoldFold
         {
             "quota" => TaskState.WaitingForQuota,
             "model" => TaskState.WaitingForModel,
+            "failover" => TaskState.WaitingForFailover,
             _ => TaskState.WaitingForBudget,
         };
         return (state, task with

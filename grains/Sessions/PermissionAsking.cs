@@ -9,7 +9,7 @@ internal static class PermissionAsking
 {
     private const int MaxCommand = ShellParser.MaxLength, MaxDiff = 64 * 1024, MaxItems = 100, MaxText = 4096;
 
-    private const string BudgetCategory = "budget";
+    private const string BudgetCategory = "budget", FailoverCategory = PermissionView.FailoverCategory;
 
     private static readonly JsonElement EmptyObject = JsonDocument.Parse("{}").RootElement.Clone();
 
@@ -68,6 +68,18 @@ internal static class PermissionAsking
         };
     }
 
+    /// <summary>A cut-off run's question, by the session itself, on the same terms as a budget's.</summary>
+    public static PermissionRequested AboutFailover(Scribe scribe, JsonElement input, string title, string description)
+    {
+        var own = scribe.State.View.PermissionPolicy;
+        return new PermissionRequested(
+            scribe.NewId(EntityId.Permission), FailoverCategory, FailoverCategory, input, input.GetRawText(), description, Risk.Medium, null, ExpiresAt: null)
+        {
+            Category = FailoverCategory, Title = title, TakesInput = false, Approvers = First(own?.Approvers, null),
+            RequiredApprovals = Approvals(null, own, Risk.Medium), Escalation = First(own?.Escalation, null),
+        };
+    }
+
     public static PermissionSubject SubjectOf(SessionView session, PermissionView view) => new()
     {
         Tool = view.Tool, Category = view.Category ?? "other", Command = view.Command, Paths = view.Paths, Hosts = view.Hosts, Agent = session.Agent,
@@ -80,8 +92,8 @@ internal static class PermissionAsking
         Hosts = [.. report.Hosts?.OfType<string>() ?? []], Agent = session.Agent, Labels = session.Labels, WorkspaceId = session.WorkspaceId, TaskId = taskId,
     };
 
-    /// <summary>Budgets are the session's own to ask about: an agent that says so is asking about something else.</summary>
-    private static string CategoryOf(PermissionReport report) => report.Category is null or BudgetCategory ? "other" : report.Category;
+    /// <summary>Budgets and failovers are the session's own to ask about: an agent that says so is asking about something else.</summary>
+    private static string CategoryOf(PermissionReport report) => report.Category is null or BudgetCategory or FailoverCategory ? "other" : report.Category;
 
     private static ImmutableArray<string>? HooksFor(TenantPolicy? policy, SessionView session, PermissionReport report, PolicyVerdict verdict)
     {

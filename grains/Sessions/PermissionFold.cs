@@ -22,8 +22,8 @@ internal static class PermissionFold
 
         var live = state.Permissions[at];
         var decides = e.Fact is PermissionDecided or PermissionExpired;
-        // No agent waits for the answer to a budget's request, so nothing will say that it arrived.
-        if (decides && live.View.Budget is not null) return state with { Permissions = state.Permissions.RemoveAt(at) };
+        // No agent waits for the answer to the session's own question, so nothing will say that it arrived.
+        if (decides && live.View.BySession) return state with { Permissions = state.Permissions.RemoveAt(at) };
         var changed = live with { View = After(live.View, e), DecisionSeq = decides ? e.Seq : live.DecisionSeq };
         state = state with { Permissions = state.Permissions.SetItem(at, changed) };
         if (e.Fact is PermissionDecided { Remembered: { Scope: not "tenant" } rule }) state = WithRule(state, rule);

@@ -19,8 +19,8 @@ internal static class SessionFold
         {
             Output { Type: "usage" or "progress" } => TaskFold.Apply(state, e),
             Output => state,
-            SessionCreated or SessionActivated or SessionSuspending or SessionMoved or SessionRestored or SessionSuspended or SessionResuming
-                or SessionTerminated or SessionFailed => OfSession(state, e),
+            SessionCreated or SessionActivated or SessionSuspending or SessionMoved or SessionRestored or SessionExpiring or SessionExtended
+                or SessionSuspended or SessionResuming or SessionTerminated or SessionFailed => OfSession(state, e),
             RunnerAssigned or RunnerReleased or RunnerLost => OfRunner(state, e),
             _ when PermissionFold.Concerns(e.Fact) => PermissionFold.Apply(state, e),
             RunnerConnected or RunnerDisconnected or RunnerProgress or NetworkBlocked or BudgetExceeded => state,
@@ -60,6 +60,7 @@ internal static class SessionFold
                 {
                     PermissionTimeoutSeconds = f.PermissionTimeoutSeconds,
                     IncludeRaw = f.IncludeRaw,
+                    Expiry = f.TtlSeconds is null ? null : new LiveExpiry(e.At, int.MaxValue, null),
                     View = view with
                     {
                         Name = f.Name, Status = SessionStatus.Pending, Agent = f.Agent, Model = f.Model, BaseUrl = f.BaseUrl,
@@ -70,6 +71,7 @@ internal static class SessionFold
                         AutoContinue = f.AutoContinue, CreatedAt = e.At,
                         PermissionPolicy = f.PermissionPolicy, PermissionRules = f.PermissionRules ?? [], Provider = f.Provider,
                         Origin = f.Origin, ConversationId = f.Origin?.ConversationId, RecoveryPoint = PointOf(e, f.Origin),
+                        ExpiresAt = f.TtlSeconds is { } ttl ? e.At.AddSeconds(ttl) : null, FailoverPolicy = f.FailoverPolicy ?? Failover.AtOnce,
                     },
                 };
             case SessionActivated:
@@ -102,6 +104,15 @@ internal static class SessionFold
                             ConversationId = f.ConversationId, Epoch = view.Epoch + 1,
                         },
                     },
+                };
+            case SessionExpiring f:
+                return state.Expiry is { } told ? state with { Expiry = told with { Warned = f.Left } } : state;
+            case SessionExtended f:
+                return state with
+                {
+                    // It was on its way to its end: what waits in it goes on after all.
+                    ResumeWhenSuspended = state.ResumeWhenSuspended || state.Stop == StopIntent.Suspend && view.ExpiresAt <= e.At,
+                    Expiry = new LiveExpiry(e.At, int.MaxValue, f.CommandId), View = view with { ExpiresAt = f.ExpiresAt },
                 };
             case SessionSuspended f:
                 return NoStop(state) with

@@ -15,15 +15,22 @@ internal sealed partial class SessionGrain
     /// <summary>The shortest period that Orleans takes.</summary>
     private static readonly TimeSpan ReminderPeriod = TimeSpan.FromMinutes(1);
 
+    /// <summary>Longest sleep of a reminder, and of a timer; Orleans takes no more than some weeks.</summary>
+    private static readonly TimeSpan LongestSleep = TimeSpan.FromDays(1);
+
     private IGrainTimer? _deadline;
-    private bool _reminded;
+
+    /// <summary>From here on the reminder rings every minute; null = not registered by this activation.</summary>
+    private DateTimeOffset? _ringsFrom;
     private int _effectsUnderWay;
     private bool _leaving;
 
-    public Task ReceiveReminder(string reminderName, TickStatus status)
+    public async Task ReceiveReminder(string reminderName, TickStatus status)
     {
+        _ringsFrom ??= Now; // So it is registered, whoever did it.
         RecoverEffects();
-        return TickAsync();
+        await TickAsync();
+        Remind();
     }
 
     private void RunEffects(SessionState before, Decision decision)
@@ -100,13 +107,25 @@ internal sealed partial class SessionGrain
         Forget(GrainFactory.GetGrain<IRunnerGrain>(GrainKeys.Of(_tenant, runnerId)).ReleaseAsync(reason), "release runner");
     }
 
-    /// <summary>A session with a runner, or with a task that waits, is looked at every minute, whatever happens to its silo.</summary>
+    /// <summary>
+    /// A session with a runner, or with a task that waits, is looked at every minute, whatever happens to its silo; one that sleeps, when a warning of its end or
+    /// the end itself is due.
+    /// </summary>
     private void Remind()
     {
-        var wanted = !_state.IsClosed && (_state.View.RunnerId is not null || _state.Tasks is [{ Hold: not null }, ..]);
-        if (wanted == _reminded) return;
-        _reminded = wanted;
-        Forget(wanted ? this.RegisterOrUpdateReminder(AliveReminder, ReminderPeriod, ReminderPeriod) : ForgetReminderAsync(), "reminder");
+        var watched = !_state.IsClosed && (_state.View.RunnerId is not null || _state.Tasks is [{ Hold: not null }, ..]);
+        var rings = watched ? Now + ReminderPeriod : Ring(SessionMachine.NextDeadline(_state, _timings, _tenantSpending));
+        if (rings == _ringsFrom || watched && _ringsFrom <= rings) return;
+        _ringsFrom = rings;
+        Forget(rings is { } from ? this.RegisterOrUpdateReminder(AliveReminder, from - Now, ReminderPeriod) : ForgetReminderAsync(), "reminder");
+    }
+
+    /// <summary>When a reminder of the deadline rings: on the way to a far one it rings for nothing, and is set again.</summary>
+    private DateTimeOffset? Ring(DateTimeOffset? deadline)
+    {
+        if (deadline is not { } due) return null;
+        if (due - Now > LongestSleep) return _ringsFrom > Now ? _ringsFrom : Now + LongestSleep;
+        return due - Now < ReminderPeriod ? Now + ReminderPeriod : due;
     }
 
     private async Task ForgetReminderAsync()
@@ -120,7 +139,8 @@ internal sealed partial class SessionGrain
         _deadline = null;
         if (SessionMachine.NextDeadline(_state, _timings, _tenantSpending) is not { } next) return;
         var wait = next - Now;
-        _deadline = this.RegisterGrainTimer(TickAsync, wait > TimeSpan.Zero ? wait : TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(5));
+        wait = wait <= TimeSpan.Zero ? TimeSpan.FromMilliseconds(1) : wait > LongestSleep ? LongestSleep : wait;
+        _deadline = this.RegisterGrainTimer(TickAsync, wait, TimeSpan.FromSeconds(5));
     }
 
     private async Task TickAsync()

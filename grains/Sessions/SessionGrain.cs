@@ -89,6 +89,12 @@ internal sealed partial class SessionGrain(
         return _state.View;
     }
 
+    public async Task<SessionView> ExtendAsync(ExtendSession command, CancellationToken cancellationToken)
+    {
+        await CommitAsync(SessionMachine.Extend(_state, command, Context()), cancellationToken);
+        return _state.View;
+    }
+
     public async Task<SessionView> TerminateAsync(string reason, CancellationToken cancellationToken)
     {
         await CommitAsync(SessionMachine.Terminate(_state, reason, Context()), cancellationToken);

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using Marionette.Permissions;
-using Marionette.Tasks;
 
 namespace Marionette.Sessions;
 
@@ -11,7 +10,7 @@ internal static partial class SessionMachine
     /// <summary>Asks once for each hold; a task that no limit holds any more goes on by itself and needs no answer.</summary>
     private static void AskForBudget(Scribe scribe, LiveTask task)
     {
-        if (task.Hold is not { Kind: "budget" } || BudgetRequestOf(scribe.State, task.View.Id) is not null) return;
+        if (task.Hold is not { Kind: "budget" } || QuestionOf(scribe.State, task.View.Id) is not null) return;
         if (Exceeded(scribe.State, task, scribe.Context) is not { } level) return;
         var input = JsonSerializer.SerializeToElement(new BudgetQuestion(level.Scope, level.Unit, level.Used, level.Limit), Json.GrainsJsonContext.Default.BudgetQuestion);
         var asked = PermissionAsking.AboutBudget(scribe, level.Scope, input, $"The {level.Scope}'s budget is used up", $"{ReasonOf(level)} {ChoiceOf(level)}");
@@ -22,43 +21,22 @@ internal static partial class SessionMachine
         ? "The task goes on by itself once the tenant's budget is raised or its period turns. Deny cancels the task."
         : string.Create(CultureInfo.InvariantCulture, $"Approve lets the task go on with {level.Limit:0.####} {UnitText(level.Unit)} more. Deny cancels it.");
 
-    private static LivePermission? BudgetRequestOf(SessionState state, string taskId)
-    {
-        foreach (var permission in state.Permissions)
-            if (permission.View.Budget is not null && permission.View.TaskId == taskId) return permission;
-        return null;
-    }
-
-    private static void CloseBudgetRequest(Scribe scribe, string taskId, string reason)
-    {
-        if (BudgetRequestOf(scribe.State, taskId) is { } asked) scribe.Write(new PermissionCanceled(asked.View.Id, reason), taskId);
-    }
-
     /// <summary>A yes continues the task as <see cref="Continue"/> does, a no cancels it.</summary>
     private static void AnswerBudget(Scribe scribe, PermissionView view, string scope, DecidePermission c, string actor)
     {
-        if (scribe.State.Find(view.TaskId) is not { Hold: not null } task) throw new MarionetteException(FaultCode.Conflict, "The task does not wait any more.");
+        var task = HeldBy(scribe.State, view);
         if (!c.Allow)
         {
-            scribe.Write(new PermissionDecided(false, view.Id, c.By, c.Reason, null, false, c.CommandId), view.TaskId);
-            DenyBudget(scribe, task, c);
+            Deny(scribe, task, view, c, "budget_denied", "More budget was");
             return;
         }
 
         if (scope == "tenant" && Exceeded(scribe.State, task, scribe.Context) is { Scope: "tenant" })
             throw new MarionetteException(FaultCode.Conflict, "The tenant's budget is not a session's to raise: raise it, and the task goes on by itself. Deny cancels the task.");
         Allow(scribe, view, c, actor);
-        if (BudgetRequestOf(scribe.State, view.TaskId) is not null) return; // It needs another yes.
+        if (QuestionOf(scribe.State, view.TaskId) is not null) return; // It needs another yes.
         Grant(scribe, task, scope, c.By);
         Go(scribe, scribe.State.Find(view.TaskId)!, c.By, "approved");
-    }
-
-    private static void DenyBudget(Scribe scribe, LiveTask task, DecidePermission c)
-    {
-        var why = $"More budget was denied by {c.By}{(c.Reason is { Length: > 0 } reason ? $": {reason}" : ".")}";
-        scribe.Write(new TaskCancelRequested(c.By, why, "canceled"), task.View.Id);
-        End(scribe, scribe.State.Find(task.View.Id)!, TaskState.Canceled, new RunError("budget_denied", why), 0);
-        AfterEnd(scribe, task);
     }
 }
 

@@ -2,7 +2,7 @@ using Marionette.Tasks;
 
 namespace Marionette.Sessions;
 
-/// <content>Tasks that wait for quota, the model or a budget: never a failure, never a silent end.</content>
+/// <content>Tasks that wait for quota, the model, a budget or a person: never a failure, never a silent end.</content>
 internal static partial class SessionMachine
 {
     /// <summary>Times in a row that the model may take no request before the task fails with its error.</summary>
@@ -43,7 +43,7 @@ internal static partial class SessionMachine
 
     private static void Go(Scribe scribe, LiveTask task, string? by, string reason)
     {
-        CloseBudgetRequest(scribe, task.View.Id, by is null ? reason : $"The task was continued by {by}.");
+        CloseQuestion(scribe, task.View.Id, by is null ? reason : $"The task was continued by {by}.");
         scribe.Write(new TaskReleased(by, reason), task.View.Id);
         Wake(scribe);
     }

@@ -32,8 +32,9 @@ internal static partial class SessionMachine
         var scribe = new Scribe(state, context);
         var model = c.Model is null || (c.Model.Length == 0 ? null : c.Model) == state.View.Model ? null : c.Model;
         var mode = c.PermissionMode == state.View.PermissionMode ? null : c.PermissionMode;
-        if (c.Name is not null || c.Labels is not null || model is not null || mode is not null || c.AutoContinue is not null)
-            scribe.Write(new SessionChanged(c.By, c.Name, c.Labels, model, mode, c.AutoContinue));
+        var failover = c.FailoverPolicy == state.View.FailoverPolicy ? null : c.FailoverPolicy;
+        if (c.Name is not null || c.Labels is not null || model is not null || mode is not null || c.AutoContinue is not null || failover is not null)
+            scribe.Write(new SessionChanged(c.By, c.Name, c.Labels, model, mode, c.AutoContinue) { FailoverPolicy = failover });
         // Without a runner there is nobody to tell: the next one starts with it.
         if (state.View.RunnerId is null && scribe.State.Change is not null)
             scribe.Write(new SessionConfigured(scribe.State.View.Model, scribe.State.View.PermissionMode));

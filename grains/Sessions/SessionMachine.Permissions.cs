@@ -25,6 +25,7 @@ internal static partial class SessionMachine
 
         var scribe = new Scribe(state, context);
         if (view.Budget is { } scope) AnswerBudget(scribe, view, scope, c, actor);
+        else if (view.BySession) AnswerFailover(scribe, view, c, actor);
         else if (c.Allow) Allow(scribe, view, c, actor);
         else scribe.Write(new PermissionDecided(false, view.Id, c.By, c.Reason, null, c.Interrupt, c.CommandId), view.TaskId, RunOf(view));
         return scribe.Decide();
@@ -95,7 +96,7 @@ internal static partial class SessionMachine
         // What was not answered cannot have been received.
         var received = e.Type == "permission.received";
         var live = scribe.State.Permissions.FirstOrDefault(
-            p => p.View.Budget is null && p.View.OriginalRequestId == notice.RequestId && p.View.RunId == e.RunId && (!received || p.DecisionSeq > 0));
+            p => !p.View.BySession && p.View.OriginalRequestId == notice.RequestId && p.View.RunId == e.RunId && (!received || p.DecisionSeq > 0));
         if (live is null) return;
         Fact fact = received
             ? new PermissionDelivered(live.View.Id)

@@ -168,8 +168,7 @@ internal static partial class SessionMachine
             if (task.Interruptions + 1 >= InterruptionLimit && scribe.State.Stop != StopIntent.Suspend)
                 scribe.Write(EndOf(TaskState.Failed, attempt, report with { Error = new RunError("runner_lost", "The run was cut off too often.") }), task.View.Id, runId, source);
             else
-                scribe.Write(
-                    new TaskInterrupted(attempt, report.Error?.Message ?? "The run was interrupted.", report.Usage, report.CostUsd), task.View.Id, runId, source);
+                Interrupt(scribe, task, new TaskInterrupted(attempt, report.Error?.Message ?? "The run was interrupted.", report.Usage, report.CostUsd), source);
         }
         else
         {

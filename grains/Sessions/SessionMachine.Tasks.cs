@@ -103,7 +103,7 @@ internal static partial class SessionMachine
     private static void EndCanceled(Scribe scribe, LiveTask task)
     {
         if (task.RunId is { } run) CloseRequests(scribe, run, "The task ended.");
-        CloseBudgetRequest(scribe, task.View.Id, "The task ended.");
+        CloseQuestion(scribe, task.View.Id, "The task ended.");
         if (task.CancelOutcome == Paused)
         {
             HoldForBudget(scribe, task, null);

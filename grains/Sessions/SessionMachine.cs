@@ -29,7 +29,7 @@ internal static partial class SessionMachine
             OrNone(c.Budget), c.AutoContinue)
         {
             PermissionPolicy = c.PermissionPolicy, PermissionRules = c.PermissionRules.IsDefaultOrEmpty ? null : c.PermissionRules,
-            Provider = c.Provider, Origin = c.Origin,
+            Provider = c.Provider, Origin = c.Origin, TtlSeconds = c.TtlSeconds, FailoverPolicy = c.FailoverPolicy,
         });
         return scribe.Decide();
     }
@@ -64,6 +64,13 @@ internal static partial class SessionMachine
         MustExist(state);
         if (state.IsClosed) return new(state);
         var scribe = new Scribe(state, context);
+        Close(scribe, reason);
+        return scribe.Decide();
+    }
+
+    private static void Close(Scribe scribe, string reason)
+    {
+        var state = scribe.State;
         CloseRequests(scribe, runId: null, "The session ended.");
         foreach (var message in state.Messages)
             scribe.Write(new MessageRefused(message.Id, "The session ended."), message.TaskId);
@@ -72,7 +79,6 @@ internal static partial class SessionMachine
         if (scribe.State.View.RunnerId is { } runner)
             scribe.Write(new RunnerReleased(runner, state.View.Epoch, reason));
         scribe.Write(new SessionTerminated(reason));
-        return scribe.Decide();
     }
 
     /// <summary>What time alone brings: deadlines of tasks and requests, a stop that is not answered, an idle session.</summary>
@@ -101,6 +107,7 @@ internal static partial class SessionMachine
             Release(scribe, "The runner did not stop in time.", suspend: true);
         else if (IdleDeadline(state) <= scribe.Now)
             scribe.Write(new SessionSuspending("idle"));
+        TickExpiry(scribe);
         AfterSuspend(scribe);
         return scribe.Decide();
     }
@@ -117,6 +124,7 @@ internal static partial class SessionMachine
             next = Earlier(next, running.CancelSeq == 0 ? DeadlineOf(running) : running.CancelRequestedAt + timings.InterruptGrace);
         next = Earlier(next, StopDeadline(state, timings));
         next = Earlier(next, IdleDeadline(state));
+        next = Earlier(next, ExpiryDeadline(state));
         return next == DateTimeOffset.MaxValue ? null : next;
     }
 
@@ -169,10 +177,11 @@ internal static partial class SessionMachine
         }
     }
 
-    /// <summary>A task that came while the session was being suspended brings it back.</summary>
+    /// <summary>A task that came while the session was being suspended brings it back; one whose life is over ends.</summary>
     private static void AfterSuspend(Scribe scribe)
     {
         SettleMove(scribe);
+        SettleExpiry(scribe);
         if (scribe.State is { ResumeWhenSuspended: true, HasWork: true, View: { Status: SessionStatus.Suspended, RunnerId: null } })
             Assign(scribe, "A task waits.");
     }
@@ -187,7 +196,7 @@ internal static partial class SessionMachine
         else if (task.Interruptions + 1 >= InterruptionLimit && scribe.State.Stop != StopIntent.Suspend)
             End(scribe, task, TaskState.Failed, new RunError("runner_lost", $"Cut off {InterruptionLimit} times; last: {reason}"), 0);
         else
-            scribe.Write(new TaskInterrupted(task.View.Runs[^1].Attempt, reason), task.View.Id, task.RunId);
+            Interrupt(scribe, task, new TaskInterrupted(task.View.Runs[^1].Attempt, reason), source: 0);
         SettleMessages(scribe, task.View.Id);
     }
 

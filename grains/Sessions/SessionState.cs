@@ -69,6 +69,9 @@ internal sealed record SessionState
     /// <summary>Where it goes on once it is suspended; null = where it is.</summary>
     public LiveMove? Move { get; init; }
 
+    /// <summary>What was said of the end of its life; null = nothing yet.</summary>
+    public LiveExpiry? Expiry { get; init; }
+
     public long Seq => View.LastSeq;
 
     public bool Exists => View.LastSeq > 0;
@@ -126,7 +129,7 @@ internal sealed record LiveTask
 }
 
 /// <summary>Why a task is not given to a runner.</summary>
-/// <param name="Kind">"quota", "model", "budget".</param>
+/// <param name="Kind">"quota", "model", "budget", "failover".</param>
 /// <param name="Scope">For a budget: "task", "session", "tenant".</param>
 internal sealed record Hold(string Kind, string? Scope, DateTimeOffset? Until, bool Auto);
 
@@ -137,6 +140,12 @@ internal sealed record LiveMessage(string Id, string TaskId, long Seq, string Te
 /// <summary>A move under way.</summary>
 /// <param name="Seq">Of the event that asked for it: a checkpoint behind it has everything.</param>
 internal sealed record LiveMove(long Seq, string To, string By);
+
+/// <summary>The end of a session's life, as far as it was spoken of.</summary>
+/// <param name="SetAt">When it was set: warnings that would have been due before it are none.</param>
+/// <param name="Warned">Seconds before the end of the last warning; <see cref="int.MaxValue"/> = none yet.</param>
+/// <param name="CommandId">The command that set it, so that it is done once.</param>
+internal sealed record LiveExpiry(DateTimeOffset SetAt, int Warned, string? CommandId);
 
 /// <summary>A change under way.</summary>
 /// <param name="Seq">Of the event that asked for it; the number of its command.</param>
@@ -169,7 +178,8 @@ internal sealed record SessionCheckpoint(
     LiveChange? Change = null,
     string[]? Warned = null,
     long WorkspaceEpoch = 0,
-    LiveMove? Move = null);
+    LiveMove? Move = null,
+    LiveExpiry? Expiry = null);
 
 /// <summary>A live task without what its own row holds. Progress is output, which writes no row: the newest stands here.</summary>
 internal sealed record LiveTaskMark(

@@ -15,7 +15,7 @@ internal sealed record TaskCreated(
 internal sealed record TaskMoved(string? Before) : Fact;
 
 /// <summary>It waits for something that only time or a person can give. <paramref name="Run"/> tells how the run that met it ended.</summary>
-/// <param name="Kind">"quota", "model", "budget".</param>
+/// <param name="Kind">"quota", "model", "budget", "failover".</param>
 /// <param name="Scope">For a budget: "task", "session", "tenant".</param>
 /// <param name="Until">When it goes on by itself, or could go on.</param>
 /// <param name="Auto">It goes on by itself at that time.</param>

@@ -51,6 +51,11 @@ public sealed class RunnerRequestTests : IAsyncLifetime
         """{"provider":"","env":{},"network_policy":"","allowed_hosts":[],"labels":{}}""")]
     [InlineData("sessions update sess_1 --network-policy deny --allow-host ''", "PATCH", "/api/v1/sessions/sess_1", """{"network_policy":"deny","allowed_hosts":[]}""")]
     [InlineData("sessions change sess_1 --allow-host a.example,b.example:443", "PATCH", "/api/v1/sessions/sess_1", """{"allowed_hosts":["a.example","b.example:443"]}""")]
+    [InlineData("sessions extend sess_1 12h", "POST", "/api/v1/sessions/sess_1/extend", """{"seconds":43200}""")]
+    [InlineData("sessions extend sess_1 --until 2027-01-31T00:00:00Z", "POST", "/api/v1/sessions/sess_1/extend", """{"expires_at":"2027-01-31T00:00:00Z"}""")]
+    [InlineData("sessions extend sess_1 --never", "POST", "/api/v1/sessions/sess_1/extend", """{"never":true}""")]
+    [InlineData("sessions change sess_1 --failover ask", "PATCH", "/api/v1/sessions/sess_1", """{"failover_policy":"ask"}""")]
+    [InlineData("sessions create --agent claude --ttl 7d --failover never", "POST", "/api/v1/sessions", """{"agent":"claude","ttl_seconds":604800,"failover_policy":"never"}""")]
     [InlineData("sessions move ../keys docker", "PATCH", "/api/v1/sessions/..%2Fkeys", """{"provider":"docker"}""")]
     [InlineData("sessions allow ../keys api.example.com:443", "POST", "/api/v1/sessions/..%2Fkeys/network/allow", """{"host":"api.example.com:443"}""")]
     public async Task Changes_OneRequest_ToTheRightPlace(string line, string method, string target, string body)

@@ -22,6 +22,9 @@ public sealed class UsageTests : IAsyncLifetime
     [InlineData("up --api-port 70000", "--api-port must be 0 to 65535. See 'marionette up --help'.")]
     [InlineData("sessions create --env NOVALUE", "'NOVALUE' of --env is not K=V")]
     [InlineData("permissions approve perm_1 --input [1]", "--input must be a JSON object")]
+    [InlineData("sessions extend sess_1", "give one of SPAN, --until and --never")]
+    [InlineData("sessions extend sess_1 12h --never", "give one of SPAN, --until and --never")]
+    [InlineData("sessions create --agent claude --ttl 12", "--ttl: '12' is no span of time such as 30m, 12h or 7d")]
     [InlineData("keys create ci --expires soon", "'soon' is neither a time nor a span such as 30d")]
     [InlineData("-s ftp://x sessions list", "'ftp://x' (from --server) is not the address of a server. Write it as http://HOST:PORT.")]
     public async Task Run_WrongLine_SaysSoInOneLineAndSendsNothing(string line, string message)

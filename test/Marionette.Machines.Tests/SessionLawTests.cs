@@ -15,7 +15,9 @@ public sealed class SessionLawTests
     public void AnyWalk_KeepsTheLaws(int seed)
     {
         var random = new Random(seed);
-        var walk = new Walk().Created(idle: random.Next(3) == 0 ? 600 : null);
+        var walk = new Walk().Created(
+            idle: random.Next(3) == 0 ? 600 : null, ttl: random.Next(3) == 0 ? random.Next(60, 7200) : null,
+            failover: new[] { null, Failover.Ask, Failover.Never }[random.Next(3)]);
         for (var i = 0; i < 60; i++) Step(walk, random);
         AssertLaws(walk);
     }
@@ -45,6 +47,8 @@ public sealed class SessionLawTests
         EveryMessageHasAPlace(walk);
         OneRuns(walk);
         WhatABudgetHolds_HasAsked(walk);
+        WhatWaitsForAFailover_HasAsked(walk);
+        NothingEndsByTheClock_WithoutItsFiles(walk);
         Assert.Equal(Text(walk.State), Text(walk.Refolded()));
     }
 
@@ -93,7 +97,7 @@ public sealed class SessionLawTests
 
     private static void Take(Walk walk, Random random)
     {
-        switch (random.Next(26))
+        switch (random.Next(28))
         {
             case 0 or 1: walk.Submit(random.Next(3), random.Next(2) == 0 ? 60 : 3600, random.Next(3) == 0 ? new Budget(null, 300, null) : null); break;
             case 25: BudgetStep(walk, random); break;
@@ -134,6 +138,14 @@ public sealed class SessionLawTests
             case 20: walk.Fail(new[] { "rate_limited", "overloaded", "usage_limit" }[random.Next(3)]); break;
             case 21: walk.Use(random.Next(400)); break;
             case 22: Adjust(walk, random); break;
+            case 26 when random.Next(3) == 0:
+                walk.Take(SessionMachine.Extend(
+                    walk.State, new ExtendSession($"cmd-{random.Next(20)}", "ann", random.Next(60, 7200), null, false), walk.Context));
+                break;
+            case 27 when walk.State.View.RunnerId is not null:
+                walk.Say("workspace.ready", new { source = "kept", took_ms = 1 });
+                if (random.Next(2) == 0) walk.Say("checkpoint.created", new { workspace = "snap_1", home = "snap_1h", reason = "stop", files = 1, bytes = 1, bytes_stored = 1, took_ms = 1 });
+                break;
             default: walk.Pass(TimeSpan.FromSeconds(random.Next(90))); walk.Tick(); break;
         }
     }
@@ -158,6 +170,19 @@ public sealed class SessionLawTests
         walk.Tick();
         foreach (var task in walk.State.Tasks.Where(t => t.Hold?.Kind == "budget" && BudgetRules.Levels(walk.State, t, walk.Context).Any(level => level.IsExceeded)))
             Assert.Single(walk.State.Permissions, p => p.View.Budget is not null && p.View.TaskId == task.View.Id);
+    }
+
+    private static void WhatWaitsForAFailover_HasAsked(Walk walk)
+    {
+        var open = walk.State.Permissions.Where(p => p.View.Category == PermissionView.FailoverCategory).Select(p => p.View.TaskId).Order(StringComparer.Ordinal);
+        Assert.Equal(walk.State.Tasks.Where(t => t.Hold?.Kind == "failover").Select(t => t.View.Id).Order(StringComparer.Ordinal), open);
+    }
+
+    private static void NothingEndsByTheClock_WithoutItsFiles(Walk walk)
+    {
+        var view = walk.State.View;
+        if (view.Status != SessionStatus.Terminated || view.Reason != "Its time to live is over." || walk.State.WorkspaceEpoch == 0) return;
+        Assert.Equal(("stop", walk.State.WorkspaceEpoch), (view.RecoveryPoint!.Reason, view.RecoveryPoint.Epoch));
     }
 
     private static void Adjust(Walk walk, Random random)

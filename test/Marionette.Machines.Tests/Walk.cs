@@ -61,9 +61,10 @@ internal sealed class Walk
         foreach (var row in SessionRows.Of("t", decision)) Rows[$"{row.Type}:{row.Key}"] = row.Json;
     }
 
-    public Walk Created(int? idle = null, PermissionTerms? terms = null)
+    public Walk Created(int? idle = null, PermissionTerms? terms = null, int? ttl = null, string? failover = null)
     {
-        Take(SessionMachine.Create(State, "sess_0000000000000001", "ws_0000000000000001", Command(idle) with { PermissionPolicy = terms }, Context));
+        var command = Command(idle) with { PermissionPolicy = terms, TtlSeconds = ttl, FailoverPolicy = failover };
+        Take(SessionMachine.Create(State, "sess_0000000000000001", "ws_0000000000000001", command, Context));
         return this;
     }
 

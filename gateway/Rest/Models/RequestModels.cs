@@ -40,6 +40,11 @@ internal sealed class CreateSessionModel
     public BudgetModel? Budget { get; init; }
     /// <summary>Tasks that wait for quota go on by themselves.</summary>
     public bool? AutoContinue { get; init; }
+    /// <summary>How long it lives, 60 s to a year; left out = until somebody ends it. There are warnings, and it can be extended.</summary>
+    public int? TtlSeconds { get; init; }
+    /// <summary>What becomes of a run whose runner is lost: it goes on from the last checkpoint at once (the default), it waits and the inbox asks, or its task fails.</summary>
+    [OneOf("at_once", "ask", "never")]
+    public string? FailoverPolicy { get; init; }
 }
 
 /// <summary>Body of PATCH /api/v1/sessions/{id}. What is left out stays as it is.</summary>
@@ -54,6 +59,9 @@ internal sealed class ChangeSessionModel
     /// <summary>An empty object takes the limits away.</summary>
     public BudgetModel? Budget { get; init; }
     public bool? AutoContinue { get; init; }
+    /// <summary>What becomes of a run whose runner is lost, from now on.</summary>
+    [OneOf("at_once", "ask", "never")]
+    public string? FailoverPolicy { get; init; }
     /// <summary>Where it goes on: its runner stores a last checkpoint and goes, and the next one is made there.</summary>
     public string? Provider { get; init; }
     /// <summary>In force at once where the provider controls it.</summary>
@@ -61,6 +69,17 @@ internal sealed class ChangeSessionModel
     public string? NetworkPolicy { get; init; }
     /// <summary>The whole list.</summary>
     public List<string?>? AllowedHosts { get; init; }
+}
+
+/// <summary>Body of POST /api/v1/sessions/{id}/extend. Exactly one of the three is given.</summary>
+internal sealed class ExtendSessionModel
+{
+    /// <summary>Added to its end, or to now where it has none; 60 to 31536000.</summary>
+    public int? Seconds { get; init; }
+    /// <summary>Its end, in the future and within a year.</summary>
+    public string? ExpiresAt { get; init; }
+    /// <summary>It lives until somebody ends it.</summary>
+    public bool? Never { get; init; }
 }
 
 /// <summary>Body of POST /api/v1/sessions/{id}/network/allow.</summary>

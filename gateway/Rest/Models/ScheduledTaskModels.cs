@@ -34,13 +34,18 @@ internal sealed class SessionTemplateModel
     public BudgetModel? Budget { get; init; }
     /// <summary>Goes on by itself once the model's usage limit is over.</summary>
     public bool? AutoContinue { get; init; }
+    /// <summary>How long each occurrence's session lives, 60 s to a year; left out = until somebody ends it.</summary>
+    public int? TtlSeconds { get; init; }
+    /// <summary>What becomes of a run whose runner is lost.</summary>
+    [OneOf("at_once", "ask", "never")]
+    public string? FailoverPolicy { get; init; }
 
     public CreateSessionModel ToSession() => new()
     {
         Agent = Agent, Name = Name, Model = Model, BaseUrl = BaseUrl, Labels = Labels, AgentConfigId = AgentConfigId, WorkspaceId = WorkspaceId,
         LifecycleMode = LifecycleMode, IdleTimeoutSeconds = IdleTimeoutSeconds, NetworkPolicy = NetworkPolicy, AllowedHosts = AllowedHosts,
         PermissionMode = PermissionMode, PermissionTimeoutSeconds = PermissionTimeoutSeconds, IncludeRaw = IncludeRaw, Command = Command,
-        Budget = Budget, AutoContinue = AutoContinue, ProfileId = ProfileId, Provider = Provider,
+        Budget = Budget, AutoContinue = AutoContinue, ProfileId = ProfileId, Provider = Provider, TtlSeconds = TtlSeconds, FailoverPolicy = FailoverPolicy,
     };
 
     public static SessionTemplateModel? Of(CreateSession? session) => session is null ? null : new()
@@ -64,6 +69,8 @@ internal sealed class SessionTemplateModel
         Command = session.Command.IsDefaultOrEmpty ? null : [.. session.Command],
         Budget = BudgetModel.Of(session.Budget),
         AutoContinue = session.AutoContinue ? true : null,
+        TtlSeconds = session.TtlSeconds,
+        FailoverPolicy = session.FailoverPolicy,
     };
 }
 

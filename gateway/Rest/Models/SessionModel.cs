@@ -46,6 +46,11 @@ internal sealed class SessionModel
     public required ImmutableArray<string> OptionNames { get; init; }
     public Budget? Budget { get; init; }
     public required bool AutoContinue { get; init; }
+    /// <summary>What becomes of a run whose runner is lost.</summary>
+    [OneOf("at_once", "ask", "never")]
+    public required string FailoverPolicy { get; init; }
+    /// <summary>When its life ends; absent = when somebody ends it.</summary>
+    public DateTime? ExpiresAt { get; init; }
     /// <summary>A change of model or permission mode waits for the agent's word.</summary>
     public required bool IsChanging { get; init; }
     /// <summary>What it goes on from when its runner is lost; absent = no checkpoint yet.</summary>
@@ -96,6 +101,8 @@ internal sealed class SessionModel
         OptionNames = Shown.OrEmpty(view.OptionNames),
         Budget = view.Budget,
         AutoContinue = view.AutoContinue,
+        FailoverPolicy = view.FailoverPolicy,
+        ExpiresAt = view.ExpiresAt?.UtcDateTime,
         IsChanging = view.IsChanging,
         RecoveryPoint = RecoveryPointModel.Of(view.RecoveryPoint),
         From = SessionOriginModel.Of(view.Origin),

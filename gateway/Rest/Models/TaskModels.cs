@@ -11,7 +11,7 @@ internal sealed class TaskModel
     public required string SessionId { get; init; }
     public required string Prompt { get; init; }
     [OneOf(
-        "queued", "running", "waiting_permission", "waiting_for_model", "waiting_for_quota", "waiting_for_budget", "completed", "failed", "canceled",
+        "queued", "running", "waiting_permission", "waiting_for_model", "waiting_for_quota", "waiting_for_budget", "waiting_for_failover", "completed", "failed", "canceled",
         "timed_out")]
     public required string Status { get; init; }
     public string? Reason { get; init; }

@@ -73,6 +73,7 @@ public sealed class AbuseWorld(SharedStack shared) : IAsyncLifetime
         "/api/v1/pools/{pool}/tokens" => new() { ["name"] = "x" },
         "/api/v1/profiles" => new() { ["name"] = "x" },
         "/api/v1/sessions/{id}/restore" => new() { ["checkpoint_id"] = "ckpt_0000000000000000" },
+        "/api/v1/sessions/{id}/extend" => new() { ["seconds"] = 3600 },
         "/api/v1/sessions/{id}/network/allow" => new() { ["host"] = "api.example.com:443" },
         "/api/v1/agent-configs" => new() { ["name"] = "x", ["agent"] = "claude" },
         _ => [],

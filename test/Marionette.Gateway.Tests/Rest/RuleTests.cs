@@ -43,6 +43,9 @@ public sealed class RuleTests
     [InlineData("""{"agent":"claude","profile_id":"../x"}""", "profile_id")]
     [InlineData("""{"agent":"claude","lifecycle_mode":"always_on"}""", "lifecycle_mode")]
     [InlineData("""{"agent":"claude","idle_timeout_seconds":0}""", "idle_timeout_seconds")]
+    [InlineData("""{"agent":"claude","ttl_seconds":59}""", "ttl_seconds")]
+    [InlineData("""{"agent":"claude","ttl_seconds":31536001}""", "ttl_seconds")]
+    [InlineData("""{"agent":"claude","failover_policy":"later"}""", "failover_policy")]
     [InlineData("""{"agent":"claude","network_policy":"none"}""", "network_policy")]
     [InlineData("""{"agent":"claude","network_policy":"deny","allowed_hosts":["a.example"]}""", "allowed_hosts")]
     [InlineData("""{"agent":"claude","network_policy":"allow_list","allowed_hosts":["a b"]}""", "allowed_hosts[0]")]
@@ -65,6 +68,16 @@ public sealed class RuleTests
     [InlineData("""{"agent":"claude","from":{"git":{"url":"git@h:r.git","secret":"x"}}}""", "from.git.secret")]
     [InlineData("""{"agent":"claude","from":{"git":{"url":"https://h/r.git","secret":"a b"}}}""", "from.git.secret")]
     public void Session_WrongField_IsNamed(string body, string field) => Assert.Equal([field], Errors(() => Session(body)));
+
+    [Theory]
+    [InlineData("{}", "seconds")]
+    [InlineData("""{"never":false}""", "seconds")]
+    [InlineData("""{"seconds":60,"never":true}""", "seconds")]
+    [InlineData("""{"seconds":59}""", "seconds")]
+    [InlineData("""{"seconds":31536001}""", "seconds")]
+    [InlineData("""{"expires_at":"soon"}""", "expires_at")]
+    public void Extension_WrongField_IsNamed(string body, string field) => Assert.Equal(
+        [field], Errors(() => SessionRules.Check(RequestBody.Parse(System.Text.Encoding.UTF8.GetBytes(body), GatewayJsonContext.Plain.ExtendSessionModel), "cmd_1", "ann")));
 
     [Theory]
     [InlineData("https://h/r.git")]
