@@ -15,6 +15,9 @@ public sealed class GatewayOptions
     /// <summary>The chunk store, where workspaces' checkpoints lie; null = runners make none. All gateways of an installation have the same.</summary>
     public StorePlace? ChunkStore { get; init; }
 
+    /// <summary>What tenants' keys of the chunk store are wrapped with. All gateways of an installation have the same.</summary>
+    public ChunkKeys ChunkKeys { get; init; } = ChunkKeys.OfMaster;
+
     /// <summary>How often checkpoints are made, how long they stay, and how much a tenant may store.</summary>
     public KeepingOptions Keeping { get; init; } = new();
 

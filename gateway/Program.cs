@@ -8,7 +8,7 @@ using Npgsql;
 // The gateway as a process of its own. Options come from the command line or, in capitals after MARIONETTE_, from the environment:
 // --connection-string, --data-dir (the master key's folder), --master-key, --listen, --api-port, --grpc-port, --cluster-id,
 // --public-url (address for links), --chunk-store (folder or s3://BUCKET[/PREFIX] of workspaces' checkpoints), --chunk-store-endpoint, --chunk-store-region,
-// --chunk-store-direct.
+// --chunk-store-direct, --chunk-key (aws-kms:KEY, what tenants' keys are wrapped with), --chunk-key-endpoint, --chunk-key-region.
 var builder = WebApplication.CreateSlimBuilder();
 builder.Configuration.AddEnvironmentVariables("MARIONETTE_").AddCommandLine(args);
 string? Setting(string name) => builder.Configuration[name] ?? builder.Configuration[name.Replace('-', '_')];
@@ -23,8 +23,10 @@ var source = new NpgsqlDataSourceBuilder(connection);
 if (string.IsNullOrEmpty(source.ConnectionStringBuilder.SearchPath)) source.ConnectionStringBuilder.SearchPath = "marionette";
 await using var database = source.Build();
 StorePlace? chunks;
+ChunkKeys keys;
 try
 {
+    keys = ChunkKeys.Parse(Setting("chunk-key"), Setting("chunk-key-endpoint"), Setting("chunk-key-region"));
     chunks = StorePlace.Parse(Setting("chunk-store"), Setting("chunk-store-endpoint"), Setting("chunk-store-region"), Setting("chunk-store-direct"));
 }
 catch (FormatException e)
@@ -41,6 +43,15 @@ catch (IOException e)
     Console.Error.WriteLine($"marionette-gateway: --chunk-store: {e.Message}");
     return 1;
 }
+try
+{
+    if (chunks is not null) await keys.PrepareAsync();
+}
+catch (IOException e)
+{
+    Console.Error.WriteLine($"marionette-gateway: --chunk-key: {e.Message}");
+    return 1;
+}
 KeepingOptions keeping;
 try
 {
@@ -53,7 +64,7 @@ catch (FormatException e)
 }
 var options = new GatewayOptions
 {
-    MasterKey = MasterKey.LoadOrCreate(Setting("data-dir") ?? ".", Setting("master-key")), PublicUrl = Setting("public-url"), ChunkStore = chunks, Keeping = keeping,
+    MasterKey = MasterKey.LoadOrCreate(Setting("data-dir") ?? ".", Setting("master-key")), PublicUrl = Setting("public-url"), ChunkStore = chunks, ChunkKeys = keys, Keeping = keeping,
 };
 
 builder.Services.AddSingleton(database);

@@ -46,6 +46,15 @@ internal sealed record SiloSettings
     /// <summary>"on" or "off": whether runners go straight to the bucket.</summary>
     public string? ChunkStoreDirect { get; init; }
 
+    /// <summary>What tenants' keys of the chunk store are wrapped with, as it was given; null = the master key.</summary>
+    public string? ChunkKey { get; init; }
+
+    /// <summary>Address of the key service when it is not AWS.</summary>
+    public string? ChunkKeyEndpoint { get; init; }
+
+    /// <summary>The key service's region.</summary>
+    public string? ChunkKeyRegion { get; init; }
+
     /// <summary>Let approval hooks lie on this machine and in private networks.</summary>
     public bool AllowPrivateHooks { get; init; }
 
@@ -72,6 +81,9 @@ internal sealed record SiloSettings
     /// <summary>The gateway's chunk store; null = none.</summary>
     public StorePlace? Chunks { get; private init; }
 
+    /// <summary>What the gateway wraps tenants' keys with.</summary>
+    public ChunkKeys ChunkKeys { get; private init; } = ChunkKeys.OfMaster;
+
     /// <summary>Reads the command line.</summary>
     /// <exception cref="ArgumentException">What is wrong and which option, in one line.</exception>
     public static SiloSettings Parse(string[] args)
@@ -90,15 +102,19 @@ internal sealed record SiloSettings
         if (settings.Docker.Host is not null && !settings.ClusterId.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'))
             throw new ArgumentException($"--cluster-id: \"{settings.ClusterId}\" names containers, so it takes letters, digits, - and _");
         settings = settings with { DataDirectory = Path.GetFullPath(settings.DataDirectory) };
-        return settings with { Chunks = settings.HasGateway ? PlaceOf(settings) : null };
+        return settings.HasGateway ? WithChunks(settings) : settings;
     }
 
-    private static StorePlace? PlaceOf(SiloSettings settings)
+    private static SiloSettings WithChunks(SiloSettings settings)
     {
         try
         {
             var store = settings.ChunkStore ?? Path.Combine(settings.DataDirectory, "chunks");
-            return StorePlace.Parse(store, settings.ChunkStoreEndpoint, settings.ChunkStoreRegion, settings.ChunkStoreDirect);
+            return settings with
+            {
+                Chunks = StorePlace.Parse(store, settings.ChunkStoreEndpoint, settings.ChunkStoreRegion, settings.ChunkStoreDirect),
+                ChunkKeys = ChunkKeys.Parse(settings.ChunkKey, settings.ChunkKeyEndpoint, settings.ChunkKeyRegion),
+            };
         }
         catch (FormatException e)
         {
@@ -120,6 +136,9 @@ internal sealed record SiloSettings
         "--chunk-store-endpoint" => this with { ChunkStoreEndpoint = value },
         "--chunk-store-region" => this with { ChunkStoreRegion = value },
         "--chunk-store-direct" => this with { ChunkStoreDirect = value },
+        "--chunk-key" => this with { ChunkKey = value },
+        "--chunk-key-endpoint" => this with { ChunkKeyEndpoint = value },
+        "--chunk-key-region" => this with { ChunkKeyRegion = value },
         "--allow-private-hooks" => this with { AllowPrivateHooks = bool.TryParse(value, out var allow) ? allow : throw new ArgumentException($"--allow-private-hooks: \"{value}\" is neither true nor false") },
         "--cluster-id" => this with { ClusterId = value },
         "--agent-binary" => this with { AgentBinary = Path.GetFullPath(value) },

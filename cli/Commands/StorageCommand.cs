@@ -15,6 +15,7 @@ internal static class StorageCommand
             Show(globals, context),
             Collect(globals, context),
             Check(globals, context),
+            Rewrap(globals, context),
         };
         return command;
     }
@@ -68,6 +69,19 @@ internal static class StorageCommand
                 new("Defects", item => Columns.Words(item, "defects")),
             ]);
             return report.Flag("is_sound") ? ExitCode.Ok : ExitCode.Failure;
+        });
+        return command;
+    }
+
+    private static Command Rewrap(GlobalOptions globals, CliContext context)
+    {
+        var command = new Command("rewrap", "Put all tenants' keys under the key that the server wraps with now; needs the scope operator. Exit code 1 when some are not");
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            using var api = globals.Api(result, context);
+            var report = await api.RunAsync($"{Path}/rewrap", cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).One(report, [Column.Of("Key", "key"), Column.Of("Rewrapped", "rewrapped"), new("Failed", item => Columns.Words(item, "failed"))]);
+            return report.Items("failed").Any() ? ExitCode.Failure : ExitCode.Ok;
         });
         return command;
     }

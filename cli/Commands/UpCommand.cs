@@ -23,9 +23,12 @@ internal static class UpCommand
         var endpoint = new Option<string?>("--chunk-store-endpoint") { Description = "Address of the bucket's server when it is not AWS", HelpName = "URL" };
         var region = new Option<string?>("--chunk-store-region") { Description = "The bucket's region", HelpName = "NAME" };
         var direct = new Option<string?>("--chunk-store-direct") { Description = "Whether runners go straight to the bucket (on, but off for a loopback endpoint)", HelpName = "on|off" };
+        var key = new Option<string?>("--chunk-key") { Description = "What tenants' keys of the checkpoints are wrapped with, instead of the master key; commas between: the first wraps, all open", HelpName = "aws-kms:KEY" };
+        var keyEndpoint = new Option<string?>("--chunk-key-endpoint") { Description = "Address of the key service when it is not AWS", HelpName = "URL" };
+        var keyRegion = new Option<string?>("--chunk-key-region") { Description = "The key service's region", HelpName = "NAME" };
         var command = new Command("up", "Start a server, its database and a local provider, and stay") 
         {
-            data, api, admin, grpc, bind, connection, docker, image, pools, chunks, endpoint, region, direct,
+            data, api, admin, grpc, bind, connection, docker, image, pools, chunks, endpoint, region, direct, key, keyEndpoint, keyRegion,
         };
         command.SetAction(result =>
         {
@@ -33,7 +36,9 @@ internal static class UpCommand
                 Path.GetFullPath(result.GetValue(data) ?? DataFolder.Default(context)),
                 result.GetValue(api), result.GetValue(admin), result.GetValue(grpc), result.GetValue(bind)!, result.GetValue(connection),
                 result.GetValue(docker), result.GetValue(image), result.GetValue(pools) ?? [],
-                new ChunkSettings(result.GetValue(chunks), result.GetValue(endpoint), result.GetValue(region), result.GetValue(direct)));
+                new ChunkSettings(
+                    result.GetValue(chunks), result.GetValue(endpoint), result.GetValue(region), result.GetValue(direct),
+                    result.GetValue(key), result.GetValue(keyEndpoint), result.GetValue(keyRegion)));
             Check(place);
             ProcessImage.Replace([.. Layout.Find(context).SiloCommand(place)]);
         });

@@ -97,14 +97,18 @@ internal sealed record SiloPlace(
     IReadOnlyList<string>? Pools = null, ChunkSettings? Chunks = null);
 
 /// <summary>The chunk store as the server's options say it; what is null was not given.</summary>
-internal sealed record ChunkSettings(string? Store, string? Endpoint, string? Region, string? Direct)
+internal sealed record ChunkSettings(string? Store, string? Endpoint, string? Region, string? Direct, string? Key = null, string? KeyEndpoint = null, string? KeyRegion = null)
 {
     /// <summary>Names and values, as they were given: the server reads and checks them.</summary>
     public IEnumerable<(string Name, string Value)> Options
     {
         get
         {
-            (string, string?)[] all = [("--chunk-store", Store), ("--chunk-store-endpoint", Endpoint), ("--chunk-store-region", Region), ("--chunk-store-direct", Direct)];
+            (string, string?)[] all =
+            [
+                ("--chunk-store", Store), ("--chunk-store-endpoint", Endpoint), ("--chunk-store-region", Region), ("--chunk-store-direct", Direct),
+                ("--chunk-key", Key), ("--chunk-key-endpoint", KeyEndpoint), ("--chunk-key-region", KeyRegion),
+            ];
             foreach (var (name, value) in all)
                 if (value is not null)
                     yield return (name, value);

@@ -87,6 +87,7 @@ namespace Marionette.Gateway.Json;
 [JsonSerializable(typeof(ChangeListModel))]
 [JsonSerializable(typeof(StorageModel))]
 [JsonSerializable(typeof(CollectionModel))]
+[JsonSerializable(typeof(RewrapModel))]
 [JsonSerializable(typeof(CheckModel))]
 [JsonSerializable(typeof(ListModel<CheckpointModel>), TypeInfoPropertyName = "CheckpointList")]
 [JsonSerializable(typeof(ListModel<SnapshotModel>), TypeInfoPropertyName = "SnapshotList")]

@@ -20,6 +20,7 @@ internal static class StorageEndpoints
         routes.MapPost($"{Path}/collect", CollectAsync).Api(Write, "CollectStorage", "Apply the rules of retention and delete what nothing needs, now", 409).Produces<CollectionModel>();
         routes.MapPost($"{Path}/check", CheckAsync).Api(Write, "CheckStorage", "Check everything that is stored; answers when it is done", 409).Produces<CheckModel>()
             .Query("read_data", "true: also read and open every chunk");
+        routes.MapPost($"{Path}/rewrap", RewrapAsync).Api("operator", "RewrapStorage", "Put all tenants' keys under the key that wraps now", 409).Produces<RewrapModel>();
     }
 
     private static async Task<IResult> GetAsync(HttpContext http, ChunkStores stores, UpkeepTable table, GatewayOptions options)
@@ -71,6 +72,29 @@ internal static class StorageEndpoints
             Defects = [.. report.Defects.Take(MostDefects).Select(one => $"{one.Name}{(one.Chunk is { } chunk ? $" chunk {chunk}" : "")}: {one.What}{(one.Paths.Count > 0 ? $" ({one.Paths[0]})" : "")}")],
         };
         return Api.Ok(model, GatewayJsonContext.Plain.CheckModel);
+    }
+
+    private static async Task<IResult> RewrapAsync(HttpContext http, ChunkStores stores, UpkeepTable table)
+    {
+        if (!stores.IsKept) throw SessionOrigins.NoStore();
+        var (rewrapped, failed) = (0, new List<string>());
+        foreach (var tenant in await table.TenantsAsync(http.RequestAborted))
+        {
+            try
+            {
+                if (await stores.Of(tenant).RewrapAsync(http.RequestAborted)) rewrapped++;
+            }
+            catch (WorkspaceException fault) when (fault.Fault == WorkspaceFault.Missing)
+            {
+                // It was shredded, or never stored anything.
+            }
+            catch (WorkspaceException fault)
+            {
+                failed.Add($"{tenant}: {fault.Message}");
+            }
+        }
+
+        return Api.Ok(new RewrapModel { Key = stores.WrappingKey, Rewrapped = rewrapped, Failed = failed }, GatewayJsonContext.Plain.RewrapModel);
     }
 
     private static bool Wrong(ListQuery query)

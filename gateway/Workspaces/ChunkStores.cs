@@ -19,7 +19,7 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
 
     private readonly FolderBlobStore? _folder = options.ChunkStore?.Folder is { } path ? new FolderBlobStore(path) : null;
     private readonly S3BlobStore? _bucket = options.ChunkStore?.Bucket is { } place ? new S3BlobStore(place, clock) : null;
-    private readonly LocalMasterKey _master = new(options.MasterKey.Bytes);
+    private readonly IReadOnlyList<IMasterKey> _masters = options.ChunkKeys.Open(options.MasterKey);
     private readonly ConcurrentDictionary<string, TenantChunks> _tenants = new(StringComparer.Ordinal);
 
     /// <summary>Whether this installation keeps a store.</summary>
@@ -43,7 +43,7 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
         // The name becomes a folder's.
         if (Blobs is null || !GrainKeys.IsTenant(name)) throw new InvalidOperationException("There is no such part of a chunk store.");
         var blobs = new PrefixedBlobStore(Blobs, PartOf(name));
-        return new TenantChunks(blobs, new PostgresChunkIndex(database, name), new KeyRing(blobs, name, [_master]), clock);
+        return new TenantChunks(blobs, new PostgresChunkIndex(database, name), new KeyRing(blobs, name, _masters), clock);
     });
 
     /// <summary>A tenant's snapshots.</summary>
@@ -53,6 +53,9 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
     /// <summary>What the names of a tenant's objects begin with.</summary>
     public static string PartOf(string tenant) => tenant + "/";
 
+    /// <summary>Name of the key that tenants' keys are wrapped with.</summary>
+    public string WrappingKey => _masters[0].Id;
+
     /// <summary>Removes what uploads left that died.</summary>
     public void Clear() => _folder?.Clear(clock.GetUtcNow() - DeadAfter);
 
@@ -61,6 +64,7 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
     {
         _folder?.Dispose();
         _bucket?.Dispose();
+        foreach (var master in _masters.OfType<IDisposable>()) master.Dispose();
         Commits.Dispose();
         Checks.Dispose();
     }

@@ -73,6 +73,11 @@ internal sealed class TenantChunks(IBlobStore blobs, IChunkIndex index, KeyRing 
     /// <exception cref="WorkspaceException">Missing: it has none here; WrongKey.</exception>
     public async Task<TenantKeys> OpenKeysAsync(CancellationToken cancellationToken) => Hold(await ring.OpenAsync(cancellationToken));
 
+    /// <summary>Puts the tenant's keys under the first master key, unless they are.</summary>
+    /// <returns>Whether they were under another one.</returns>
+    /// <exception cref="WorkspaceException">As <see cref="KeyRing.RewrapAsync"/>.</exception>
+    public Task<bool> RewrapAsync(CancellationToken cancellationToken) => ring.RewrapWhereNeededAsync(cancellationToken);
+
     /// <summary>Deletes what no snapshot needs.</summary>
     /// <exception cref="WorkspaceException">As <see cref="Collector.CollectAsync"/>; nothing is deleted then.</exception>
     public async Task<CollectReport> CollectAsync(CollectOptions how, CancellationToken cancellationToken) =>

@@ -60,7 +60,7 @@ internal static class SiloApplication
         {
             services.AddMarionetteGateway(new GatewayOptions
             {
-                MasterKey = masterKey, PublicUrl = settings.PublicUrl, ChunkStore = settings.Chunks, Keeping = KeepingOf(builder.Configuration),
+                MasterKey = masterKey, PublicUrl = settings.PublicUrl, ChunkStore = settings.Chunks, ChunkKeys = settings.ChunkKeys, Keeping = KeepingOf(builder.Configuration),
             });
         }
 

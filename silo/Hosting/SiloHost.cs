@@ -39,6 +39,15 @@ internal static partial class SiloHost
         {
             throw new StartException($"--chunk-store: {e.Message}", e);
         }
+
+        try
+        {
+            if (settings.Chunks is not null) await settings.ChunkKeys.PrepareAsync();
+        }
+        catch (IOException e)
+        {
+            throw new StartException($"--chunk-key: {e.Message}", e);
+        }
     }
 
     [LoggerMessage(8040, LogLevel.Warning, "--chunk-store: {Note}", EventName = "silo.chunks.note")]

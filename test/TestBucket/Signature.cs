@@ -26,7 +26,8 @@ internal static class Signature
         var fields = http.Request.Headers.Authorization.ToString();
         if (!fields.StartsWith(Algorithm + " ", StringComparison.Ordinal)) return "AccessDenied";
         var parts = fields[Algorithm.Length..].Split(',', StringSplitOptions.TrimEntries).Select(part => part.Split('=', 2)).ToDictionary(part => part[0], part => part[1]);
-        var payload = http.Request.Headers["x-amz-content-sha256"].ToString();
+        // Of the services here, the bucket's alone has the hash in a header, too.
+        var payload = http.Request.Headers["x-amz-content-sha256"].ToString() is { Length: > 0 } said ? said : Convert.ToHexStringLower(SHA256.HashData(body));
         if (payload != Unsigned && payload != Convert.ToHexStringLower(SHA256.HashData(body))) return "XAmzContentSHA256Mismatch";
         var made = Make(http, path, query, parts["SignedHeaders"], http.Request.Headers["x-amz-date"].ToString(), parts["Credential"], payload);
         return made == parts["Signature"] ? null : "SignatureDoesNotMatch";

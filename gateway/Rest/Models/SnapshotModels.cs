@@ -233,3 +233,14 @@ internal sealed class CheckModel
     /// <summary>The first 100, each with what is affected.</summary>
     public required IReadOnlyList<string> Defects { get; init; }
 }
+
+/// <summary>Answer of POST /api/v1/storage/rewrap.</summary>
+internal sealed class RewrapModel
+{
+    /// <summary>The key that tenants' keys are wrapped with.</summary>
+    public required string Key { get; init; }
+    /// <summary>Tenants whose keys were under another one.</summary>
+    public required int Rewrapped { get; init; }
+    /// <summary>Tenants whose keys are under another one still, each with the reason.</summary>
+    public required IReadOnlyList<string> Failed { get; init; }
+}

@@ -34,6 +34,18 @@ public sealed class KeyRing(IBlobStore store, string tenant, IReadOnlyList<IMast
     /// <summary>Wraps the tenant's keys under the first master key. What was sealed stays as it is.</summary>
     public Task<TenantKeys> RewrapAsync(CancellationToken cancellationToken) => ChangeAsync(keys => keys, cancellationToken);
 
+    /// <summary>The same for keys that another master key wraps; others stay as they are.</summary>
+    /// <returns>Whether they were under another one.</returns>
+    /// <exception cref="WorkspaceException">Missing: the tenant has none. WrongKey, Corrupt, UnsupportedVersion; Busy: changed by someone else at the same time.</exception>
+    public async Task<bool> RewrapWhereNeededAsync(CancellationToken cancellationToken)
+    {
+        var found = await ReadAsync(cancellationToken).ConfigureAwait(false) ?? throw WorkspaceException.Missing($"Tenant {tenant} has no keys here.");
+        if (found.Master == masters[0].Id)
+            return false;
+        await RewrapAsync(cancellationToken).ConfigureAwait(false);
+        return true;
+    }
+
     /// <summary>A new generation for what comes; older ones stay readable. New content is not shared with what older ones stored.</summary>
     public Task<TenantKeys> RotateAsync(CancellationToken cancellationToken) => ChangeAsync(keys => keys.WithNewGeneration(), cancellationToken);
 
@@ -57,7 +69,7 @@ public sealed class KeyRing(IBlobStore store, string tenant, IReadOnlyList<IMast
 
     private static string Name(int number) => $"{StoreNames.Keys}{number:00000000}";
 
-    private async Task<(int Number, TenantKeys Keys)?> ReadAsync(CancellationToken cancellationToken)
+    private async Task<(int Number, TenantKeys Keys, string Master)?> ReadAsync(CancellationToken cancellationToken)
     {
         // A change between the list and the read deletes what the list said: then there is a newer one.
         for (var attempt = 0; attempt < 8; attempt++)
@@ -69,7 +81,10 @@ public sealed class KeyRing(IBlobStore store, string tenant, IReadOnlyList<IMast
             if (newest == 0)
                 return null;
             if (await store.ReadWholeAsync(Name(newest), Limit, cancellationToken).ConfigureAwait(false) is { } envelope)
-                return (newest, await UnwrapAsync(envelope, newest, cancellationToken).ConfigureAwait(false));
+            {
+                var (keys, master) = await UnwrapAsync(envelope, newest, cancellationToken).ConfigureAwait(false);
+                return (newest, keys, master);
+            }
         }
 
         throw new WorkspaceException(WorkspaceFault.Busy, $"The keys of tenant {tenant} change all the time.");
@@ -93,7 +108,7 @@ public sealed class KeyRing(IBlobStore store, string tenant, IReadOnlyList<IMast
         return await store.PutAsync(Name(number), envelope, BlobPut.IfAbsent, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<TenantKeys> UnwrapAsync(byte[] envelope, int number, CancellationToken cancellationToken)
+    private async Task<(TenantKeys Keys, string Master)> UnwrapAsync(byte[] envelope, int number, CancellationToken cancellationToken)
     {
         var what = $"The wrapped keys {number} of tenant {tenant}";
         FormatCheck.Header(envelope, Magic, what);
@@ -108,6 +123,6 @@ public sealed class KeyRing(IBlobStore store, string tenant, IReadOnlyList<IMast
             throw WorkspaceException.Corrupt($"{what} have an impossible length.");
         var keys = new TenantKeys(Enumerable.Range(0, plain.Length / KeyGeneration.StoredSize).Select(i => KeyGeneration.Read(plain.AsSpan(i * KeyGeneration.StoredSize))));
         CryptographicOperations.ZeroMemory(plain);
-        return keys;
+        return (keys, id);
     }
 }
