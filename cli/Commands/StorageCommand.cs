@@ -30,7 +30,8 @@ internal static class StorageCommand
             globals.Results(result, context).One(storage,
             [
                 new("Stored", item => Format.Size(item.Number("bytes_stored") ?? 0)), new("Limit", item => item.Number("bytes_limit") is { } limit ? Format.Size(limit) : null),
-                Column.Of("Packs", "packs"), Column.Of("Snapshots", "snapshots"), Columns.Age("Rules applied", "looked_at", context.Clock, " ago"),
+                Column.Of("Packs", "packs"), Column.Of("Snapshots", "snapshots"),
+                new("Packs missing", item => item.Number("packs_missing") is > 0 and var missing ? $"{missing}: run 'marionette storage check'" : null), Columns.Age("Rules applied", "looked_at", context.Clock, " ago"),
                 Columns.Age("Collected", "collected_at", context.Clock, " ago"),
             ]);
             return ExitCode.Ok;

@@ -6,7 +6,7 @@ namespace Marionette.Gateway.Hosting;
 
 /// <summary>Work beside the requests: when keys were last used, idempotency rows that are too old, and what uploads left that died.</summary>
 internal sealed partial class GatewayMaintenance(
-    ApiKeyStore keys, IdempotencyStore idempotency, ChunkStores chunks, TimeProvider clock, ILogger<GatewayMaintenance> log)
+    ApiKeyStore keys, IdempotencyStore idempotency, ChunkStores chunks, SnapshotUploads uploads, TimeProvider clock, ILogger<GatewayMaintenance> log)
     : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(10), PurgePeriod = TimeSpan.FromMinutes(10);
@@ -25,6 +25,7 @@ internal sealed partial class GatewayMaintenance(
                     if (clock.GetUtcNow() - purged < PurgePeriod) continue;
                     await idempotency.PurgeAsync(stoppingToken);
                     chunks.Clear();
+                    uploads.Clear();
                     purged = clock.GetUtcNow();
                 }
                 catch (Exception exception) when (exception is not OperationCanceledException)

@@ -51,7 +51,7 @@ internal static class ForkRules
             NetworkPolicy = model.NetworkPolicy ?? source.NetworkPolicy,
             AllowedHosts = model.AllowedHosts ?? (model.NetworkPolicy is null ? [.. source.AllowedHosts] : null),
             PermissionMode = model.PermissionMode ?? source.PermissionMode,
-            PermissionTimeoutSeconds = model.PermissionTimeoutSeconds,
+            PermissionTimeoutSeconds = model.PermissionTimeoutSeconds ?? (source.PermissionTimeoutSeconds > 0 ? source.PermissionTimeoutSeconds : null),
             PermissionPolicy = model.PermissionPolicy,
             IncludeRaw = model.IncludeRaw,
             Command = model.Command ?? (isSameAgent && !source.Command.IsDefaultOrEmpty ? [.. source.Command] : null),

@@ -33,6 +33,7 @@ internal static class StorageEndpoints
         {
             BytesStored = bytes, BytesLimit = options.Keeping.TenantBytes > 0 ? options.Keeping.TenantBytes : null, Packs = packs, Snapshots = snapshots,
             LookedAt = times.LookedAt?.UtcDateTime, CollectedAt = times.CollectedAt?.UtcDateTime,
+            PacksMissing = times.Report?.PacksMissing, PacksCondemned = times.Report?.Condemned,
         };
         return Api.Ok(model, GatewayJsonContext.Plain.StorageModel);
     }

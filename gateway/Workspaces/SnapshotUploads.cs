@@ -54,6 +54,15 @@ internal sealed class SnapshotUploads(ChunkStores stores, StoreQuota quota, Gate
         }
     }
 
+    /// <summary>Removes what uploads left whose gateway was killed.</summary>
+    public void Clear()
+    {
+        // Also another gateway of this machine may be at work there, for as long as an upload may take.
+        var dead = clock.GetUtcNow() - (2 * MostTime);
+        foreach (var folder in Directory.EnumerateDirectories(Path.GetTempPath(), FolderPrefix + "*"))
+            if (Directory.GetLastWriteTimeUtc(folder) < dead.UtcDateTime) Remove(folder);
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _slots.Dispose();
 

@@ -97,6 +97,8 @@ public sealed record SessionView
     [Id(45)] public DateTimeOffset? ExpiresAt { get; init; }
     /// <summary>One of <see cref="Failover"/>.</summary>
     [Id(46)] public string FailoverPolicy { get => field ?? Failover.AtOnce; init; }
+    /// <summary>An unanswered permission request is denied after this; 0 = the session is older than this member.</summary>
+    [Id(47)] public int PermissionTimeoutSeconds { get; init; }
     /// <summary>How its permission requests are asked, where no rule says otherwise.</summary>
     [Id(60)] public PermissionTerms? PermissionPolicy { get; init; }
     /// <summary>Rules of its own: given at its creation, and "always allow this" with the scope session or task.</summary>

@@ -72,6 +72,7 @@ internal static class SessionFold
                         PermissionPolicy = f.PermissionPolicy, PermissionRules = f.PermissionRules ?? [], Provider = f.Provider,
                         Origin = f.Origin, ConversationId = f.Origin?.ConversationId, RecoveryPoint = PointOf(e, f.Origin),
                         ExpiresAt = f.TtlSeconds is { } ttl ? e.At.AddSeconds(ttl) : null, FailoverPolicy = f.FailoverPolicy ?? Failover.AtOnce,
+                        PermissionTimeoutSeconds = f.PermissionTimeoutSeconds,
                     },
                 };
             case SessionActivated:

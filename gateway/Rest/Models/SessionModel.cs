@@ -32,6 +32,8 @@ internal sealed class SessionModel
     public required string LifecycleMode { get; init; }
     public int? IdleTimeoutSeconds { get; init; }
     public required string PermissionMode { get; init; }
+    /// <summary>An unanswered permission request is denied after this; absent = the session is older than this member.</summary>
+    public int? PermissionTimeoutSeconds { get; init; }
     public TermsModel? PermissionPolicy { get; init; }
     /// <summary>Rules of its own, those of "always allow this" too.</summary>
     public IReadOnlyList<PolicyModel>? PermissionRules { get; init; }
@@ -90,6 +92,7 @@ internal sealed class SessionModel
         LifecycleMode = view.LifecycleMode,
         IdleTimeoutSeconds = view.IdleTimeoutSeconds,
         PermissionMode = view.PermissionMode,
+        PermissionTimeoutSeconds = view.PermissionTimeoutSeconds > 0 ? view.PermissionTimeoutSeconds : null,
         Labels = Shown.OrEmpty(view.Labels),
         Annotations = Shown.NoAnnotations,
         ConversationId = view.ConversationId,

@@ -208,6 +208,10 @@ internal sealed class StorageModel
     public DateTime? LookedAt { get; init; }
     /// <summary>When what no snapshot needs was last deleted.</summary>
     public DateTime? CollectedAt { get; init; }
+    /// <summary>Packs that the last look found missing: above zero, something was lost outside of Marionette, and a check says what.</summary>
+    public int? PacksMissing { get; init; }
+    /// <summary>Packs that wait for their deletion.</summary>
+    public int? PacksCondemned { get; init; }
 }
 
 /// <summary>What a collection came to.</summary>

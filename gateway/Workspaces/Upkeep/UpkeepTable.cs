@@ -9,7 +9,8 @@ namespace Marionette.Gateway.Workspaces.Upkeep;
 internal sealed record SessionCheckpoints(string SessionId, DateTimeOffset? EndedAt, List<CheckpointMark> Checkpoints);
 
 /// <summary>When a tenant's store was last looked after.</summary>
-internal sealed record UpkeepTimes(DateTimeOffset? LookedAt, DateTimeOffset? CollectedAt, bool IsDirty);
+/// <param name="Report">What the last round came to; null = there was none.</param>
+internal sealed record UpkeepTimes(DateTimeOffset? LookedAt, DateTimeOffset? CollectedAt, bool IsDirty, UpkeepReport? Report = null);
 
 /// <summary>What the upkeep reads and writes on PostgreSQL.</summary>
 internal sealed class UpkeepTable(NpgsqlDataSource database)
@@ -64,11 +65,12 @@ internal sealed class UpkeepTable(NpgsqlDataSource database)
 
     public async Task<UpkeepTimes> TimesAsync(string tenant, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("select looked_at, collected_at, dirty from marionette.chunk_upkeep where tenant = $1");
+        await using var command = database.CreateCommand("select looked_at, collected_at, dirty, report from marionette.chunk_upkeep where tenant = $1");
         command.Parameters.Add(new() { Value = tenant });
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         if (!await row.ReadAsync(cancellationToken)) return new UpkeepTimes(null, null, true);
-        return new UpkeepTimes(Time(row, 0), Time(row, 1), row.GetBoolean(2));
+        var report = await row.IsDBNullAsync(3, cancellationToken) ? null : JsonSerializer.Deserialize(row.GetString(3), UpkeepJson.Default.UpkeepReport);
+        return new UpkeepTimes(Time(row, 0), Time(row, 1), row.GetBoolean(2), report);
     }
 
     /// <summary>There is something to collect, or there is not.</summary>
