@@ -105,6 +105,8 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
                 break;
             case "runner.lost":
                 Line($"~ the runner was lost: {Name(data.Text("cause"))}{Detail(data.Text("detail"))}", Style.Bad);
+                if (data.Text("next") is { } next)
+                    Line($"  {Name(next)}", Style.Dim);
                 break;
             case "runner.progress" or "network.blocked" or "network.changed" or "workspace.ready" or "workspace.restore_failed" or "checkpoint.failed":
                 if (RunnerText.Line(entry) is { } line)

@@ -91,7 +91,15 @@ internal sealed record RunnerDisconnected(string RunnerId, long Epoch) : Fact;
 
 internal sealed record RunnerReleased(string RunnerId, long Epoch, string Reason) : Fact;
 
-internal sealed record RunnerLost(string RunnerId, long Epoch, string Cause, string? Detail) : Fact;
+/// <param name="Detail">The evidence.</param>
+internal sealed record RunnerLost(string RunnerId, long Epoch, string Cause, string? Detail) : Fact
+{
+    /// <summary>What a person can do about it.</summary>
+    public string? Next { get; init; }
+
+    /// <summary>Event of the checkpoint that is newest: what came after it is on the runner's machine alone. Null = there is none.</summary>
+    public long? CheckpointSeq { get; init; }
+}
 
 /// <summary>A phase of the runner's start has ended, or goes on.</summary>
 internal sealed record RunnerProgress(string RunnerId, long Epoch, string Phase, long? TookMs, string? Detail) : Fact;

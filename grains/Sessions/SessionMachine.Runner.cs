@@ -26,7 +26,10 @@ internal static partial class SessionMachine
         var scribe = new Scribe(state, context);
         var reason = detail ?? $"The runner was lost: {cause}.";
         CutOff(scribe, reason);
-        scribe.Write(new RunnerLost(runner, epoch, cause, detail));
+        scribe.Write(new RunnerLost(runner, epoch, cause, detail)
+        {
+            Next = LossAdvice.For(cause, state.View.ProfileId is not null), CheckpointSeq = state.View.RecoveryPoint?.Seq,
+        });
         if (scribe.State.LossesInARow >= InterruptionLimit)
         {
             // Nothing that starts again by itself would end differently. People look; a resume or a retry tries again.

@@ -93,6 +93,27 @@ public sealed class FailoverTests
     }
 
     [Theory]
+    [InlineData("out_of_memory", "memory_mib")]
+    [InlineData("disk_full", "disk_mib")]
+    [InlineData("killed", "own log")]
+    [InlineData("engine_restarted", "live-restore")]
+    [InlineData("removed", "marks")]
+    [InlineData("host_lost", "hosts list")]
+    [InlineData("lease_expired", "gateway")]
+    [InlineData("provision_failed", "providers list")]
+    [InlineData("exited", "agent says why")]
+    public void Loss_SaysWhatToDo_AndWhichCheckpointIsNewest(string cause, string expected)
+    {
+        var (walk, _) = Cut(null);
+        var point = walk.State.View.RecoveryPoint!.Seq;
+        walk.Attach();
+        walk.Take(SessionMachine.Lost(walk.State, walk.State.View.Epoch, cause, "evidence", walk.Context));
+        var lost = (RunnerLost)FactCodec.Read("runner.lost", walk.Log.Last(e => e.Type == "runner.lost").Payload);
+        Assert.Contains(expected, lost.Next, StringComparison.Ordinal);
+        Assert.Equal((point, "evidence"), (lost.CheckpointSeq, lost.Detail));
+    }
+
+    [Theory]
     [InlineData(Failover.Ask, TaskState.WaitingForFailover)]
     [InlineData(Failover.Never, TaskState.Failed)]
     public void AgentThatWasStartedAgain_IsALossToo(string policy, TaskState expected)
