@@ -116,6 +116,12 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
             case "session.moved":
                 Line($"~ moved from {Name(data.Text("from"))} to {Name(data.Text("to"))}", Style.Dim);
                 break;
+            case "runner.paused":
+                Line("~ the runner is paused, with all that it has in memory", Style.Dim);
+                break;
+            case "runner.pause_failed":
+                Line($"~ the runner is not paused: {Name(data.Text("reason"))}", Style.Dim);
+                break;
             case "session.suspended":
                 Line($"~ suspended: {Name(data.Text("reason"))}", Style.Dim);
                 break;

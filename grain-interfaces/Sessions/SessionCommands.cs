@@ -52,6 +52,9 @@ public sealed record CreateSession(
 {
     /// <summary>What its workspace begins with; null = nothing. Not together with <see cref="WorkspaceId"/>.</summary>
     [Id(62)] public SessionOrigin? Origin { get; init; }
+
+    /// <summary>How it is suspended where nobody says: one of <see cref="SuspendStrategies"/>; null = release.</summary>
+    [Id(70)] public string? SuspendStrategy { get; init; }
 }
 
 /// <summary>Secrets of a session under AES-256-GCM; only the silo that sets a runner up opens them.</summary>

@@ -69,6 +69,12 @@ internal sealed record SessionState
     /// <summary>Where it goes on once it is suspended; null = where it is.</summary>
     public LiveMove? Move { get; init; }
 
+    /// <summary>A pause under way, in force, or at its end; null = none.</summary>
+    public LivePause? Pause { get; init; }
+
+    /// <summary>Seq of the event with which the newest paused runner went on: a checkpoint before it does not have what came after; 0 = none did.</summary>
+    public long AwakeSeq { get; init; }
+
     public long Seq => View.LastSeq;
 
     public bool Exists => View.LastSeq > 0;
@@ -169,7 +175,12 @@ internal sealed record SessionCheckpoint(
     LiveChange? Change = null,
     string[]? Warned = null,
     long WorkspaceEpoch = 0,
-    LiveMove? Move = null);
+    LiveMove? Move = null)
+{
+    public LivePause? Pause { get; init; }
+
+    public long AwakeSeq { get; init; }
+}
 
 /// <summary>A live task without what its own row holds. Progress is output, which writes no row: the newest stands here.</summary>
 internal sealed record LiveTaskMark(

@@ -31,6 +31,11 @@ internal sealed class SessionModel
     public required ImmutableArray<string> AllowedHosts { get; init; }
     public required string LifecycleMode { get; init; }
     public int? IdleTimeoutSeconds { get; init; }
+    /// <summary>What becomes of its runner when it is suspended and nobody says.</summary>
+    [OneOf("release", "pause")]
+    public required string SuspendStrategy { get; init; }
+    /// <summary>Since when its runner, runner_id, is paused; absent = it has none, or one that works.</summary>
+    public DateTime? PausedAt { get; init; }
     public required string PermissionMode { get; init; }
     public TermsModel? PermissionPolicy { get; init; }
     /// <summary>Rules of its own, those of "always allow this" too.</summary>
@@ -84,6 +89,8 @@ internal sealed class SessionModel
         AllowedHosts = Shown.OrEmpty(view.AllowedHosts),
         LifecycleMode = view.LifecycleMode,
         IdleTimeoutSeconds = view.IdleTimeoutSeconds,
+        SuspendStrategy = view.SuspendStrategy,
+        PausedAt = view.PausedAt?.UtcDateTime,
         PermissionMode = view.PermissionMode,
         Labels = Shown.OrEmpty(view.Labels),
         Annotations = Shown.NoAnnotations,
@@ -113,7 +120,7 @@ internal sealed class RecoveryPointModel
     public required DateTime At { get; init; }
     /// <summary>Its event in the session's log: runs that ended before it are in it.</summary>
     public required long Seq { get; init; }
-    [OneOf("run", "interval", "stop", "origin", "restore")]
+    [OneOf("run", "interval", "stop", "pause", "origin", "restore")]
     public required string Reason { get; init; }
     /// <summary>Snapshot of the workspace.</summary>
     public required string Workspace { get; init; }
