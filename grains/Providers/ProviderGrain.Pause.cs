@@ -11,15 +11,15 @@ internal sealed partial class ProviderGrain
 
     public Task UnpauseAsync(string runnerKey, long epoch, CancellationToken cancellationToken) => FreezeAsync(runnerKey, epoch, paused: false);
 
-    private Task FreezeAsync(string key, long epoch, bool paused)
+    private async Task FreezeAsync(string key, long epoch, bool paused)
     {
         var provider = Provider();
-        if (!_held.TryGetValue(key, out var held)) _held[key] = held = new Held(epoch) { Place = StartPlace.Watched };
+        await WatchAsync(key, epoch, CancellationToken.None);
+        var held = _held[key];
         // The same wish again: the one under way tells the outcome.
-        if (held.Freezing == paused) return Task.CompletedTask;
+        if (held.Freezing == paused) return;
         held.Freezing = paused;
         RunBeside(paused ? PauseBesideAsync(provider, key, held) : UnpauseBesideAsync(provider, key, held), key);
-        return Task.CompletedTask;
     }
 
     /// <summary>One try: a session that cannot have its runner paused gives it back instead.</summary>
