@@ -71,6 +71,23 @@ public sealed partial class DockerTests
         await api.Http.DeleteAsync($"/api/v1/sessions/{session}", TestContext.Current.CancellationToken);
     }
 
+    /// <summary>As with a host that is started anew: nothing of the container's memory is left, and the engine says how it ended.</summary>
+    [Fact]
+    public async Task Session_WhoseEngineIsStartedAnewWhileItIsPaused_GoesOnFromItsCheckpoint()
+    {
+        var api = Stack.Api;
+        Assert.SkipUnless(world.Engine.IsOurs, "The engine is not the tests' own.");
+        var session = await ShellAsync();
+        await SaysAsync(session, "printf kept > file");
+        await PauseAsync(session);
+        await world.Engine.StopDockerdAsync();
+        await world.Engine.StartDockerdAsync();
+        Assert.Equal("kept", await SaysAsync(session, "cat file"));
+        Assert.Equal("engine_restarted", Assert.Single((await api.EventsAsync(session)).Of("runner.lost")).Data().Text("cause"));
+        Assert.Equal(2, (await api.GetAsync($"/api/v1/sessions/{session}")).Number("epoch"));
+        await api.Http.DeleteAsync($"/api/v1/sessions/{session}", TestContext.Current.CancellationToken);
+    }
+
     [Fact]
     public async Task Claude_PausedInTheMiddleOfATurn_GoesOnInItsConversation_OnTheSameRunner()
     {

@@ -91,10 +91,12 @@ public sealed partial class DockerTests(DockerTests.World world) : IClassFixture
 
         internal Stack? Stack => _stack;
 
+        internal DockerEngine Engine => _engine!;
+
         /// <summary>What Docker's own client says, asked of this engine.</summary>
         internal async Task<string> DockerAsync(params string[] arguments)
         {
-            using var process = Process.Start(new ProcessStartInfo("docker", ["--host", _engine!.Host.OriginalString, .. arguments]) { RedirectStandardOutput = true })!;
+            using var process = Process.Start(new ProcessStartInfo("docker", ["--host", Engine.Host.OriginalString, .. arguments]) { RedirectStandardOutput = true })!;
             var said = await process.StandardOutput.ReadToEndAsync();
             await process.WaitForExitAsync();
             Assert.Equal(0, process.ExitCode);
