@@ -109,6 +109,9 @@ internal sealed class RunCoordinator(
             case Command.KindOneofCase.Configure:
                 await ConfigureAsync(command.Configure).ConfigureAwait(false);
                 break;
+            case Command.KindOneofCase.Pause:
+                await SettleAsync(command.Pause.Reason).ConfigureAwait(false);
+                break;
             default:
                 log.CommandIgnored("command", "its kind is unknown to this version");
                 break;
@@ -288,16 +291,29 @@ internal sealed class RunCoordinator(
         StartNext();
     }
 
-    private async Task<string> StopAsync(string reason)
+    // The agent's processes stay: they are stopped where they are in a moment, and go on when the session does. What they write until then is in no
+    // checkpoint, as it is while no run is under way.
+    private async Task SettleAsync(string reason)
+    {
+        await EndRunsAsync().ConfigureAwait(false);
+        await keeper.SettleAsync().ConfigureAwait(false);
+        sink.Emit("runner.settled"u8, default, reason, static (json, why) => json.WriteString("reason"u8, why));
+        sink.Commit();
+    }
+
+    private async Task EndRunsAsync()
     {
         waiting.Clear();
-        if (active is not null)
-        {
-            active.Interrupt(Outcomes.Interrupted);
-            await active.Execution.ConfigureAwait(false);
-            await FinishAsync().ConfigureAwait(false);
-        }
+        if (active is null)
+            return;
+        active.Interrupt(Outcomes.Interrupted);
+        await active.Execution.ConfigureAwait(false);
+        await FinishAsync().ConfigureAwait(false);
+    }
 
+    private async Task<string> StopAsync(string reason)
+    {
+        await EndRunsAsync().ConfigureAwait(false);
         if (driver is not null)
             await driver.DisposeAsync().ConfigureAwait(false);
         // Nothing of the agent runs any more: this is what the next runner goes on from.

@@ -20,7 +20,7 @@ internal sealed class Checkpoint(
     private (string Workspace, string Home) told;
 
     /// <summary>Makes one. It is whole, recorded and told when this returns; before, the one before counts.</summary>
-    /// <param name="reason">"run", "interval", "stop".</param>
+    /// <param name="reason">"run", "interval", "stop", "pause".</param>
     /// <param name="run">The newest run; empty = none yet.</param>
     /// <exception cref="WorkspaceException">It was not made.</exception>
     public async Task MakeAsync(string reason, byte[] run, CancellationToken cancellationToken)
@@ -50,7 +50,7 @@ internal sealed class Checkpoint(
     {
         // What goes on beside the agent's work takes one core; a runner that must go takes what there is.
         var options = new SnapshotOptions { CacheFile = part.Cache, LeaveOut = part.LeaveOut };
-        if (reason != "stop")
+        if (reason is not ("stop" or "pause"))
             options = options with { Workers = 1 };
         var report = await uploader.SnapshotAsync(part.Folder, options, RecordAsync, ForgetAsync, cancellationToken).ConfigureAwait(false);
         return new Kept(report.Id, report);

@@ -62,12 +62,42 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     /// <summary>The last one, before the runner goes. A store that is away is waited for, for a while.</summary>
     public async Task FinishAsync()
     {
-        using var life = IsOn ? clock.CreateTimer(ShowLife, clock.GetTimestamp(), LifeEvery, LifeEvery) : null;
+        using var life = StartShowingLife();
         await HaltAsync().ConfigureAwait(false);
+        await MakeBeforeAsync("stop").ConfigureAwait(false);
+    }
+
+    /// <summary>One before the runner is paused; those that were due are in it. A store that is away is waited for, for a while.</summary>
+    public async Task SettleAsync()
+    {
+        using var life = StartShowingLife();
+        Task mine;
+        lock (gate)
+        {
+            interval?.Dispose();
+            delay?.Dispose();
+            dueSince = null;
+            var before = work;
+            work = mine = Task.Run(
+                async () =>
+                {
+                    await before.ConfigureAwait(false);
+                    await MakeBeforeAsync("pause").ConfigureAwait(false);
+                },
+                CancellationToken.None);
+        }
+
+        await mine.ConfigureAwait(false);
+    }
+
+    private ITimer? StartShowingLife() => IsOn ? clock.CreateTimer(ShowLife, clock.GetTimestamp(), LifeEvery, LifeEvery) : null;
+
+    private async Task MakeBeforeAsync(string reason)
+    {
         if (!IsOn)
             return;
         using var limit = new CancellationTokenSource(LastAttempts, clock);
-        for (var pause = TimeSpan.FromSeconds(1); !await MakeAsync("stop", ended.Token).ConfigureAwait(false); pause *= 2)
+        for (var pause = TimeSpan.FromSeconds(1); !await MakeAsync(reason, ended.Token).ConfigureAwait(false); pause *= 2)
         {
             try
             {

@@ -93,7 +93,7 @@ internal static class CheckpointCommands
     {
         var session = await api.GetAsync(path, cancellationToken).ConfigureAwait(false);
         if (IsFree(session)) return;
-        await api.PostAsync($"{path}/suspend", null, cancellationToken).ConfigureAwait(false);
+        await api.PostAsync($"{path}/suspend", new JsonObject { ["strategy"] = "release" }, cancellationToken).ConfigureAwait(false);
         while (!IsFree(await api.GetAsync(path, cancellationToken).ConfigureAwait(false)))
             await Task.Delay(Pause, clock, cancellationToken).ConfigureAwait(false);
     }

@@ -10,7 +10,7 @@ internal static class RunnersCommand
     public static Command Create(GlobalOptions globals, CliContext context)
     {
         var verbs = new Verbs("/api/v1/runners", "runner", globals, context);
-        var status = Arguments.Many("--status", "provisioning, started, online, offline, released, lost");
+        var status = Arguments.Many("--status", "provisioning, started, online, offline, paused, released, lost");
         var command = new Command("runners", "Where agents work: processes, containers, sandboxes")
         {
             verbs.List(Many(context.Clock), [("status", status)]),

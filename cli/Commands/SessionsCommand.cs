@@ -6,6 +6,7 @@ namespace Marionette.Cli.Commands;
 internal static class SessionsCommand
 {
     private static readonly string[] Lifecycles = ["on_demand", "persistent"];
+    private static readonly string[] SuspendStrategies = ["release", "pause"];
     private static readonly string[] PermissionModes = ["default", "acceptEdits", "plan", "bypassPermissions"];
 
     public static Command Create(GlobalOptions globals, CliContext context)
@@ -16,8 +17,8 @@ internal static class SessionsCommand
             List(globals, context),
             Get(globals, context),
             AttachCommand.Create(globals, context),
-            Change("suspend", "Release the runner; conversation and workspace stay", "is being suspended", globals, context),
-            Change("resume", "Bring a suspended session back on a runner", "is being resumed", globals, context),
+            Suspend(globals, context),
+            Resume(globals, context),
             Terminate(globals, context),
             ExportCommand.Create(globals, context),
             CheckpointCommands.List(globals, context),
@@ -39,6 +40,8 @@ internal static class SessionsCommand
         var name = new Option<string?>("--name") { Description = "A name for people" };
         var lifecycle = new Option<string?>("--lifecycle") { Description = "on_demand (default) or persistent" }.AcceptOnlyFromAmong(Lifecycles);
         var idle = new Option<int?>("--idle-timeout") { Description = "Suspend after this many seconds without work", HelpName = "SECONDS" };
+        var strategy = new Option<string?>("--suspend-strategy") { Description = "What becomes of its runner when it is suspended: release (default), or pause, which keeps its memory for a while" }
+            .AcceptOnlyFromAmong(SuspendStrategies);
         var permissionMode = new Option<string?>("--permission-mode") { Description = "What the agent asks about" }.AcceptOnlyFromAmong(PermissionModes);
         var permissionTimeout = new Option<int?>("--permission-timeout") { Description = "A question without an answer expires after this many seconds (1800)", HelpName = "SECONDS" };
         var workspace = new Option<string?>("--workspace") { Description = "Workspace to work in, ws_…; default: a new one" };
@@ -55,7 +58,10 @@ internal static class SessionsCommand
         var speed = new Option<double?>("--speed") { Description = "With --recording: 1 as it was, 2 twice as fast, 0 without pauses", HelpName = "N" };
         var key = Arguments.IdempotencyKey();
         var words = new Argument<string[]>("COMMAND") { Description = "With --agent command: the program and its arguments, after --", Arity = ArgumentArity.ZeroOrMore };
-        var command = new Command("create", "Create a session") { name, lifecycle, idle, permissionMode, permissionTimeout, workspace, snapshot, git, gitRef, gitDepth, raw, autoContinue, ttl, failover, recording, speed, key, words };
+        var command = new Command("create", "Create a session")
+        {
+            name, lifecycle, idle, strategy, permissionMode, permissionTimeout, workspace, snapshot, git, gitRef, gitDepth, raw, autoContinue, ttl, failover, recording, speed, key, words,
+        };
         options.AddTo(command);
         budget.AddTo(command);
         command.SetAction(async (result, cancellationToken) =>
@@ -65,6 +71,7 @@ internal static class SessionsCommand
                 .Put("name", result.GetValue(name))
                 .Put("lifecycle_mode", result.GetValue(lifecycle))
                 .Put("idle_timeout_seconds", result.GetValue(idle))
+                .Put("suspend_strategy", result.GetValue(strategy))
                 .Put("permission_mode", result.GetValue(permissionMode))
                 .Put("permission_timeout_seconds", result.GetValue(permissionTimeout))
                 .Put("workspace_id", result.GetValue(workspace))
@@ -140,15 +147,32 @@ internal static class SessionsCommand
         return command;
     }
 
-    private static Command Change(string verb, string description, string done, GlobalOptions globals, CliContext context)
+    private static Command Suspend(GlobalOptions globals, CliContext context)
     {
         var id = Arguments.Id("SESSION");
-        var command = new Command(verb, description) { id };
+        var strategy = new Option<string?>("--strategy") { Description = "release gives the runner back, pause keeps its memory for a while; default: as the session was created" }
+            .AcceptOnlyFromAmong(SuspendStrategies);
+        var command = new Command("suspend", "Release or pause the runner; conversation and workspace stay") { id, strategy };
         command.SetAction(async (result, cancellationToken) =>
         {
             using var api = globals.Api(result, context);
-            await api.PostAsync($"{PathOf(result.GetValue(id)!)}/{verb}", null, cancellationToken).ConfigureAwait(false);
-            globals.Results(result, context).Done($"{result.GetValue(id)} {done}; 'marionette sessions get' shows when it is.");
+            var body = result.GetValue(strategy) is { } chosen ? new System.Text.Json.Nodes.JsonObject { ["strategy"] = chosen } : null;
+            await api.PostAsync($"{PathOf(result.GetValue(id)!)}/suspend", body, cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).Done($"{result.GetValue(id)} is being suspended; 'marionette sessions get' shows when it is.");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Resume(GlobalOptions globals, CliContext context)
+    {
+        var id = Arguments.Id("SESSION");
+        var command = new Command("resume", "Bring a suspended session back on a runner") { id };
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            using var api = globals.Api(result, context);
+            await api.PostAsync($"{PathOf(result.GetValue(id)!)}/resume", null, cancellationToken).ConfigureAwait(false);
+            globals.Results(result, context).Done($"{result.GetValue(id)} is being resumed; 'marionette sessions get' shows when it is.");
             return ExitCode.Ok;
         });
         return command;

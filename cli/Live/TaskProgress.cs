@@ -36,6 +36,7 @@ internal sealed record TaskProgress
         "runner.assigned" => this with { Activity = "starting a runner" },
         "runner.progress" => this with { Activity = RunnerText.Activity(entry) },
         "runner.connected" => this with { Activity = "runner connected" },
+        "runner.unpausing" => this with { Activity = "letting the runner go on" },
         "runner.lost" => this with { Activity = "the runner was lost; a new one is coming" },
         "session.suspended" => this with { Activity = "suspended" },
         "session.resuming" => this with { Activity = "resuming" },

@@ -124,6 +124,12 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
             case "session.extended":
                 Line($"~ the session ends {(data.Text("expires_at") is { } end ? $"at {Name(end)}" : "when somebody ends it")}{Detail(data.Text("reason"))}", Style.Dim);
                 break;
+            case "runner.paused":
+                Line("~ the runner is paused, with all that it has in memory", Style.Dim);
+                break;
+            case "runner.pause_failed":
+                Line($"~ the runner is not paused: {Name(data.Text("reason"))}", Style.Dim);
+                break;
             case "session.suspended":
                 Line($"~ suspended: {Name(data.Text("reason"))}", Style.Dim);
                 break;

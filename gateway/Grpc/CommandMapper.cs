@@ -39,6 +39,7 @@ internal static class CommandMapper
         },
         InterruptCommand c => new Command { Number = c.Number, Interrupt = new Interrupt { Run = c.RunId, Outcome = c.Outcome } },
         StopCommand c => new Command { Number = c.Number, Stop = new Stop { Reason = c.Reason } },
+        PauseCommand c => new Command { Number = c.Number, Pause = new Pause { Reason = c.Reason } },
         _ => throw new NotSupportedException($"A {command.GetType().Name} has no form on the wire."),
     };
 

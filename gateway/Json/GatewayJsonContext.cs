@@ -36,6 +36,7 @@ namespace Marionette.Gateway.Json;
 [JsonSerializable(typeof(PolicyModel))]
 [JsonSerializable(typeof(PolicyListModel))]
 [JsonSerializable(typeof(ReasonModel))]
+[JsonSerializable(typeof(SuspendSessionModel))]
 [JsonSerializable(typeof(CreateKeyModel))]
 [JsonSerializable(typeof(CreatedKeyModel))]
 [JsonSerializable(typeof(KeyModel))]

@@ -48,6 +48,7 @@ internal static class ForkRules
             Provider = model.Provider ?? source.Provider,
             LifecycleMode = model.LifecycleMode ?? source.LifecycleMode,
             IdleTimeoutSeconds = model.IdleTimeoutSeconds ?? source.IdleTimeoutSeconds,
+            SuspendStrategy = model.SuspendStrategy ?? (model.Provider is null || model.Provider == source.Provider ? source.SuspendStrategy : null),
             NetworkPolicy = model.NetworkPolicy ?? source.NetworkPolicy,
             AllowedHosts = model.AllowedHosts ?? (model.NetworkPolicy is null ? [.. source.AllowedHosts] : null),
             PermissionMode = model.PermissionMode ?? source.PermissionMode,

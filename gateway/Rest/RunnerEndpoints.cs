@@ -12,7 +12,7 @@ internal static class RunnerEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/api/v1/runners", ListAsync).Api(Read, "ListRunners", "Runners, newest first").Produces<ListModel<RunnerModel>>().Paged()
-            .Query("status", "provisioning, started, online, offline, released, lost", true);
+            .Query("status", "provisioning, started, online, offline, paused, released, lost", true);
         routes.MapGet("/api/v1/runners/{id}", GetAsync).Api(Read, "GetRunner", "A runner", 404).Produces<RunnerModel>();
     }
 

@@ -27,8 +27,8 @@ internal static class SessionEndpoints
             .Accepts<AllowHostModel>("application/json").Produces<SessionModel>();
         routes.MapPost("/api/v1/sessions/{id}/extend", ExtendAsync).Api(Write, "ExtendSession", "Move the end of its life", 404, 409, 413)
             .Accepts<ExtendSessionModel>("application/json").Produces<SessionModel>();
-        routes.MapPost("/api/v1/sessions/{id}/suspend", SuspendAsync).Api(Write, "SuspendSession", "Release the runner, keep everything else", 404, 409)
-            .Produces(204);
+        routes.MapPost("/api/v1/sessions/{id}/suspend", SuspendAsync).Api(Write, "SuspendSession", "Release or pause the runner, keep everything else", 404, 409)
+            .Accepts<SuspendSessionModel>(true, "application/json").Produces(204);
         routes.MapPost("/api/v1/sessions/{id}/resume", ResumeAsync).Api(Write, "ResumeSession", "Get a new runner", 404, 409).Produces(204);
         routes.MapGet("/api/v1/agents", AgentEndpoint.ListAsync).Api(Read, "ListAgents", "The agent kinds, what each can do, and which programs runners find").Produces<AgentListModel>();
     }
@@ -171,22 +171,30 @@ internal static class SessionEndpoints
         return Api.Ok(SessionModel.Of(view), GatewayJsonContext.Plain.SessionModel);
     }
 
-    private static Task<IResult> SuspendAsync(string id, HttpContext http, Api api) =>
-        CommandAsync(id, http, api, static (session, reason, token) => session.SuspendAsync(reason, token), "suspended");
+    private static Task<IResult> SuspendAsync(string id, HttpContext http, Api api) => CommandAsync(id, http, api, static (body, caller) =>
+    {
+        var asked = SessionRules.CheckSuspend(body);
+        var command = asked with { Reason = asked.Reason.Length > 0 ? asked.Reason : $"suspended by {caller.Actor}" };
+        return (session, token) => session.SuspendAsync(command, token);
+    });
 
-    private static Task<IResult> ResumeAsync(string id, HttpContext http, Api api) =>
-        CommandAsync(id, http, api, static (session, reason, token) => session.ResumeAsync(reason, token), "resumed");
+    private static Task<IResult> ResumeAsync(string id, HttpContext http, Api api) => CommandAsync(id, http, api, static (body, caller) =>
+    {
+        var reason = ReasonRules.Check(body) ?? $"resumed by {caller.Actor}";
+        return (session, token) => session.ResumeAsync(reason, token);
+    });
 
+    /// <param name="check">Reads the body, before the key is bound, and says what to do.</param>
     private static async Task<IResult> CommandAsync(
-        string id, HttpContext http, Api api, Func<ISessionGrain, string, CancellationToken, Task<SessionView>> command, string verb)
+        string id, HttpContext http, Api api, Func<ReadOnlyMemory<byte>, Caller, Func<ISessionGrain, CancellationToken, Task<SessionView>>> check)
     {
         var caller = AuthMiddleware.CallerOf(http);
         var session = api.Grain<ISessionGrain>(caller, EntityId.Session, id);
         var body = await api.ReadBodyAsync(http);
-        var reason = ReasonRules.Check(body) ?? $"{verb} by {caller.Actor}";
+        var command = check(body, caller);
         var reservation = await api.ReserveAsync(http, caller, body, id);
         if (reservation.IsDone) return TypedResults.NoContent();
-        await api.CallAsync(token => command(session, reason, token), http.RequestAborted);
+        await api.CallAsync(token => command(session, token), http.RequestAborted);
         await api.CompleteAsync(caller, reservation);
         return TypedResults.NoContent();
     }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
+using Marionette.Gateway.Json;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Gateway.Secrets;
 using Marionette.Permissions;
@@ -53,6 +54,7 @@ internal static class SessionRules
             PermissionRules = OwnRules(errors, body.PermissionPolicy?.Rules, sessionId),
             TtlSeconds = body.TtlSeconds is { } ttl ? errors.Number("ttl_seconds", ttl, MinTtl, Year, ttl) : null,
             FailoverPolicy = FailoverOf(errors, body.FailoverPolicy),
+            SuspendStrategy = Strategy(errors, "suspend_strategy", body.SuspendStrategy),
             Origin = body.From?.Git is { } git ? new SessionOrigin("", null, 0, 0) { Git = GitRules.Check(errors, git) } : null,
         };
         if (body.From is not null && body.WorkspaceId is not null) errors.Add("from", "goes with a new workspace only: leave workspace_id out");
@@ -97,6 +99,21 @@ internal static class SessionRules
 
     private static string? FailoverOf(FieldErrors errors, string? policy) =>
         policy is null ? null : errors.Choice("failover_policy", policy, Failover.AtOnce, Failover.AtOnce, Failover.Ask, Failover.Never);
+
+    /// <returns>The command; its reason is empty where none was given.</returns>
+    /// <exception cref="MarionetteException">Invalid, with every wrong field.</exception>
+    public static SuspendSession CheckSuspend(ReadOnlyMemory<byte> body)
+    {
+        var model = RequestBody.Parse(body, GatewayJsonContext.Plain.SuspendSessionModel, new SuspendSessionModel());
+        var errors = new FieldErrors();
+        var reason = errors.Text("reason", model.Reason, ReasonRules.MaxLength, multiline: true);
+        var strategy = Strategy(errors, "strategy", model.Strategy);
+        errors.ThrowIfAny();
+        return new SuspendSession(string.IsNullOrWhiteSpace(reason) ? "" : reason, strategy);
+    }
+
+    private static string? Strategy(FieldErrors errors, string field, string? strategy) =>
+        strategy is null ? null : errors.Choice(field, strategy, SuspendStrategies.Release, SuspendStrategies.Release, SuspendStrategies.Pause);
 
     private static NetworkChange? Network(FieldErrors errors, ChangeSessionModel body)
     {

@@ -23,6 +23,12 @@ public interface IProviderGrain : IGrainWithStringKey
     /// <summary>Puts a runner's network rules in force in the background, until it succeeded or newer ones came. Idempotent.</summary>
     [Alias("network")] Task ApplyNetworkAsync(string runnerKey, long epoch, NetworkRules rules, CancellationToken cancellationToken = default);
 
+    /// <summary>Pauses a runner in the background; the outcome comes to its grain. Tried once. Idempotent.</summary>
+    [Alias("pause")] Task PauseAsync(string runnerKey, long epoch, CancellationToken cancellationToken = default);
+
+    /// <summary>Lets a paused runner go on, in the background: until it did, it is gone, or the backend refuses. The outcome comes to its grain. Idempotent.</summary>
+    [Alias("unpause")] Task UnpauseAsync(string runnerKey, long epoch, CancellationToken cancellationToken = default);
+
     /// <summary>What it can do and what it holds.</summary>
     [Alias("view")] ValueTask<ProviderView> GetAsync(CancellationToken cancellationToken = default);
 

@@ -12,7 +12,7 @@ public interface IRunnerGrain : IGrainWithStringKey
     [Alias("view"), ReadOnly] ValueTask<RunnerView> GetAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Checks what an agent proves; the first hello binds the token to the agent's secret.</summary>
-    /// <exception cref="MarionetteException">TokenRefused, Fenced.</exception>
+    /// <exception cref="MarionetteException">TokenRefused; Fenced; Unavailable while it is paused.</exception>
     [Alias("hello")] Task<RunnerAdmission> HelloAsync(RunnerHello hello, CancellationToken cancellationToken = default);
 
     /// <summary>Whether a secret is the one that the first hello bound, for what an agent asks beside its stream. Changes nothing.</summary>
@@ -34,6 +34,15 @@ public interface IRunnerGrain : IGrainWithStringKey
     /// <summary>Puts other network rules in force. Idempotent.</summary>
     [Alias("network")] Task ApplyNetworkAsync(NetworkRules rules, CancellationToken cancellationToken = default);
 
+    /// <summary>Stops its processes where they are, memory kept; its session is told of the outcome. Idempotent.</summary>
+    [Alias("pause")] Task PauseAsync(long epoch, CancellationToken cancellationToken = default);
+
+    /// <summary>Lets a paused one go on. One that is gone is told to its session as lost. Idempotent.</summary>
+    [Alias("unpause")] Task UnpauseAsync(long epoch, CancellationToken cancellationToken = default);
+
+    /// <summary>What came of a pause or of its end. Called by the provider's grain.</summary>
+    [Alias("pause-outcome")] Task PauseOutcomeAsync(RunnerPauseOutcome outcome, CancellationToken cancellationToken = default);
+
     /// <summary>Gives it back. Idempotent; an agent that still lives is fenced.</summary>
     [Alias("release")] Task ReleaseAsync(string reason, CancellationToken cancellationToken = default);
 }
@@ -54,3 +63,10 @@ public sealed record RunnerObservation(
     /// <summary>What isolates it: the provider's word; null on later looks.</summary>
     [Id(5)] public string? Isolation { get; init; }
 }
+
+/// <summary>What came of a pause, or of its end.</summary>
+/// <param name="Epoch">Epoch of the runner.</param>
+/// <param name="Paused">What was asked for: true = stand still, false = go on.</param>
+/// <param name="Refusal">Why it is not so, a sentence for people; null = it is.</param>
+[GenerateSerializer, Immutable, Alias("mn.runner.pause-outcome.v1")]
+public sealed record RunnerPauseOutcome([property: Id(0)] long Epoch, [property: Id(1)] bool Paused, [property: Id(2)] string? Refusal);

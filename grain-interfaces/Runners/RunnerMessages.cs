@@ -19,6 +19,8 @@ public enum RunnerStatus
     Released = 5,
     /// <summary>Gone without our doing. Final.</summary>
     Lost = 6,
+    /// <summary>Its processes stand still, memory kept.</summary>
+    Paused = 7,
 }
 
 /// <summary>What a session wants to run in.</summary>
@@ -221,6 +223,10 @@ public sealed record InterruptCommand(long Number, [property: Id(0)] string RunI
 /// <summary>Finish and exit.</summary>
 [GenerateSerializer, Immutable, Alias("mn.runner.command.stop.v1")]
 public sealed record StopCommand(long Number, [property: Id(0)] string Reason) : RunnerCommand(Number);
+
+/// <summary>Interrupt what runs, store a checkpoint, and say "runner.settled": the runner is about to be paused.</summary>
+[GenerateSerializer, Immutable, Alias("mn.runner.command.pause.v1")]
+public sealed record PauseCommand(long Number, [property: Id(0)] string Reason) : RunnerCommand(Number);
 
 /// <summary>What a runner's folders begin with: what its predecessor left there if that is this runner's, otherwise the checkpoint.</summary>
 /// <param name="Workspace">Snapshot of the workspace, "snap_…"; null = no checkpoint yet.</param>

@@ -16,7 +16,7 @@ public sealed record CheckpointView
     [Id(3)] public long Seq { get; init; }
     /// <summary>Epoch of the runner that made it.</summary>
     [Id(4)] public long Epoch { get; init; }
-    /// <summary>"run", "interval", "stop".</summary>
+    /// <summary>"run", "interval", "stop", "pause".</summary>
     [Id(5)] public required string Reason { get; init; }
     /// <summary>Snapshot of the workspace, "snap_…".</summary>
     [Id(6)] public required string Workspace { get; init; }

@@ -19,13 +19,17 @@ public interface ISessionGrain : IGrainWithStringKey
     /// <exception cref="MarionetteException">NotFound, SessionClosed.</exception>
     [Alias("suspend")] Task<SessionView> SuspendAsync(string reason, CancellationToken cancellationToken = default);
 
+    /// <summary>The same, and says what becomes of the runner.</summary>
+    /// <exception cref="MarionetteException">NotFound, SessionClosed; Invalid: its provider cannot pause a runner.</exception>
+    [Alias("suspend-by")] Task<SessionView> SuspendAsync(SuspendSession command, CancellationToken cancellationToken = default);
+
     /// <summary>
     /// Goes back to a checkpoint: the next runner begins with its files, its home and its conversation. The log keeps what came after it. Repeating it changes nothing.
     /// </summary>
     /// <exception cref="MarionetteException">NotFound: session or checkpoint; SessionClosed; Conflict: the session has a runner, or what its last runner wrote is in no checkpoint and may not be lost.</exception>
     [Alias("restore")] Task<SessionView> RestoreAsync(RestoreSession command, CancellationToken cancellationToken = default);
 
-    /// <summary>Gets a new runner. Idempotent; an active session stays as it is.</summary>
+    /// <summary>Gets a new runner, or lets a paused one go on. Idempotent; an active session stays as it is.</summary>
     /// <exception cref="MarionetteException">NotFound, SessionClosed.</exception>
     [Alias("resume")] Task<SessionView> ResumeAsync(string reason, CancellationToken cancellationToken = default);
 
@@ -76,7 +80,7 @@ public interface ISessionGrain : IGrainWithStringKey
     [Alias("delegate")] Task<PermissionView> DelegatePermissionAsync(DelegatePermission command, CancellationToken cancellationToken = default);
 
     /// <summary>A runner's stream has come up at a gateway. The newest connection of an epoch replaces an older one.</summary>
-    /// <exception cref="MarionetteException">Fenced when the epoch is not the session's.</exception>
+    /// <exception cref="MarionetteException">Fenced when the epoch is not the session's; Unavailable while the runner is paused.</exception>
     [Alias("attach")] Task<RunnerAttachment> AttachRunnerAsync(AttachRunner command, IRunnerConnection connection, CancellationToken cancellationToken = default);
 
     /// <summary>
@@ -94,6 +98,12 @@ public interface ISessionGrain : IGrainWithStringKey
 
     /// <summary>The runner of this epoch is gone for good.</summary>
     [Alias("runner-lost")] Task RunnerLostAsync(long epoch, string cause, string? detail, CancellationToken cancellationToken = default);
+
+    /// <summary>Whether the epoch's runner was paused, as it was asked to be. Another epoch's is dropped.</summary>
+    /// <param name="epoch">Epoch.</param>
+    /// <param name="refusal">Why it was not; null = it stands still.</param>
+    /// <param name="cancellationToken">Token.</param>
+    [Alias("runner-paused")] Task RunnerPausedAsync(long epoch, string? refusal, CancellationToken cancellationToken = default);
 
     /// <summary>How far the start of the epoch's runner is. Told by the runner's grain; another epoch's is dropped.</summary>
     [Alias("runner-progress")] Task RunnerProgressAsync(long epoch, RunnerStep step, CancellationToken cancellationToken = default);

@@ -58,6 +58,9 @@ public sealed record CreateSession(
 
     /// <summary>One of <see cref="Failover"/>; null = <see cref="Failover.AtOnce"/>.</summary>
     [Id(64)] public string? FailoverPolicy { get; init; }
+
+    /// <summary>How it is suspended where nobody says: one of <see cref="SuspendStrategies"/>; null = release.</summary>
+    [Id(70)] public string? SuspendStrategy { get; init; }
 }
 
 /// <summary>What becomes of a run that was cut off: its runner was lost, or its agent died and was started again.</summary>

@@ -35,7 +35,7 @@ public sealed record SessionView
     [Id(10)] public bool IsByok { get; init; }
     /// <summary>Names of the session's environment variables; their values are sealed.</summary>
     [Id(11)] public ImmutableArray<string> EnvNames { get; init; } = [];
-    /// <summary>Runner now assigned.</summary>
+    /// <summary>Runner now assigned; a suspended session has one while it is paused.</summary>
     [Id(12)] public string? RunnerId { get; init; }
     /// <summary>Runner before this one.</summary>
     [Id(13)] public string? PreviousRunnerId { get; init; }
@@ -103,6 +103,10 @@ public sealed record SessionView
     [Id(60)] public PermissionTerms? PermissionPolicy { get; init; }
     /// <summary>Rules of its own: given at its creation, and "always allow this" with the scope session or task.</summary>
     [Id(61)] public ImmutableArray<PolicyRule> PermissionRules { get => field.IsDefault ? [] : field; init; } = [];
+    /// <summary>How it is suspended where nobody says: one of <see cref="SuspendStrategies"/>.</summary>
+    [Id(70)] public string SuspendStrategy { get => field ?? SuspendStrategies.Release; init; } = SuspendStrategies.Release;
+    /// <summary>Since when its runner is paused; null = it has none, or one that works.</summary>
+    [Id(71)] public DateTimeOffset? PausedAt { get; init; }
 }
 
 /// <summary>What a session goes on from when its runner is lost, or another one takes over.</summary>
@@ -110,7 +114,7 @@ public sealed record SessionView
 /// <param name="Seq">Its event in the session's log. Runs that ended before it are in it; of one that was under way, what it had written by then.</param>
 /// <param name="Workspace">Snapshot of the workspace, "snap_…".</param>
 /// <param name="Home">Snapshot of the agent's home, with its conversations; "" = it began with a workspace alone.</param>
-/// <param name="Reason">"run", "interval", "stop"; "origin": what it began with; "restore": it was taken back to a checkpoint.</param>
+/// <param name="Reason">"run", "interval", "stop", "pause"; "origin": what it began with; "restore": it was taken back to a checkpoint.</param>
 /// <param name="Files">In both.</param>
 /// <param name="Bytes">Sum of the files' sizes.</param>
 [GenerateSerializer, Immutable, Alias("mn.session.recovery_point.v1")]

@@ -142,6 +142,9 @@ internal sealed partial class ProviderGrain(
         /// <summary>The newest network rules that were asked for; null = those of its order.</summary>
         public NetworkRules? Network { get; set; }
 
+        /// <summary>A pause (true) or the end of one (false) that is under way; null = neither.</summary>
+        public bool? Freezing { get; set; }
+
         /// <summary>Times that the backend has refused this start for reasons of its own, and the last reason; null once it was made.</summary>
         public int Refusals { get; set; }
 

@@ -77,6 +77,7 @@ internal sealed partial class RunnerGrain(
         if (record.SecretHash is { } bound && !Same(bound, secret))
             throw new MarionetteException(FaultCode.TokenRefused, "The runner token was used by another agent.");
         CheckEpoch(record, hello.Epoch);
+        if (record.Status == RunnerStatus.Paused) throw new MarionetteException(FaultCode.Unavailable, "The runner is paused; connect again once its session resumes.");
 
         _heardAt = Now;
         var first = record.SecretHash is null;
@@ -84,7 +85,7 @@ internal sealed partial class RunnerGrain(
         await WriteAsync(record with
         {
             SecretHash = secret, Status = RunnerStatus.Online, OfflineSince = null, Hostname = hello.Hostname, AgentVersion = hello.AgentVersion,
-            StartPhasesMs = phases, LastSeenAt = Now,
+            StartPhasesMs = phases, LastSeenAt = Now, WakingSince = null,
         });
         return Admission(record);
     }
@@ -99,12 +100,14 @@ internal sealed partial class RunnerGrain(
 
     public async Task PresenceAsync(bool online, CancellationToken cancellationToken)
     {
-        if (Record is not { IsFinal: false } record) return;
+        // What a stream says that has not noticed yet is no sign of life, and its end none of death.
+        if (Record is not { IsFinal: false, Status: not RunnerStatus.Paused } record) return;
         if (online) _heardAt = Now;
         if (online == (record.Status == RunnerStatus.Online)) return;
         await WriteAsync(record with
         {
             Status = online ? RunnerStatus.Online : RunnerStatus.Offline, OfflineSince = online ? null : Now, LastSeenAt = Now,
+            WakingSince = online ? null : record.WakingSince,
         });
     }
 
@@ -123,6 +126,10 @@ internal sealed partial class RunnerGrain(
                 break;
             case "missing" when observation.Cause == DeathCauses.HostLost && record.Status == RunnerStatus.Online && Now - _heardAt < options.Value.RunnerSilence:
                 // Its host's stream is away, and its own is up: so it lives. Should its stream break, too, the next look finds it.
+                break;
+            // A new agent would have none of the memory that the pause was for.
+            case "exited" when record.Status == RunnerStatus.Paused || record.WakingSince is not null:
+                await LoseAsync(record, observation.Cause ?? "exited", observation.Detail);
                 break;
             case "exited" when record.Restarts < RestartLimit && !FinalExits.Contains(observation.ExitCode ?? -1):
                 // In its old place: what the agent had not sent yet lies in its spool there.
@@ -190,6 +197,8 @@ internal sealed partial class RunnerGrain(
             await LoseAsync(record, "provision_failed", $"The agent did not call within {options.Value.ConnectTimeout.TotalSeconds:0} s of its start.");
         else if (record.Status == RunnerStatus.Online && Now - _heardAt > options.Value.RunnerSilence)
             await WriteAsync(record with { Status = RunnerStatus.Offline, OfflineSince = _heardAt });
+        else if (Now - record.WakingSince > options.Value.ConnectTimeout)
+            await LoseAsync(record, "unpause_failed", $"Its agent did not call within {options.Value.ConnectTimeout.TotalSeconds:0} s of the end of its pause.");
         else if (Now - record.OfflineSince > options.Value.RunnerLease)
             await LoseAsync(record, "lease_expired", $"No stream for {options.Value.RunnerLease.TotalSeconds:0} s.");
         else if (Now - _askedAt > AskEvery)
@@ -201,7 +210,8 @@ internal sealed partial class RunnerGrain(
     {
         _askedAt = Now;
         var (provider, key) = (Provider(record), this.GetPrimaryKeyString());
-        if (record.Status != RunnerStatus.Provisioning) await provider.WatchAsync(key, record.Epoch, CancellationToken.None);
+        if (record.WakingSince is not null) await provider.UnpauseAsync(key, record.Epoch, CancellationToken.None);
+        else if (record.Status != RunnerStatus.Provisioning) await provider.WatchAsync(key, record.Epoch, CancellationToken.None);
         else if (await provider.PlaceAsync(key, CancellationToken.None) == StartPlace.Unknown) await ProvisionAsync(record);
     }
 

@@ -21,6 +21,9 @@ internal sealed record RunnerRecord : RunnerView
     /// <summary>When its stream went away; null while it is up.</summary>
     public DateTimeOffset? OfflineSince { get; init; }
 
+    /// <summary>When it was let go on after a pause; null once its agent has called.</summary>
+    public DateTimeOffset? WakingSince { get; init; }
+
     /// <summary>What others may see: a copy without the proofs.</summary>
     public RunnerView ToView() => new()
     {

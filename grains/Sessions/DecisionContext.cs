@@ -21,7 +21,14 @@ internal sealed record DecisionContext
 
     /// <summary>The tenant's budget and what it has used of it; null while that is not known.</summary>
     public TenantSpending? Tenant { get; init; }
+
+    /// <summary>The session's provider can pause a runner.</summary>
+    public bool CanPause { get; init; }
 }
 
 /// <summary>How long a session waits before it takes the harder way.</summary>
-internal sealed record SessionTimings(TimeSpan InterruptGrace, TimeSpan StopGrace);
+internal sealed record SessionTimings(TimeSpan InterruptGrace, TimeSpan StopGrace)
+{
+    /// <summary>How long a runner may be paused.</summary>
+    public TimeSpan PauseLimit { get; init; } = TimeSpan.FromHours(1);
+}

@@ -34,6 +34,10 @@ internal static class FactCodec
         Add("runner.released", Json.RunnerReleased);
         Add("runner.lost", Json.RunnerLost);
         Add("runner.progress", Json.RunnerProgress);
+        Add("runner.pausing", Json.RunnerPausing);
+        Add("runner.paused", Json.RunnerPaused);
+        Add("runner.pause_failed", Json.RunnerPauseFailed);
+        Add("runner.unpausing", Json.RunnerUnpausing);
         Add("network.blocked", Json.NetworkBlocked);
         Add("network.changed", Json.NetworkChanged);
         Add("workspace.ready", Json.WorkspaceReady);

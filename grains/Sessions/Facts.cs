@@ -31,6 +31,9 @@ internal sealed record SessionCreated(
 
     /// <summary>One of <see cref="Failover"/>; null = at once.</summary>
     public string? FailoverPolicy { get; init; }
+
+    /// <summary>How it is suspended where nobody says; null = release.</summary>
+    public string? SuspendStrategy { get; init; }
 }
 
 /// <summary>What may change in the life of a session; null = as it was.</summary>
@@ -64,6 +67,9 @@ internal sealed record SessionSuspending(string Reason) : Fact
 
     /// <summary>Who moves it.</summary>
     public string? By { get; init; }
+
+    /// <summary>"pause": its runner is to stand still rather than to go; null = it goes.</summary>
+    public string? Strategy { get; init; }
 }
 
 /// <summary>The session goes on at another provider, or stays although it was asked to.</summary>
@@ -119,7 +125,7 @@ internal sealed record WorkspaceReady(
 internal sealed record WorkspaceDifference(string Path, string What);
 
 /// <summary>The workspace and the agent's home are stored, as they were at this point of the log.</summary>
-/// <param name="Reason">"run": a run has ended; "interval": one takes long; "stop": the runner is about to go.</param>
+/// <param name="Reason">"run": a run has ended; "interval": one takes long; "stop": the runner is about to go; "pause": it is about to be paused.</param>
 internal sealed record CheckpointCreated(
     long Epoch, string Workspace, string Home, string Reason, string? ConversationId, long Files, long Bytes, long BytesStored, long TookMs,
     WorkspaceDifference[]? Skipped) : Fact;

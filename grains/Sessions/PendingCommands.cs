@@ -39,7 +39,12 @@ internal static class PendingCommands
                 view.UpdatedInput is null ? null : Encoding.UTF8.GetBytes(view.UpdatedInput), view.Interrupt));
         }
 
-        if (state.Stop == StopIntent.Suspend) commands.Add(new StopCommand(state.StopSeq, "suspend"));
+        if (state.Stop == StopIntent.Suspend)
+        {
+            if (state.Pause is null) commands.Add(new StopCommand(state.StopSeq, "suspend"));
+            else if (state.Pause.Step == PauseStep.Asked) commands.Add(new PauseCommand(state.StopSeq, "suspend"));
+        }
+
         return [.. commands.Where(c => c.Number > after).OrderBy(c => c.Number)];
     }
 }

@@ -20,8 +20,9 @@ internal static class SessionFold
             Output { Type: "usage" or "progress" } => TaskFold.Apply(state, e),
             Output => state,
             SessionCreated or SessionActivated or SessionSuspending or SessionMoved or SessionRestored or SessionExpiring or SessionExtended
-                or SessionSuspended or SessionResuming or SessionTerminated or SessionFailed => OfSession(state, e),
-            RunnerAssigned or RunnerReleased or RunnerLost => OfRunner(state, e),
+                or SessionSuspended or SessionResuming or SessionTerminated or SessionFailed => PauseFold.After(OfSession(state, e), e),
+            RunnerAssigned or RunnerReleased or RunnerLost => PauseFold.After(OfRunner(state, e), e),
+            RunnerPausing or RunnerPaused or RunnerPauseFailed or RunnerUnpausing => PauseFold.Apply(state, e),
             _ when PermissionFold.Concerns(e.Fact) => PermissionFold.Apply(state, e),
             RunnerConnected or RunnerDisconnected or RunnerProgress or NetworkBlocked or BudgetExceeded => state,
             WorkspaceReady f => Opened(state, f),
@@ -70,6 +71,7 @@ internal static class SessionFold
                         PermissionMode = f.PermissionMode, Command = f.Command, OptionNames = [.. f.OptionNames ?? []], Budget = f.Budget,
                         AutoContinue = f.AutoContinue, CreatedAt = e.At,
                         PermissionPolicy = f.PermissionPolicy, PermissionRules = f.PermissionRules ?? [], Provider = f.Provider,
+                        SuspendStrategy = f.SuspendStrategy ?? SuspendStrategies.Release,
                         Origin = f.Origin, ConversationId = f.Origin?.ConversationId, RecoveryPoint = PointOf(e, f.Origin),
                         ExpiresAt = f.TtlSeconds is { } ttl ? e.At.AddSeconds(ttl) : null, FailoverPolicy = f.FailoverPolicy ?? Failover.AtOnce,
                         PermissionTimeoutSeconds = f.PermissionTimeoutSeconds,
@@ -166,7 +168,8 @@ internal static class SessionFold
             case RunnerReleased f when f.RunnerId == view.RunnerId:
                 return state with { View = view with { RunnerId = null, PreviousRunnerId = f.RunnerId } };
             case RunnerLost f when f.RunnerId == view.RunnerId:
-                return state with { LossesInARow = state.LossesInARow + 1, View = view with { RunnerId = null, PreviousRunnerId = f.RunnerId } };
+                // One that stood still did not fail at its work.
+                return state with { LossesInARow = state.LossesInARow + (state.Pause is { Step: PauseStep.Paused } ? 0 : 1), View = view with { RunnerId = null, PreviousRunnerId = f.RunnerId } };
             default:
                 return state;
         }
@@ -177,7 +180,7 @@ internal static class SessionFold
     private static string PhaseOf(SessionState state) => state.View.Status switch
     {
         SessionStatus.Terminated or SessionStatus.Failed => "ended",
-        SessionStatus.Suspended => "suspended",
+        SessionStatus.Suspended => state.View.RunnerId is null ? "suspended" : "paused",
         _ when state.Stop == StopIntent.Suspend => "suspending",
         SessionStatus.Pending or SessionStatus.Resuming => state.View.RunnerId is null ? "idle" : "provisioning",
         _ when state.Current is null => state.Tasks is [{ Hold: { } hold }, ..] ? $"waiting_for_{hold.Kind}" : "idle",

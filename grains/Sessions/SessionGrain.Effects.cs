@@ -49,6 +49,15 @@ internal sealed partial class SessionGrain
                 case RunnerLost f:
                     ReleaseRunner(f.RunnerId, f.Epoch, f.Cause);
                     break;
+                case RunnerPausing f:
+                    PauseRunner(f.RunnerId, f.Epoch);
+                    break;
+                case RunnerPaused f:
+                    HangUp(f.Epoch);
+                    break;
+                case RunnerUnpausing f:
+                    UnpauseRunner(f.RunnerId, f.Epoch);
+                    break;
                 case NetworkChanged when after.RunnerId is { } runner:
                     Forget(ApplyNetworkAsync(runner), "apply network");
                     break;
@@ -70,7 +79,10 @@ internal sealed partial class SessionGrain
     private void RecoverEffects()
     {
         if (_state.View.RunnerId is { } runner && !_state.IsClosed)
+        {
             Forget(EnsureRunnerAsync(runner, _state.View.Epoch, _state.View.Provider ?? Provider), "ensure runner");
+            RecoverPause(runner);
+        }
         else if (_state.View.PreviousRunnerId is { } previous)
             Forget(GrainFactory.GetGrain<IRunnerGrain>(GrainKeys.Of(_tenant, previous)).ReleaseAsync("The session has no runner."), "release runner");
         Remind();

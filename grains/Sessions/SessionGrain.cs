@@ -20,7 +20,7 @@ internal sealed partial class SessionGrain(
 
     private const int PageSize = 2000;
 
-    private readonly SessionTimings _timings = new(options.Value.InterruptGrace, options.Value.StopGrace);
+    private readonly SessionTimings _timings = new(options.Value.InterruptGrace, options.Value.StopGrace) { PauseLimit = options.Value.PauseLimit };
     private readonly PriceTable _prices = new(options.Value.Prices);
     private SessionState _state = SessionState.Empty;
     private SealedSecrets? _secrets;
@@ -55,6 +55,7 @@ internal sealed partial class SessionGrain(
     public async Task<SessionView> CreateAsync(CreateSession command, CancellationToken cancellationToken)
     {
         command = await WithConfigAsync(command, cancellationToken);
+        MustFit(command);
         var decision = SessionMachine.Create(_state, _id, EntityId.New(EntityId.Workspace, Now), command, Context());
         if (!decision.IsEmpty) _secrets = command.Secrets;
         await CommitAsync(decision, command.Secrets is null ? null : SessionRows.Secret(_tenant, _id, command.Secrets), cancellationToken);
@@ -67,11 +68,7 @@ internal sealed partial class SessionGrain(
         return ValueTask.FromResult(_state.View);
     }
 
-    public async Task<SessionView> SuspendAsync(string reason, CancellationToken cancellationToken)
-    {
-        await CommitAsync(SessionMachine.Suspend(_state, reason, Context()), cancellationToken);
-        return _state.View;
-    }
+    public Task<SessionView> SuspendAsync(string reason, CancellationToken cancellationToken) => SuspendAsync(new SuspendSession(reason), cancellationToken);
 
     public async Task<SessionView> ResumeAsync(string reason, CancellationToken cancellationToken)
     {
@@ -172,6 +169,7 @@ internal sealed partial class SessionGrain(
         return new DecisionContext
         {
             Now = now, Provider = Provider, Timings = _timings, NewId = prefix => EntityId.New(prefix, now), Prices = _prices, Tenant = _tenantSpending,
+            CanPause = CanPause(_state.View.Provider),
         };
     }
 

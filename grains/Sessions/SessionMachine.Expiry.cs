@@ -39,9 +39,13 @@ internal static partial class SessionMachine
             if (NextWarning(state) is { } due && end.AddSeconds(-due) <= scribe.Now)
                 scribe.Write(new SessionExpiring(end, Warnings.Last(left => left <= due && end.AddSeconds(-left) <= scribe.Now)));
         }
+        else if (IsPaused(state))
+        {
+            LetGo(scribe, ExpiredReason);
+        }
         else if (state.View.RunnerId is not null && state.Stop == StopIntent.None)
         {
-            if (state.View.Status == SessionStatus.Active) scribe.Write(new SessionSuspending(ExpiredReason));
+            if (state.View.Status == SessionStatus.Active || state.Pause is { Step: PauseStep.Waking }) scribe.Write(new SessionSuspending(ExpiredReason));
             else Release(scribe, ExpiredReason, suspend: true); // Its runner has never called: there is nothing to store.
         }
     }

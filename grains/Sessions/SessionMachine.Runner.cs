@@ -12,6 +12,8 @@ internal static partial class SessionMachine
     public static Decision Attach(SessionState state, string runnerId, long epoch, DecisionContext context)
     {
         Fence(state, epoch);
+        // Nobody asked it to go on: it stands still again in a moment, or an operator let it, and then it waits for its session.
+        if (IsPaused(state)) throw new MarionetteException(FaultCode.Unavailable, "The runner is paused; connect again once the session resumes.");
         var scribe = new Scribe(state, context);
         scribe.Write(new RunnerConnected(runnerId, epoch));
         if (state.View.Status is SessionStatus.Pending or SessionStatus.Resuming) scribe.Write(new SessionActivated(runnerId, epoch));
@@ -30,6 +32,8 @@ internal static partial class SessionMachine
         {
             Next = LossAdvice.For(cause, state.View.ProfileId is not null), CheckpointSeq = state.View.RecoveryPoint?.Seq,
         });
+        // It is suspended, and stays so: the next resume begins with the checkpoint.
+        if (IsPaused(state)) return scribe.Decide();
         if (scribe.State.LossesInARow >= InterruptionLimit)
         {
             // Nothing that starts again by itself would end differently. People look; a resume or a retry tries again.
@@ -37,7 +41,8 @@ internal static partial class SessionMachine
                 if (task.Hold is null) End(scribe, task, TaskState.Failed, new RunError("runner_lost", reason), 0);
         }
 
-        if (state.Stop == StopIntent.Suspend || !scribe.State.HasWork)
+        // Who resumed a paused session gets a runner, also where nothing waits for it.
+        if (state.Stop == StopIntent.Suspend || (!scribe.State.HasWork && state.Pause is null))
         {
             scribe.Write(new SessionSuspended(reason));
             AfterSuspend(scribe);
@@ -97,7 +102,8 @@ internal static partial class SessionMachine
 
     private static bool IsControl(string type) =>
         type is "run.started" or "run.finished" or "permission.request" or "permission.withdrawn" or "permission.received" or "runner.stopped"
-            or "message.received" or "message.refused" or "configure.applied" or "configure.refused" or "workspace.ready" or "checkpoint.created";
+            or "message.received" or "message.refused" or "configure.applied" or "configure.refused" or "workspace.ready" or "checkpoint.created"
+            or "runner.settled";
 
     private static void Report(Scribe scribe, OutputEvent e, long source)
     {
@@ -129,6 +135,9 @@ internal static partial class SessionMachine
                     break;
                 case "checkpoint.created":
                     Kept(scribe, e.RunId, Parse(e.Payload, GrainsJsonContext.Default.CheckpointReport), source);
+                    break;
+                case "runner.settled":
+                    Settled(scribe, source);
                     break;
                 default:
                     Stopped(scribe, Parse(e.Payload, GrainsJsonContext.Default.RunnerStoppedReport), source);
@@ -209,11 +218,13 @@ internal static partial class SessionMachine
     private static void Stopped(Scribe scribe, RunnerStoppedReport report, long source)
     {
         if (scribe.State.View.RunnerId is not { } runner) return;
+        var isPaused = IsPaused(scribe.State);
         CutOff(scribe, report.Reason ?? "The runner stopped.");
         scribe.Write(new RunnerReleased(runner, scribe.State.View.Epoch, report.Reason ?? "stopped"), source: source);
+        if (isPaused) return;
         if (scribe.State.Stop == StopIntent.Suspend || !scribe.State.HasWork)
         {
-            scribe.Write(new SessionSuspended(scribe.State.View.Reason is { Length: > 0 } asked ? asked : "The runner stopped."));
+            scribe.Write(new SessionSuspended(Asked(scribe.State, "The runner stopped.")));
             AfterSuspend(scribe);
         }
         else

@@ -65,7 +65,7 @@ internal static partial class SessionMachine
     private static void Wake(Scribe scribe)
     {
         if (!scribe.State.HasWork) return;
-        if (scribe.State.View.RunnerId is null) Assign(scribe, "A task waits.");
+        if (scribe.State.View.RunnerId is null || IsPaused(scribe.State)) Bring(scribe, "A task waits.");
         Dispatch(scribe);
     }
 

@@ -36,7 +36,7 @@ internal static partial class SessionMachine
         var from = state.View.Provider ?? scribe.Context.Provider;
         if (provider == (state.Move?.To ?? from)) return;
         if (state.Stop == StopIntent.Suspend) throw Conflict("The session is being suspended; ask again once it is suspended.");
-        if (state.View.RunnerId is not null)
+        if (state.View.RunnerId is not null && !IsPaused(state))
         {
             if (state.View.Status != SessionStatus.Active) throw Conflict("The session's runner is on its way; ask again once it is there.");
             if (state.WorkspaceEpoch == 0) throw Conflict("This installation keeps no checkpoints: the session's files would be left behind.");
@@ -46,6 +46,7 @@ internal static partial class SessionMachine
 
         if (state.View.Epoch > 0 && !IsWhole(state))
             throw Conflict("The session's last runner left no checkpoint behind: its files are where it was. Resume it there, and move it then.");
+        LetGo(scribe, $"The session moves to {provider}.");
         scribe.Write(new SessionMoved(by, from, provider, null));
     }
 
@@ -57,10 +58,11 @@ internal static partial class SessionMachine
     {
         MustBeOpen(state);
         if (state.View.RecoveryPoint is { Reason: "restore" } now && now.Seq == point.Seq && now.Epoch == state.View.Epoch + 1) return new(state);
-        if (state.View.RunnerId is not null) throw Conflict("The session has a runner: suspend it first, and ask again once it is suspended.");
+        if (state.View.RunnerId is not null && !IsPaused(state)) throw Conflict("The session has a runner: suspend it first, and ask again once it is suspended.");
         if (!discard && state.View.Epoch > 0 && !IsWhole(state))
             throw Conflict("The session's last runner left no checkpoint of its end: what it wrote last would be lost. Resume and suspend the session, or ask again with discard.");
         var scribe = new Scribe(state, context);
+        LetGo(scribe, "The session goes back to a checkpoint.");
         scribe.Write(new SessionRestored(by, point.Id, point.Seq, point.Workspace, point.Home, point.ConversationId, point.Files, point.Bytes));
         return scribe.Decide();
     }
@@ -73,10 +75,12 @@ internal static partial class SessionMachine
         scribe.Write(new SessionMoved(move.By, view.Provider ?? scribe.Context.Provider, move.To, stays));
     }
 
-    /// <summary>The last runner that wrote in the workspace stored it when nothing of its agent ran any more, or the session was taken back to what is stored.</summary>
+    /// <summary>The last runner that wrote in the workspace stored it when nothing of its agent ran any more or it was about to be paused, or the session was taken back to what is stored.</summary>
     private static bool IsWhole(SessionState state) => state.View.RecoveryPoint switch
     {
         { Reason: "stop" } point => point.Epoch == state.WorkspaceEpoch,
+        // Until that runner went on.
+        { Reason: "pause" } point => point.Epoch == state.WorkspaceEpoch && point.Seq > state.AwakeSeq,
         // Until a runner has begun with it.
         { Reason: "restore" } point => point.Epoch == state.View.Epoch + 1,
         _ => false,

@@ -29,20 +29,25 @@ internal static partial class SessionMachine
             OrNone(c.Budget), c.AutoContinue)
         {
             PermissionPolicy = c.PermissionPolicy, PermissionRules = c.PermissionRules.IsDefaultOrEmpty ? null : c.PermissionRules,
-            Provider = c.Provider, Origin = c.Origin, TtlSeconds = c.TtlSeconds, FailoverPolicy = c.FailoverPolicy,
+            Provider = c.Provider, Origin = c.Origin, TtlSeconds = c.TtlSeconds, FailoverPolicy = c.FailoverPolicy, SuspendStrategy = c.SuspendStrategy,
         });
         return scribe.Decide();
     }
 
-    public static Decision Suspend(SessionState state, string reason, DecisionContext context)
+    /// <param name="strategy">One of <see cref="SuspendStrategies"/>; null = the session's own.</param>
+    public static Decision Suspend(SessionState state, string reason, DecisionContext context, string? strategy = null)
     {
         MustBeOpen(state);
-        if (state.View.Status == SessionStatus.Suspended || state.Stop == StopIntent.Suspend) return new(state);
+        MustFit(state, strategy, context);
         var scribe = new Scribe(state, context);
-        if (state.View.RunnerId is null)
+        if (IsPaused(state) && strategy == SuspendStrategies.Release)
+            LetGo(scribe, reason);
+        else if (state.View.Status == SessionStatus.Suspended || state.Stop == StopIntent.Suspend)
+            return new(state);
+        else if (state.View.RunnerId is null)
             scribe.Write(new SessionSuspended(reason));
-        else if (state.View.Status == SessionStatus.Active)
-            scribe.Write(new SessionSuspending(reason));
+        else if (state.View.Status == SessionStatus.Active || state.Pause is { Step: PauseStep.Waking })
+            BeginSuspend(scribe, reason, strategy);
         else
             Release(scribe, reason, suspend: true); // Its runner has never called: there is nothing to finish.
         return scribe.Decide();
@@ -53,9 +58,9 @@ internal static partial class SessionMachine
         MustBeOpen(state);
         if (state.Stop == StopIntent.Suspend)
             throw new MarionetteException(FaultCode.Conflict, "The session is being suspended; ask again once it is suspended.");
-        if (state.View.RunnerId is not null) return new(state);
+        if (state.View.RunnerId is not null && !IsPaused(state)) return new(state);
         var scribe = new Scribe(state, context);
-        Assign(scribe, reason);
+        Bring(scribe, reason);
         return scribe.Decide();
     }
 
@@ -104,9 +109,11 @@ internal static partial class SessionMachine
         }
 
         if (StopDeadline(state, context.Timings) <= scribe.Now)
-            Release(scribe, "The runner did not stop in time.", suspend: true);
+            StopLate(scribe);
         else if (IdleDeadline(state) <= scribe.Now)
-            scribe.Write(new SessionSuspending("idle"));
+            BeginSuspend(scribe, "idle", strategy: null);
+        else if (PauseDeadline(state, context.Timings) <= scribe.Now)
+            LetGo(scribe, $"It was paused for {context.Timings.PauseLimit.TotalMinutes:0.#} min: its memory is given back.");
         TickExpiry(scribe);
         AfterSuspend(scribe);
         return scribe.Decide();
@@ -125,6 +132,7 @@ internal static partial class SessionMachine
         next = Earlier(next, StopDeadline(state, timings));
         next = Earlier(next, IdleDeadline(state));
         next = Earlier(next, ExpiryDeadline(state));
+        next = Earlier(next, PauseDeadline(state, timings));
         return next == DateTimeOffset.MaxValue ? null : next;
     }
 
@@ -154,13 +162,20 @@ internal static partial class SessionMachine
         scribe.Write(new RunnerAssigned(scribe.NewId(EntityId.Runner), scribe.State.View.Epoch + 1, scribe.State.View.Provider ?? scribe.Context.Provider));
     }
 
+    /// <summary>The runner that the session has kept, or another one.</summary>
+    private static void Bring(Scribe scribe, string reason)
+    {
+        if (IsPaused(scribe.State)) Unpause(scribe, reason);
+        else Assign(scribe, reason);
+    }
+
     /// <summary>Gives the runner back; what ran on it waits for the next one.</summary>
     private static void Release(Scribe scribe, string reason, bool suspend)
     {
         if (scribe.State.View.RunnerId is not { } runner) return;
         CutOff(scribe, reason);
         scribe.Write(new RunnerReleased(runner, scribe.State.View.Epoch, reason));
-        if (suspend) scribe.Write(new SessionSuspended(scribe.State.View.Reason is { Length: > 0 } asked ? asked : reason));
+        if (suspend) scribe.Write(new SessionSuspended(Asked(scribe.State, reason)));
     }
 
     private static void Replace(Scribe scribe, string reason)
@@ -182,8 +197,8 @@ internal static partial class SessionMachine
     {
         SettleMove(scribe);
         SettleExpiry(scribe);
-        if (scribe.State is { ResumeWhenSuspended: true, HasWork: true, View: { Status: SessionStatus.Suspended, RunnerId: null } })
-            Assign(scribe, "A task waits.");
+        if (scribe.State is { ResumeWhenSuspended: true, HasWork: true, View: { Status: SessionStatus.Suspended } view } && (view.RunnerId is null || IsPaused(scribe.State)))
+            Bring(scribe, "A task waits.");
     }
 
     /// <summary>The run that a runner has ends without a verdict; with too many of them, it is one.</summary>

@@ -12,7 +12,7 @@ public sealed class SessionOptions
     /// <summary>How long a runner has to stop for a suspend. Default 30 s.</summary>
     public TimeSpan StopGrace { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long a runner has from its order to its first call. Default 60 s.</summary>
+    /// <summary>How long a runner has from its order, or from the end of its pause, to its call. Default 60 s.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
     /// <summary>How long a runner that lives may be without a stream before it is given up. Default 5 min.</summary>
@@ -23,6 +23,9 @@ public sealed class SessionOptions
     /// it. Default 60 s.
     /// </summary>
     public TimeSpan RunnerSilence { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>How long a suspended session's runner may be paused before its memory is given back; its checkpoint is there. Default 1 h.</summary>
+    public TimeSpan PauseLimit { get; set; } = TimeSpan.FromHours(1);
 
     /// <summary>How often commands that show no effect are sent again. Default 5 s.</summary>
     public TimeSpan CommandRepeat { get; set; } = TimeSpan.FromSeconds(5);

@@ -80,6 +80,8 @@ internal static class SessionRows
             WorkspaceEpoch = mark.WorkspaceEpoch,
             Move = mark.Move,
             Expiry = mark.Expiry,
+            Pause = mark.Pause,
+            AwakeSeq = mark.AwakeSeq,
             Messages = [.. mark.Messages ?? []],
             RecentMessages = [.. mark.RecentMessages ?? []],
             Change = mark.Change,
@@ -112,7 +114,10 @@ internal static class SessionRows
             t.Hold, t.ModelHolds, t.Live == UsageData.None ? null : t.Live, OrNull(t.Warned), t.View.Progress))],
         [.. state.Permissions.Select(p => new LivePermissionMark(p.View.Id, p.DecisionSeq))],
         state.Stop, state.StopSeq, state.StopRequestedAt, state.ResumeWhenSuspended, state.LossesInARow,
-        OrNull(state.Messages), OrNull(state.RecentMessages), state.Change, OrNull(state.Warned), state.WorkspaceEpoch, state.Move, state.Expiry);
+        OrNull(state.Messages), OrNull(state.RecentMessages), state.Change, OrNull(state.Warned), state.WorkspaceEpoch, state.Move, state.Expiry)
+    {
+        Pause = state.Pause, AwakeSeq = state.AwakeSeq,
+    };
 
     private static T[]? OrNull<T>(ImmutableArray<T> array) => array.IsEmpty ? null : [.. array];
 }

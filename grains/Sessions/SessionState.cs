@@ -72,6 +72,12 @@ internal sealed record SessionState
     /// <summary>What was said of the end of its life; null = nothing yet.</summary>
     public LiveExpiry? Expiry { get; init; }
 
+    /// <summary>A pause under way, in force, or at its end; null = none.</summary>
+    public LivePause? Pause { get; init; }
+
+    /// <summary>Seq of the event with which the newest paused runner went on: a checkpoint before it does not have what came after; 0 = none did.</summary>
+    public long AwakeSeq { get; init; }
+
     public long Seq => View.LastSeq;
 
     public bool Exists => View.LastSeq > 0;
@@ -179,7 +185,12 @@ internal sealed record SessionCheckpoint(
     string[]? Warned = null,
     long WorkspaceEpoch = 0,
     LiveMove? Move = null,
-    LiveExpiry? Expiry = null);
+    LiveExpiry? Expiry = null)
+{
+    public LivePause? Pause { get; init; }
+
+    public long AwakeSeq { get; init; }
+}
 
 /// <summary>A live task without what its own row holds. Progress is output, which writes no row: the newest stands here.</summary>
 internal sealed record LiveTaskMark(

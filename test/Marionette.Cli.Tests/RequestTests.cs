@@ -19,7 +19,7 @@ public sealed class RequestTests : IAsyncLifetime
     {
         server.On("POST /api/v1/sessions", """{"id":"sess_1"}""", 201);
         var ran = await Support.Cli.For(server).RunAsync("sess", "create", "--agent", "claude", "--name", "mine", "--model", "opus", "--base-url", "http://m",
-            "--agent-api-key", "sk-1", "--lifecycle", "persistent", "--idle-timeout", "60", "--permission-mode", "plan", "--permission-timeout", "90",
+            "--agent-api-key", "sk-1", "--lifecycle", "persistent", "--idle-timeout", "60", "--suspend-strategy", "pause", "--permission-mode", "plan", "--permission-timeout", "90",
             "--labels", "team=web,tier=1", "--label", "x=a=b", "--env", "LIST=1,2,3", "--env", "B=2", "--workspace", "ws_1", "--include-raw",
             "--network-policy", "allow_list", "--allow-host", "a.example:443,b.example", "--allowed-hosts", "10.0.0.0/8",
             "--provider", "docker", "--profile", "prof_1", "--idempotency-key", "once");
@@ -30,7 +30,7 @@ public sealed class RequestTests : IAsyncLifetime
         Assert.Equal("once", request.Headers["Idempotency-Key"]);
         Same("""
             {"agent":"claude","model":"opus","base_url":"http://m","api_key":"sk-1","env":{"LIST":"1,2,3","B":"2"},"labels":{"team":"web","tier":"1","x":"a=b"},
-             "name":"mine","lifecycle_mode":"persistent","idle_timeout_seconds":60,"permission_mode":"plan","permission_timeout_seconds":90,"workspace_id":"ws_1",
+             "name":"mine","lifecycle_mode":"persistent","idle_timeout_seconds":60,"suspend_strategy":"pause","permission_mode":"plan","permission_timeout_seconds":90,"workspace_id":"ws_1",
              "provider":"docker","profile_id":"prof_1","network_policy":"allow_list","allowed_hosts":["a.example:443","b.example","10.0.0.0/8"],"include_raw":true}
             """, request.Body);
     }
@@ -145,6 +145,7 @@ public sealed class RequestTests : IAsyncLifetime
 
     [Theory]
     [InlineData("sessions suspend sess_1", "POST", "/api/v1/sessions/sess_1/suspend", "")]
+    [InlineData("sessions suspend sess_1 --strategy pause", "POST", "/api/v1/sessions/sess_1/suspend", """{"strategy":"pause"}""")]
     [InlineData("sessions resume sess_1", "POST", "/api/v1/sessions/sess_1/resume", "")]
     [InlineData("session terminate sess_1", "DELETE", "/api/v1/sessions/sess_1", "")]
     [InlineData("task cancel task_1", "POST", "/api/v1/tasks/task_1/cancel", "")]

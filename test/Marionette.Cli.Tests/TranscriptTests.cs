@@ -55,6 +55,24 @@ public sealed class TranscriptTests
     }
 
     [Fact]
+    public void Pause_IsTold_AndWhyThereIsNone()
+    {
+        Assert.Equal("""
+            ~ the runner is paused, with all that it has in memory
+            ~ suspended: idle
+            ~ resuming: A task waits.
+            ~ the runner is not paused: The freezer is broken.
+
+            """, Draw(new TranscriptOptions(),
+            ("runner.pausing", new { runner_id = "run_1" }),
+            ("runner.paused", new { runner_id = "run_1" }),
+            ("session.suspended", new { reason = "idle" }),
+            ("session.resuming", new { reason = "A task waits." }),
+            ("runner.unpausing", new { runner_id = "run_1" }),
+            ("runner.pause_failed", new { reason = "The freezer is broken." })));
+    }
+
+    [Fact]
     public void Show_PromptsAndThinking_WhenAskedFor()
     {
         Assert.Equal("> do it\nhmm\nyes\n", Draw(new TranscriptOptions { Prompts = true, Thinking = true },

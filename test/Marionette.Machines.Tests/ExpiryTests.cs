@@ -147,6 +147,22 @@ public sealed class ExpiryTests
     }
 
     [Fact]
+    public void End_OfAPausedSession_GivesItsRunnerBack_SinceItsFilesAreStored()
+    {
+        var walk = Working(1800);
+        walk.Finish();
+        walk.Take(SessionMachine.Suspend(walk.State, "asked", walk.Context, SuspendStrategies.Pause));
+        walk.Say("checkpoint.created", new { workspace = "snap_1", home = "snap_1h", reason = "pause", files = 1, bytes = 1, bytes_stored = 1, took_ms = 1 });
+        walk.Say("runner.settled", new { });
+        walk.Take(SessionMachine.Frozen(walk.State, walk.State.View.Epoch, null, walk.Context));
+        Assert.NotNull(walk.State.View.PausedAt);
+        walk.Pass(TimeSpan.FromMinutes(30));
+        walk.Tick();
+        Assert.Equal(SessionStatus.Terminated, walk.State.View.Status);
+        Assert.Single(walk.Log, e => e.Type == "runner.released");
+    }
+
+    [Fact]
     public void Extension_WhileItIsOnItsWayOut_BringsItsWorkBack()
     {
         var walk = Working(1800);

@@ -101,6 +101,7 @@ public sealed class FailoverTests
     [InlineData("host_lost", "hosts list")]
     [InlineData("lease_expired", "gateway")]
     [InlineData("provision_failed", "providers list")]
+    [InlineData("unpause_failed", "before the pause")]
     [InlineData("exited", "agent says why")]
     public void Loss_SaysWhatToDo_AndWhichCheckpointIsNewest(string cause, string expected)
     {

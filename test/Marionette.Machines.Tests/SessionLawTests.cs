@@ -39,6 +39,23 @@ public sealed class SessionLawTests
         AssertLaws(walk);
     }
 
+    /// <summary>The same where it is suspended, paused and brought back all the time.</summary>
+    [Property(MaxTest = 300)]
+    public void AnyWalk_ThatIsPausedAgainAndAgain_KeepsTheLaws(int seed)
+    {
+        var random = new Random(seed);
+        var walk = new Walk().Created(
+            idle: random.Next(3) == 0 ? 60 : null, ttl: random.Next(3) == 0 ? random.Next(60, 3600) : null, strategy: random.Next(2) == 0 ? SuspendStrategies.Pause : null);
+        for (var i = 0; i < 60; i++)
+        {
+            if (random.Next(2) == 0) Step(walk, random);
+            else Try(() => PauseStep(walk, random));
+            APauseIsWhatItSays(walk);
+        }
+
+        AssertLaws(walk);
+    }
+
     private static void AssertLaws(Walk walk)
     {
         Gapless(walk);
@@ -161,6 +178,39 @@ public sealed class SessionLawTests
         else walk.Answer(asked.View.Id, "ann", random.Next(3) > 0);
     }
 
+    private static void PauseStep(Walk walk, Random random)
+    {
+        var strategies = new[] { null, SuspendStrategies.Release, SuspendStrategies.Pause };
+        switch (random.Next(10))
+        {
+            case 0: walk.CanPause = random.Next(4) > 0; break;
+            case 1: walk.Take(SessionMachine.Suspend(walk.State, "asked", walk.Context, strategies[random.Next(3)])); break;
+            case 2: walk.Take(SessionMachine.Resume(walk.State, "asked", walk.Context)); break;
+            case 3: walk.Take(SessionMachine.Frozen(walk.State, walk.State.View.Epoch - random.Next(2), random.Next(3) == 0 ? "no" : null, walk.Context)); break;
+            case 4: walk.Pass(TimeSpan.FromMinutes(random.Next(70))); walk.Tick(); break;
+            case 5: walk.Take(SessionMachine.Change(walk.State, new ChangeSession("ann") { Provider = random.Next(2) == 0 ? "process" : "docker" }, walk.Context)); break;
+            case 6:
+                walk.Say("workspace.ready", new { source = "kept", took_ms = 1 });
+                walk.Say("checkpoint.created", new { workspace = "snap_1", home = "snap_1h", reason = random.Next(2) == 0 ? "pause" : "stop", files = 1, bytes = 1, bytes_stored = 1, took_ms = 1 });
+                break;
+            case 7 when walk.State.View.RunnerId is not null: walk.Attach(); break;
+            default: walk.Say("runner.settled", new { reason = "suspend" }); break;
+        }
+    }
+
+    /// <summary>A suspended session has a runner exactly while that is paused, and then nothing runs on it and nothing is asked of it.</summary>
+    private static void APauseIsWhatItSays(Walk walk)
+    {
+        var (view, pause) = (walk.State.View, walk.State.Pause);
+        Assert.Equal(view.Status == SessionStatus.Suspended && view.RunnerId is not null, view.PausedAt is not null);
+        Assert.Equal(pause is { Step: Sessions.PauseStep.Paused }, view.PausedAt is not null);
+        if (view.PausedAt is not null) Assert.Equal((null, 0, StopIntent.None), (walk.State.Current, PendingCommands.Of(walk.State, 0).Length, walk.State.Stop));
+        if (pause is { Step: Sessions.PauseStep.Asked or Sessions.PauseStep.Settled }) Assert.Equal(StopIntent.Suspend, walk.State.Stop);
+        if (pause is { Step: Sessions.PauseStep.Waking }) Assert.Equal((SessionStatus.Resuming, StopIntent.None), (view.Status, walk.State.Stop));
+        // Whoever waits, waits for something that comes by itself.
+        if (pause is not null && pause.Step != Sessions.PauseStep.Waking) Assert.NotNull(SessionMachine.NextDeadline(walk.State, Walk.Timings));
+    }
+
     /// <summary>A budget's question is open as long as its task waits for the budget, and no agent is told its answer.</summary>
     private static void WhatABudgetHolds_HasAsked(Walk walk)
     {
@@ -182,7 +232,8 @@ public sealed class SessionLawTests
     {
         var view = walk.State.View;
         if (view.Status != SessionStatus.Terminated || view.Reason != "Its time to live is over." || walk.State.WorkspaceEpoch == 0) return;
-        Assert.Equal(("stop", walk.State.WorkspaceEpoch), (view.RecoveryPoint!.Reason, view.RecoveryPoint.Epoch));
+        Assert.Contains(view.RecoveryPoint!.Reason, new[] { "stop", "pause" });
+        Assert.Equal(walk.State.WorkspaceEpoch, view.RecoveryPoint.Epoch);
     }
 
     private static void Adjust(Walk walk, Random random)

@@ -34,13 +34,15 @@ internal sealed class Walk
 
     public DecisionContext Context => new()
     {
-        Now = Now, Provider = "process", Timings = Timings, NewId = prefix => $"{prefix}_{_ids++:d16}", Tenant = Tenant, Prices = Prices, Policy = Policy,
+        Now = Now, Provider = "process", Timings = Timings, NewId = prefix => $"{prefix}_{_ids++:d16}", Tenant = Tenant, Prices = Prices, Policy = Policy, CanPause = CanPause,
     };
 
     public TenantSpending? Tenant { get; set; }
 
     /// <summary>The tenant's rules; null = they cannot be read.</summary>
     public TenantPolicy? Policy { get; set; } = new();
+
+    public bool CanPause { get; set; } = true;
 
     public PriceTable Prices { get; set; } = PriceTable.Empty;
 
@@ -61,9 +63,9 @@ internal sealed class Walk
         foreach (var row in SessionRows.Of("t", decision)) Rows[$"{row.Type}:{row.Key}"] = row.Json;
     }
 
-    public Walk Created(int? idle = null, PermissionTerms? terms = null, int? ttl = null, string? failover = null)
+    public Walk Created(int? idle = null, PermissionTerms? terms = null, int? ttl = null, string? failover = null, string? strategy = null)
     {
-        var command = Command(idle) with { PermissionPolicy = terms, TtlSeconds = ttl, FailoverPolicy = failover };
+        var command = Command(idle) with { PermissionPolicy = terms, TtlSeconds = ttl, FailoverPolicy = failover, SuspendStrategy = strategy };
         Take(SessionMachine.Create(State, "sess_0000000000000001", "ws_0000000000000001", command, Context));
         return this;
     }

@@ -25,6 +25,9 @@ internal sealed class CreateSessionModel
     [OneOf("on_demand", "persistent")]
     public string? LifecycleMode { get; init; }
     public int? IdleTimeoutSeconds { get; init; }
+    /// <summary>What becomes of its runner when it is suspended and nobody says: "pause" keeps its memory, where the provider can, for a while.</summary>
+    [OneOf("release", "pause")]
+    public string? SuspendStrategy { get; init; }
     [OneOf("open", "allow_list", "deny")]
     public string? NetworkPolicy { get; init; }
     public List<string?>? AllowedHosts { get; init; }
@@ -187,7 +190,16 @@ internal sealed class DenyPermissionModel
     public bool? Interrupt { get; init; }
 }
 
-/// <summary>Body of suspend, resume, cancel and retry: a reason for people, or nothing at all.</summary>
+/// <summary>Body of POST /api/v1/sessions/{id}/suspend: all of it may be left out.</summary>
+internal sealed class SuspendSessionModel
+{
+    public string? Reason { get; init; }
+    /// <summary>What becomes of the runner; left out = as the session's suspend_strategy says. A paused session that is asked with "release" gives its runner back.</summary>
+    [OneOf("release", "pause")]
+    public string? Strategy { get; init; }
+}
+
+/// <summary>Body of resume, cancel and retry: a reason for people, or nothing at all.</summary>
 internal sealed class ReasonModel
 {
     public string? Reason { get; init; }

@@ -9,7 +9,7 @@ internal sealed class RunnerModel
     public required string Id { get; init; }
     public required string Name { get; init; }
     public required string Hostname { get; init; }
-    [OneOf("provisioning", "started", "online", "offline", "released", "lost")]
+    [OneOf("provisioning", "started", "online", "offline", "paused", "released", "lost")]
     public required string Status { get; init; }
     public string? Reason { get; init; }
     public required string Provider { get; init; }

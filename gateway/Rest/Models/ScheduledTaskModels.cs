@@ -22,6 +22,8 @@ internal sealed class SessionTemplateModel
     [OneOf("on_demand", "persistent")]
     public string? LifecycleMode { get; init; }
     public int? IdleTimeoutSeconds { get; init; }
+    [OneOf("release", "pause")]
+    public string? SuspendStrategy { get; init; }
     [OneOf("open", "allow_list", "deny")]
     public string? NetworkPolicy { get; init; }
     public List<string?>? AllowedHosts { get; init; }
@@ -46,6 +48,7 @@ internal sealed class SessionTemplateModel
         LifecycleMode = LifecycleMode, IdleTimeoutSeconds = IdleTimeoutSeconds, NetworkPolicy = NetworkPolicy, AllowedHosts = AllowedHosts,
         PermissionMode = PermissionMode, PermissionTimeoutSeconds = PermissionTimeoutSeconds, IncludeRaw = IncludeRaw, Command = Command,
         Budget = Budget, AutoContinue = AutoContinue, ProfileId = ProfileId, Provider = Provider, TtlSeconds = TtlSeconds, FailoverPolicy = FailoverPolicy,
+        SuspendStrategy = SuspendStrategy,
     };
 
     public static SessionTemplateModel? Of(CreateSession? session) => session is null ? null : new()
@@ -61,6 +64,7 @@ internal sealed class SessionTemplateModel
         Provider = session.Provider,
         LifecycleMode = session.LifecycleMode,
         IdleTimeoutSeconds = session.IdleTimeoutSeconds,
+        SuspendStrategy = session.SuspendStrategy,
         NetworkPolicy = Shown.OrNull(session.NetworkPolicy),
         AllowedHosts = session.AllowedHosts.IsDefaultOrEmpty ? null : [.. session.AllowedHosts],
         PermissionMode = session.PermissionMode,

@@ -31,6 +31,11 @@ internal sealed class SessionModel
     public required ImmutableArray<string> AllowedHosts { get; init; }
     public required string LifecycleMode { get; init; }
     public int? IdleTimeoutSeconds { get; init; }
+    /// <summary>What becomes of its runner when it is suspended and nobody says.</summary>
+    [OneOf("release", "pause")]
+    public required string SuspendStrategy { get; init; }
+    /// <summary>Since when its runner, runner_id, is paused; absent = it has none, or one that works.</summary>
+    public DateTime? PausedAt { get; init; }
     public required string PermissionMode { get; init; }
     /// <summary>An unanswered permission request is denied after this; absent = the session is older than this member.</summary>
     public int? PermissionTimeoutSeconds { get; init; }
@@ -91,6 +96,8 @@ internal sealed class SessionModel
         AllowedHosts = Shown.OrEmpty(view.AllowedHosts),
         LifecycleMode = view.LifecycleMode,
         IdleTimeoutSeconds = view.IdleTimeoutSeconds,
+        SuspendStrategy = view.SuspendStrategy,
+        PausedAt = view.PausedAt?.UtcDateTime,
         PermissionMode = view.PermissionMode,
         PermissionTimeoutSeconds = view.PermissionTimeoutSeconds > 0 ? view.PermissionTimeoutSeconds : null,
         Labels = Shown.OrEmpty(view.Labels),
@@ -123,7 +130,7 @@ internal sealed class RecoveryPointModel
     public required DateTime At { get; init; }
     /// <summary>Its event in the session's log: runs that ended before it are in it.</summary>
     public required long Seq { get; init; }
-    [OneOf("run", "interval", "stop", "origin", "restore")]
+    [OneOf("run", "interval", "stop", "pause", "origin", "restore")]
     public required string Reason { get; init; }
     /// <summary>Snapshot of the workspace.</summary>
     public required string Workspace { get; init; }

@@ -14,7 +14,7 @@ internal sealed class CheckpointModel
     public required DateTime CreatedAt { get; init; }
     /// <summary>Its event in the session's log: runs that ended before it are in it.</summary>
     public required long Seq { get; init; }
-    [OneOf("run", "interval", "stop")]
+    [OneOf("run", "interval", "stop", "pause")]
     public required string Reason { get; init; }
     /// <summary>Newest run at that point.</summary>
     public string? RunId { get; init; }

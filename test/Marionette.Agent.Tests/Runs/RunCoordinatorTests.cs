@@ -125,6 +125,35 @@ public sealed class RunCoordinatorTests
         Assert.True(world.Driver.Disposed);
     }
 
+    /// <summary>What runs ends, what waits is forgotten, the agent stays; then it works on as if nothing had been.</summary>
+    [Fact]
+    public async Task Pause_EndsTheRun_KeepsTheDriver_AndGoesOnWhenItIsToldTo()
+    {
+        await using var world = new World();
+        world.Send(Commands.Start("trun_1", ""));
+        world.Send(Commands.Start("trun_2", ""));
+        await world.Driver.StartedAsync("trun_1");
+        world.Send(Commands.Pause("suspend"));
+        await world.Driver.InterruptedAsync("trun_1");
+        world.Driver.Finish("trun_1");
+        var settled = await world.Harness.WaitForAsync(e => e.Type == "runner.settled", "the word that it may be paused");
+        Assert.Equal(("", "suspend"), (settled.Run, settled.Data.GetProperty("reason").GetString()));
+        Assert.Equal(["run.started", "run.finished", "runner.settled"], world.Harness.Types);
+        Assert.Equal("interrupted", world.Harness.Of("run.finished").Single().GetProperty("outcome").GetString());
+        Assert.False(world.Driver.Disposed);
+
+        world.Send(Commands.Start("trun_3", ""));
+        await world.Driver.StartedAsync("trun_3");
+        world.Driver.Finish("trun_3");
+        await world.Harness.WaitForAsync(e => e is { Type: "run.finished", Run: "trun_3" }, "the end of the run after it");
+        Assert.Equal(["trun_1", "trun_3"], world.Driver.Started);
+        // A backend that cannot pause it after all has it stopped.
+        world.Send(Commands.Pause("suspend"));
+        world.Send(Commands.Stop("suspend"));
+        Assert.Equal("suspend", await world.Working.WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.True(world.Driver.Disposed);
+    }
+
     [Fact]
     public async Task UnknownAgent_FailsItsRuns()
     {

@@ -32,5 +32,7 @@ internal static class Commands
 
     public static Command Configure(string model, string mode) => new() { Configure = new Configure { Model = model, PermissionMode = mode } };
 
+    public static Command Pause(string reason = "test") => new() { Pause = new Pause { Reason = reason } };
+
     public static Command Stop(string reason = "test") => new() { Stop = new Stop { Reason = reason } };
 }

@@ -1,42 +1,15 @@
-using System.Net;
-using Marionette.Cluster.Tests.Database;
-using Marionette.Permissions;
 using Marionette.Providers;
 using Marionette.Runners;
 using Marionette.Sessions;
-using Marionette.Silo.Database;
 using Marionette.TestSupport;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
-using Orleans.Configuration;
 using Orleans.Core.Internal;
 
 namespace Marionette.Cluster.Tests.Providers;
 
 /// <summary>The provider's and the runner's grain on a real silo and database, over a backend that does as it is told.</summary>
-public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(postgres)
+public sealed class ProviderGrainTests(PostgresFixture postgres) : ScriptedSilo(postgres)
 {
-    private readonly ScriptedProvider _backend = new();
-    private readonly ProviderOptions _options = new();
-    private TimeSpan _silence = TimeSpan.FromSeconds(60);
-    private IHost? _host;
     private int _runners;
-
-    private IGrainFactory Grains => _host!.Services.GetRequiredService<IGrainFactory>();
-
-    private IProviderGrain Provider => Grains.GetGrain<IProviderGrain>("scripted");
-
-    public override async ValueTask DisposeAsync()
-    {
-        if (_host is not null)
-        {
-            await _host.StopAsync(CancellationToken.None);
-            _host.Dispose();
-        }
-
-        await base.DisposeAsync();
-    }
 
     [Fact]
     public async Task Start_IsRecordedWithItsPhasesAndShape()
@@ -45,7 +18,7 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
         var runner = await OrderAsync("acme", new RunnerShape { Cpus = 1.5, MemoryMib = 512 }, new NetworkRules("allow_list", ["a.example.com"]));
         var view = await SeesAsync(runner, RunnerStatus.Started);
         Assert.Contains("create", view.StartPhasesMs.Keys);
-        Assert.True(_backend.Started.TryDequeue(out var spec));
+        Assert.True(Backend.Started.TryDequeue(out var spec));
         Assert.Equal((1.5, 512), (spec.Profile.Cpus, spec.Profile.MemoryMib));
         Assert.Equal(new EgressPolicy(EgressMode.AllowList, ["a.example.com"]), spec.Egress);
     }
@@ -53,7 +26,7 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
     [Fact]
     public async Task Starts_BeyondTheRoom_Wait_AndGoOnWhenSomeIsFree()
     {
-        _options.MaxRunners = 1;
+        Options.MaxRunners = 1;
         await StartAsync();
         var first = await OrderAsync("acme");
         await SeesAsync(first, RunnerStatus.Started);
@@ -68,12 +41,12 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
     public async Task ABackendThatIsAway_HoldsStartsBack_AndLosesNone()
     {
         await StartAsync();
-        _backend.Failure = new ProviderException(ProviderFault.Unavailable, "The engine does not answer.");
+        Backend.Failure = new ProviderException(ProviderFault.Unavailable, "The engine does not answer.");
         var runners = new[] { await OrderAsync("acme"), await OrderAsync("acme"), await OrderAsync("other") };
         var view = await Eventually.SeesAsync("trouble", () => Provider.GetAsync(Cancel).AsTask(), v => v.Trouble is not null, Cancel);
         Assert.Equal("The engine does not answer.", view.Trouble);
         foreach (var runner in runners) Assert.Equal(RunnerStatus.Provisioning, (await runner.GetAsync(Cancel)).Status);
-        _backend.Failure = null;
+        Backend.Failure = null;
         foreach (var runner in runners) await SeesAsync(runner, RunnerStatus.Started);
         Assert.Null((await Provider.GetAsync(Cancel)).Trouble);
     }
@@ -82,14 +55,14 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
     public async Task AStartWithoutRoom_WaitsAlone_AndOthersGoOn()
     {
         await StartAsync();
-        _backend.Full.Add("acme");
+        Backend.Full.Add("acme");
         var waiting = await OrderAsync("acme");
-        await Eventually.SeesAsync("tries", () => Task.FromResult(_backend.Tries), n => n > 0, Cancel);
+        await Eventually.SeesAsync("tries", () => Task.FromResult(Backend.Tries), n => n > 0, Cancel);
         await SeesAsync(await OrderAsync("other"), RunnerStatus.Started);
         var view = await Provider.GetAsync(Cancel);
         Assert.Equal((null, 1), (view.Trouble, view.Queued));
         Assert.Equal(RunnerStatus.Provisioning, (await waiting.GetAsync(Cancel)).Status);
-        _backend.Full.Clear();
+        Backend.Full.Clear();
         await SeesAsync(waiting, RunnerStatus.Started);
         Assert.Equal(0, (await Provider.GetAsync(Cancel)).Queued);
     }
@@ -97,9 +70,9 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
     [Fact]
     public async Task AStartThatFindsNoRoom_IsGivenUp_WithTheReason()
     {
-        _options.StartPatience = TimeSpan.FromSeconds(2);
+        Options.StartPatience = TimeSpan.FromSeconds(2);
         await StartAsync();
-        _backend.Full.Add("acme");
+        Backend.Full.Add("acme");
         Assert.Contains("no room for acme", (await SeesAsync(await OrderAsync("acme"), RunnerStatus.Lost)).Reason, StringComparison.Ordinal);
     }
 
@@ -123,7 +96,7 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
     [Fact]
     public async Task ARunnerThatNoGatewaySpeaksOf_IsNotOnlineForEver()
     {
-        _silence = TimeSpan.FromSeconds(1);
+        Behave = options => options.RunnerSilence = TimeSpan.FromSeconds(1);
         await StartAsync();
         var runner = await OrderAsync("acme");
         await SeesAsync(runner, RunnerStatus.Started);
@@ -140,18 +113,18 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
         var runner = await OrderAsync("acme", network: new NetworkRules("deny", ["api.example.com:443"]));
         await SeesAsync(runner, RunnerStatus.Started);
         // The backend's helper forgets them, and then the provider's grain moves.
-        _backend.Policies.Clear();
+        Backend.Policies.Clear();
         await Provider.Cast<IGrainManagementExtension>().DeactivateOnIdle();
         await Eventually.SeesAsync("adopted", async () => (await Provider.GetAsync(Cancel)).Reconcile?.Adopted, n => n == 1, Cancel);
         var wanted = new EgressPolicy(EgressMode.Deny, ["api.example.com:443"]);
-        await Eventually.SeesAsync("policy", () => Task.FromResult(_backend.Policies.GetValueOrDefault(runner.GetPrimaryKeyString())), policy => wanted.Equals(policy), Cancel);
+        await Eventually.SeesAsync("policy", () => Task.FromResult(Backend.Policies.GetValueOrDefault(runner.GetPrimaryKeyString())), policy => wanted.Equals(policy), Cancel);
     }
 
     [Fact]
     public async Task AStartThatWillNeverWork_IsLostAtOnce_WithTheReason()
     {
         await StartAsync();
-        _backend.Failure = new ProviderException(ProviderFault.Rejected, "There is no image \"x\".");
+        Backend.Failure = new ProviderException(ProviderFault.Rejected, "There is no image \"x\".");
         var runner = await OrderAsync("acme");
         Assert.Contains("no image", (await SeesAsync(runner, RunnerStatus.Lost)).Reason, StringComparison.Ordinal);
         Assert.Null((await Provider.GetAsync(Cancel)).Trouble);
@@ -161,29 +134,29 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
     public async Task AReleaseDuringTheStart_LeavesNothing()
     {
         await StartAsync();
-        _backend.Gate = new TaskCompletionSource();
+        Backend.Gate = new TaskCompletionSource();
         var runner = await OrderAsync("acme");
         await Eventually.SeesAsync("start", async () => (await Provider.GetAsync(Cancel)).Starting, n => n == 1, Cancel);
         await runner.ReleaseAsync("changed my mind", Cancel);
-        _backend.Gate.SetResult();
-        await Eventually.SeesAsync("runners", () => Task.FromResult(_backend.Started.Count), n => n == 1, Cancel);
-        await Eventually.SeesAsync("runners", () => Task.FromResult(_backend.Runners.Count), n => n == 0, Cancel);
+        Backend.Gate.SetResult();
+        await Eventually.SeesAsync("runners", () => Task.FromResult(Backend.Started.Count), n => n == 1, Cancel);
+        await Eventually.SeesAsync("runners", () => Task.FromResult(Backend.Runners.Count), n => n == 0, Cancel);
         Assert.Equal(RunnerStatus.Released, (await runner.GetAsync(Cancel)).Status);
     }
 
     [Fact]
     public async Task AnInventory_IsCompared_OrphansGo_LiveOnesAreAdopted()
     {
-        _backend.Runners["acme/run_orphan0000000000"] = new RunnerHandle("acme/run_orphan0000000000", 1);
+        Backend.Runners["acme/run_orphan0000000000"] = new RunnerHandle("acme/run_orphan0000000000", 1);
         await StartAsync();
         var runner = await OrderAsync("acme");
         await SeesAsync(runner, RunnerStatus.Started);
-        await Eventually.SeesAsync("orphan", () => Task.FromResult(_backend.Runners.Count), n => n == 1, Cancel);
+        await Eventually.SeesAsync("orphan", () => Task.FromResult(Backend.Runners.Count), n => n == 1, Cancel);
 
         // Another activation knows nothing, and finds it.
         await Provider.Cast<IGrainManagementExtension>().DeactivateOnIdle();
         await Eventually.SeesAsync("adopted", async () => (await Provider.GetAsync(Cancel)).Reconcile?.Adopted, n => n == 1, Cancel);
-        Assert.Single(_backend.Runners);
+        Assert.Single(Backend.Runners);
     }
 
     /// <summary>The provider's grain asks the runners' for the comparison while they ask it to be watched: neither may wait for the other.</summary>
@@ -192,8 +165,7 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
     {
         await StartAsync();
         for (var i = 0; i < 5; i++) await SeesAsync(await OrderAsync("acme"), RunnerStatus.Started);
-        await _host!.StopAsync(Cancel);
-        _host.Dispose();
+        await StopAsync();
         await StartAsync();
         _runners = 0;
         await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => OrderAsync("acme"))).WaitAsync(TimeSpan.FromSeconds(20), Cancel);
@@ -207,8 +179,8 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
         var runner = await OrderAsync("acme");
         await SeesAsync(runner, RunnerStatus.Started);
         var key = runner.GetPrimaryKeyString();
-        _backend.Runners.TryRemove(key, out _);
-        _backend.Tell(new RunnerEndedNotice(key, 1));
+        Backend.Runners.TryRemove(key, out _);
+        Backend.Tell(new RunnerEndedNotice(key, 1));
         Assert.Contains("removed", (await SeesAsync(runner, RunnerStatus.Lost)).Reason, StringComparison.Ordinal);
     }
 
@@ -220,23 +192,23 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
         await SeesAsync(runner, RunnerStatus.Started);
         await runner.ApplyNetworkAsync(new NetworkRules("deny", ["api.example.com:443"]), Cancel);
         var wanted = new EgressPolicy(EgressMode.Deny, ["api.example.com:443"]);
-        await Eventually.SeesAsync("policy", () => Task.FromResult(_backend.Policies[runner.GetPrimaryKeyString()]), policy => policy.Equals(wanted), Cancel);
+        await Eventually.SeesAsync("policy", () => Task.FromResult(Backend.Policies[runner.GetPrimaryKeyString()]), policy => policy.Equals(wanted), Cancel);
     }
 
     [Fact]
     public async Task AWarmPool_IsFilled_Claimed_AndFilledAgain()
     {
-        _options.Warm.Add(new WarmPoolOptions { Min = 2, Cpus = 1 });
+        Options.Warm.Add(new WarmPoolOptions { Min = 2, Cpus = 1 });
         await StartAsync();
         await Provider.GetAsync(Cancel);
-        await Eventually.SeesAsync("slots", () => Task.FromResult(_backend.Slots.Count), n => n == 2, Cancel);
-        var slots = _backend.Slots.Keys.ToHashSet();
+        await Eventually.SeesAsync("slots", () => Task.FromResult(Backend.Slots.Count), n => n == 2, Cancel);
+        var slots = Backend.Slots.Keys.ToHashSet();
         await SeesAsync(await OrderAsync("acme", new RunnerShape { Cpus = 1 }), RunnerStatus.Started);
         await SeesAsync(await OrderAsync("acme", new RunnerShape { Cpus = 2 }), RunnerStatus.Started);
-        var started = _backend.Started.ToArray();
+        var started = Backend.Started.ToArray();
         Assert.Contains(started[0].WarmSlot!, slots);
         Assert.Null(started[1].WarmSlot);
-        await Eventually.SeesAsync("slots", () => Task.FromResult(_backend.Slots.Count), n => n == 2, Cancel);
+        await Eventually.SeesAsync("slots", () => Task.FromResult(Backend.Slots.Count), n => n == 2, Cancel);
     }
 
     [Fact]
@@ -245,7 +217,7 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
         await StartAsync();
         var runner = await OrderAsync("acme");
         await SeesAsync(runner, RunnerStatus.Started);
-        Assert.True(_backend.Started.TryDequeue(out var spec));
+        Assert.True(Backend.Started.TryDequeue(out var spec));
         byte[] secret = [.. Enumerable.Repeat((byte)7, 32)];
         await RefusedAsync(FaultCode.TokenRefused, runner, 1, secret);
         await runner.HelloAsync(new RunnerHello(1, spec.Token, secret, "1", "host", 1), Cancel);
@@ -276,42 +248,4 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : DatabaseTest(
 
     private static Task<RunnerView> SeesAsync(IRunnerGrain runner, RunnerStatus status) =>
         Eventually.SeesAsync("runner", () => runner.GetAsync(Cancel).AsTask(), view => view.Status == status, Cancel);
-
-    private async Task StartAsync()
-    {
-        var builder = Host.CreateApplicationBuilder();
-        builder.Logging.ClearProviders();
-        builder.Services.AddSingleton(Source).AddSingleton(TimeProvider.System).AddMarionetteGrains();
-        builder.Services.AddSingleton<IRunnerProvider>(_backend).AddSingleton<ISecretOpener, NoSecrets>().AddSingleton<IApprovalHookCaller, NoHooks>();
-        builder.Services.AddOptions<ProviderOptions>("scripted").Configure(options =>
-        {
-            (options.MaxRunners, options.StartPatience) = (_options.MaxRunners, _options.StartPatience);
-            options.Warm.AddRange(_options.Warm);
-        });
-        builder.Services.Configure<SessionOptions>(options => options.RunnerSilence = _silence);
-        builder.UseOrleans(silo => silo
-            .UseAdoNetClustering(options => (options.Invariant, options.DataSource) = ("Npgsql", Source))
-            .UseAdoNetReminderService(options => (options.Invariant, options.DataSource) = ("Npgsql", Source))
-            .AddAdoNetGrainStorage(StorageNames.State, options =>
-            {
-                (options.Invariant, options.DataSource) = ("Npgsql", Source);
-                options.GrainStorageSerializer = new JsonGrainStorageSerializer();
-            })
-            .Configure<ClusterOptions>(options => (options.ClusterId, options.ServiceId) = ("test", "test"))
-            .ConfigureEndpoints(IPAddress.Loopback, StorageSilo.FreePort(), StorageSilo.FreePort()));
-        _host = builder.Build();
-        await _host.StartAsync(Cancel);
-    }
-
-    private sealed class NoSecrets : ISecretOpener
-    {
-        public SessionSecrets Open(string tenant, string session, SealedSecrets box) => throw new NotSupportedException();
-
-        public SessionSecrets OpenConfig(string tenant, string configId, SealedSecrets box, string purpose) => throw new NotSupportedException();
-    }
-
-    private sealed class NoHooks : IApprovalHookCaller
-    {
-        public Task<HookAnswer> AskAsync(string tenant, ApprovalHook hook, PermissionView request, CancellationToken cancellationToken) => throw new NotSupportedException();
-    }
 }

@@ -6,15 +6,21 @@ using Marionette.Providers;
 namespace Marionette.Cluster.Tests.Providers;
 
 /// <summary>A backend in memory that does as it is told: the provider's grain is what is tested over it.</summary>
-internal sealed class ScriptedProvider : IRunnerProvider
+internal sealed class ScriptedProvider(string name, bool canPause = true) : IRunnerProvider
 {
     private readonly Channel<ProviderNotice> _notices = Channel.CreateUnbounded<ProviderNotice>();
 
-    public string Name => "scripted";
+    public string Name => name;
 
-    public ProviderCapabilities Capabilities { get; } = new("none", false, true) { Watches = true, CanWarm = true, ControlsEgress = true };
+    public ProviderCapabilities Capabilities { get; } = new("none", canPause, true) { Watches = true, CanWarm = true, ControlsEgress = true };
 
     public ConcurrentDictionary<string, RunnerHandle> Runners { get; } = new();
+
+    /// <summary>Runners that stand still.</summary>
+    public ConcurrentDictionary<string, RunnerHandle> Paused { get; } = new();
+
+    /// <summary>Thrown by every pause and every end of one while it is set.</summary>
+    public ProviderException? PauseFailure { get; set; }
 
     public ConcurrentDictionary<string, WarmSlot> Slots { get; } = new();
 
@@ -28,7 +34,7 @@ internal sealed class ScriptedProvider : IRunnerProvider
     /// <summary>Tenants that there is no room for.</summary>
     public ConcurrentBag<string> Full { get; } = [];
 
-    /// <summary>Starts wait for it.</summary>
+    /// <summary>Starts and pauses wait for it.</summary>
     public TaskCompletionSource Gate { get; set; } = Open();
 
     public int Tries { get; private set; }
@@ -57,14 +63,35 @@ internal sealed class ScriptedProvider : IRunnerProvider
     }
 
     public Task<RunnerObservedState> ObserveAsync(RunnerHandle handle, CancellationToken cancellationToken) => Task.FromResult(
-        Runners.ContainsKey(handle.RunnerKey) ? new RunnerObservedState(RunnerState.Running) : new RunnerObservedState(RunnerState.Missing, Cause: DeathCauses.Removed));
+        Runners.ContainsKey(handle.RunnerKey) ? new RunnerObservedState(Paused.ContainsKey(handle.RunnerKey) ? RunnerState.Paused : RunnerState.Running) : new RunnerObservedState(RunnerState.Missing, Cause: DeathCauses.Removed));
 
     public Task StopAsync(RunnerHandle handle, CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task ReleaseAsync(RunnerHandle handle, CancellationToken cancellationToken)
     {
+        Paused.TryRemove(handle.RunnerKey, out _);
         Runners.TryRemove(handle.RunnerKey, out _);
         return Task.CompletedTask;
+    }
+
+    public async Task PauseAsync(RunnerHandle handle, CancellationToken cancellationToken)
+    {
+        await Gate.Task.WaitAsync(cancellationToken);
+        MustBe(handle);
+        Paused[handle.RunnerKey] = handle;
+    }
+
+    public Task UnpauseAsync(RunnerHandle handle, CancellationToken cancellationToken)
+    {
+        MustBe(handle);
+        Paused.TryRemove(handle.RunnerKey, out _);
+        return Task.CompletedTask;
+    }
+
+    private void MustBe(RunnerHandle handle)
+    {
+        if (PauseFailure is { } failure) throw failure;
+        if (!Runners.ContainsKey(handle.RunnerKey)) throw new ProviderException(ProviderFault.Rejected, $"{handle.RunnerKey} does not run.");
     }
 
     public Task ApplyEgressAsync(RunnerHandle handle, EgressPolicy policy, CancellationToken cancellationToken)

@@ -1,10 +1,11 @@
+using System.Diagnostics;
 using Marionette.EndToEnd.Tests.Support;
 using Marionette.TestEngine;
 
 namespace Marionette.EndToEnd.Tests.Behaviour;
 
 /// <summary>Sessions on the provider "docker": shipped programs, the runner image, the real Claude Code in a container that reaches what it may.</summary>
-public sealed class DockerTests(DockerTests.World world) : IClassFixture<DockerTests.World>
+public sealed partial class DockerTests(DockerTests.World world) : IClassFixture<DockerTests.World>
 {
     private const string ModelName = "model.test.internal";
 
@@ -89,6 +90,18 @@ public sealed class DockerTests(DockerTests.World world) : IClassFixture<DockerT
         private Stack? _stack;
 
         internal Stack? Stack => _stack;
+
+        internal DockerEngine Engine => _engine!;
+
+        /// <summary>What Docker's own client says, asked of this engine.</summary>
+        internal async Task<string> DockerAsync(params string[] arguments)
+        {
+            using var process = Process.Start(new ProcessStartInfo("docker", ["--host", Engine.Host.OriginalString, .. arguments]) { RedirectStandardOutput = true })!;
+            var said = await process.StandardOutput.ReadToEndAsync();
+            await process.WaitForExitAsync();
+            Assert.Equal(0, process.ExitCode);
+            return said.Trim();
+        }
 
         public async ValueTask InitializeAsync()
         {

@@ -46,6 +46,7 @@ public sealed class RuleTests
     [InlineData("""{"agent":"claude","ttl_seconds":59}""", "ttl_seconds")]
     [InlineData("""{"agent":"claude","ttl_seconds":31536001}""", "ttl_seconds")]
     [InlineData("""{"agent":"claude","failover_policy":"later"}""", "failover_policy")]
+    [InlineData("""{"agent":"claude","suspend_strategy":"freeze"}""", "suspend_strategy")]
     [InlineData("""{"agent":"claude","network_policy":"none"}""", "network_policy")]
     [InlineData("""{"agent":"claude","network_policy":"deny","allowed_hosts":["a.example"]}""", "allowed_hosts")]
     [InlineData("""{"agent":"claude","network_policy":"allow_list","allowed_hosts":["a b"]}""", "allowed_hosts[0]")]
@@ -92,6 +93,21 @@ public sealed class RuleTests
         Assert.Equal(secret.Length > 0 ? "x-access-token" : null, command.Origin.Git.User);
         Assert.DoesNotContain("s3", System.Text.Json.JsonSerializer.Serialize(command.Origin));
     }
+
+    [Theory]
+    [InlineData("", "", null)]
+    [InlineData("{}", "", null)]
+    [InlineData("""{"reason":"lunch","strategy":"pause"}""", "lunch", "pause")]
+    [InlineData("""{"strategy":"release"}""", "", "release")]
+    public void Suspend_AllOfItMayBeLeftOut(string body, string reason, string? strategy)
+    {
+        var command = SessionRules.CheckSuspend(System.Text.Encoding.UTF8.GetBytes(body));
+        Assert.Equal((reason, strategy), (command.Reason, command.Strategy));
+    }
+
+    [Fact]
+    public void Suspend_WithAStrategyThatThereIsNot_IsNamed() =>
+        Assert.Equal(["strategy"], Errors(() => SessionRules.CheckSuspend("""{"strategy":"hibernate"}"""u8.ToArray())));
 
     [Fact]
     public void Session_EveryWrongField_IsNamedAtOnce() => Assert.Equal(
