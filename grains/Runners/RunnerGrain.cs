@@ -23,6 +23,9 @@ internal sealed partial class RunnerGrain(
     /// <summary>Exit codes of marionette-agent after which a new start would end the same way: 0 done, 75 fenced, 76 token refused.</summary>
     private static readonly int[] FinalExits = [0, 75, 76];
 
+    /// <summary>Tokens of one start that are good at a time, beside the newest.</summary>
+    private const int MostTokens = 4;
+
     private static readonly TimeSpan LeaseCheck = TimeSpan.FromSeconds(2);
 
     /// <summary>How often its provider is asked whether it still knows it.</summary>
@@ -50,8 +53,9 @@ internal sealed partial class RunnerGrain(
     {
         if (Record is { } known)
         {
-            if (known.IsFinal) return;
-            if (known.Status == RunnerStatus.Provisioning) await ProvisionAsync(known);
+            // Its session was not told, or that was lost with a silo. One that has gone on to another epoch takes it for nothing.
+            if (known.IsFinal) TellSession(Session(known).RunnerLostAsync(known.Epoch, known.LossCause ?? DeathCauses.Removed, known.Reason, CancellationToken.None));
+            else if (known.Status == RunnerStatus.Provisioning) await ProvisionAsync(known);
             else await Provider(known).WatchAsync(this.GetPrimaryKeyString(), known.Epoch, CancellationToken.None);
             return;
         }
@@ -72,7 +76,8 @@ internal sealed partial class RunnerGrain(
     {
         var record = Record ?? throw new MarionetteException(FaultCode.TokenRefused, "The runner token is not known.");
         var secret = Hash(hello.Secret);
-        if (!Same(record.TokenHash, Hash(Encoding.UTF8.GetBytes(hello.Token))) || hello.Secret.Length < 16)
+        var token = Hash(Encoding.UTF8.GetBytes(hello.Token));
+        if (!record.EarlierTokenHashes.Append(record.TokenHash).Any(known => Same(known, token)) || hello.Secret.Length < 16)
             throw new MarionetteException(FaultCode.TokenRefused, "The runner token is not known.");
         if (record.SecretHash is { } bound && !Same(bound, secret))
             throw new MarionetteException(FaultCode.TokenRefused, "The runner token was used by another agent.");
@@ -182,7 +187,11 @@ internal sealed partial class RunnerGrain(
     private async Task ProvisionAsync(RunnerRecord record)
     {
         var token = "rtok_" + Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)).TrimEnd('=').Replace('+', '-').Replace('/', '_');
-        await WriteAsync(record with { TokenHash = Hash(Encoding.UTF8.GetBytes(token)) });
+        // Whoever is asked again may be at work already, with the token of the first time; a restart is another start.
+        ImmutableArray<string> earlier = record.TokenHash.Length > 0 && record.Restarts == Record?.Restarts
+            ? [record.TokenHash, .. record.EarlierTokenHashes.Take(MostTokens - 1)]
+            : [];
+        await WriteAsync(record with { TokenHash = Hash(Encoding.UTF8.GetBytes(token)), EarlierTokenHashes = earlier });
         await Provider(record).ProvisionAsync(
             new ProvisionRunner(this.GetPrimaryKeyString(), record.Epoch, token, record.WorkspaceId) { Shape = record.Shape, Network = record.Network },
             CancellationToken.None);
@@ -219,7 +228,7 @@ internal sealed partial class RunnerGrain(
 
     private async Task LoseAsync(RunnerRecord record, string cause, string? detail)
     {
-        await WriteAsync(record with { Status = RunnerStatus.Lost, Reason = detail ?? cause });
+        await WriteAsync(record with { Status = RunnerStatus.Lost, LossCause = cause, Reason = detail ?? cause });
         _lease?.Dispose();
         Log.RunnerLost(logger, record.Id, cause, detail ?? "");
         TellSession(Session(record).RunnerLostAsync(record.Epoch, cause, detail));

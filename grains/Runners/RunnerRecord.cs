@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Marionette.Runners;
 
 /// <summary>A runner's row: its view, and what proves its agent.</summary>
@@ -9,8 +11,14 @@ internal sealed record RunnerRecord : RunnerView
     /// <summary>SHA-256 of the token that its agent was last started with, hex.</summary>
     public string TokenHash { get; init; } = "";
 
+    /// <summary>The same of tokens that its provider was given before for the same start: it may have begun with one of them.</summary>
+    public ImmutableArray<string> EarlierTokenHashes { get => field.IsDefault ? [] : field; init; } = [];
+
     /// <summary>SHA-256 of the secret that the first hello brought, hex; null before it.</summary>
     public string? SecretHash { get; init; }
+
+    /// <summary>Why it is lost; null = it is not.</summary>
+    public string? LossCause { get; init; }
 
     /// <summary>Times that its agent was started again in its old place.</summary>
     public int Restarts { get; init; }

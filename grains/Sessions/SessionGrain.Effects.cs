@@ -18,10 +18,12 @@ internal sealed partial class SessionGrain
     /// <summary>Longest sleep of a reminder, and of a timer; Orleans takes no more than some weeks.</summary>
     private static readonly TimeSpan LongestSleep = TimeSpan.FromDays(1);
 
-    private IGrainTimer? _deadline;
+    private IGrainTimer? _deadline, _leave;
 
     /// <summary>From here on the reminder rings every minute; null = not registered by this activation.</summary>
     private DateTimeOffset? _ringsFrom;
+
+    private Task _reminder = Task.CompletedTask;
     private int _effectsUnderWay;
     private bool _leaving;
 
@@ -129,7 +131,32 @@ internal sealed partial class SessionGrain
         var rings = watched ? Now + ReminderPeriod : Ring(SessionMachine.NextDeadline(_state, _timings, _tenantSpending));
         if (rings == _ringsFrom || watched && _ringsFrom <= rings) return;
         _ringsFrom = rings;
-        Forget(rings is { } from ? this.RegisterOrUpdateReminder(AliveReminder, from - Now, ReminderPeriod) : ForgetReminderAsync(), "reminder");
+        _reminder = SetReminderAsync(_reminder, rings);
+        Forget(_reminder, "reminder");
+    }
+
+    /// <summary>One after the other: a reminder that is taken away must not be the one that was just set.</summary>
+    private async Task SetReminderAsync(Task before, DateTimeOffset? rings)
+    {
+        try
+        {
+            await before;
+        }
+        catch (Exception)
+        {
+            // It was said already.
+        }
+
+        try
+        {
+            if (rings is { } from) await this.RegisterOrUpdateReminder(AliveReminder, from > Now ? from - Now : TimeSpan.Zero, ReminderPeriod);
+            else if (await this.GetReminder(AliveReminder) is { } set) await this.UnregisterReminder(set);
+        }
+        catch
+        {
+            _ringsFrom = null;
+            throw;
+        }
     }
 
     /// <summary>When a reminder of the deadline rings: on the way to a far one it rings for nothing, and is set again.</summary>
@@ -138,11 +165,6 @@ internal sealed partial class SessionGrain
         if (deadline is not { } due) return null;
         if (due - Now > LongestSleep) return _ringsFrom > Now ? _ringsFrom : Now + LongestSleep;
         return due - Now < ReminderPeriod ? Now + ReminderPeriod : due;
-    }
-
-    private async Task ForgetReminderAsync()
-    {
-        if (await this.GetReminder(AliveReminder) is { } reminder) await this.UnregisterReminder(reminder);
     }
 
     private void Rearm()
@@ -178,10 +200,23 @@ internal sealed partial class SessionGrain
         LeaveWhenDone();
     }
 
-    /// <summary>A session without a runner needs no memory; its last effects still need this activation.</summary>
+    private bool MayLeave => _leaving && _effectsUnderWay == 0 && _state.View.RunnerId is null;
+
+    /// <summary>
+    /// A session without a runner needs no memory; its last effects still need this activation. It goes in a turn of its own: one that is in the middle of a command
+    /// has yet to do what follows from it.
+    /// </summary>
     private void LeaveWhenDone()
     {
-        if (_leaving && _effectsUnderWay == 0 && _state.View.RunnerId is null) DeactivateOnIdle();
+        if (MayLeave) _leave ??= this.RegisterGrainTimer(LeaveAsync, TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+    }
+
+    private Task LeaveAsync()
+    {
+        _leave?.Dispose();
+        _leave = null;
+        if (MayLeave) DeactivateOnIdle();
+        return Task.CompletedTask;
     }
 
     private static partial class Log

@@ -235,6 +235,26 @@ public sealed class ProviderGrainTests(PostgresFixture postgres) : ScriptedSilo(
         await RefusedAsync(FaultCode.TokenRefused, runner, 1, new byte[32]);
     }
 
+    [Fact]
+    public async Task AStart_ThatIsOrderedAgainWhileItIsUnderWay_TakesTheTokenThatItBeganWith()
+    {
+        Backend.Gate = new TaskCompletionSource();
+        await StartAsync();
+        var runner = await OrderAsync("acme");
+        await Eventually.SeesAsync("a start", () => Task.FromResult(Backend.Tries), n => n == 1, Cancel);
+        // As the session's grain does after it has moved.
+        for (var i = 0; i < 3; i++)
+            await runner.EnsureAsync(new RunnerRequest("sess_0000000000000000", 1, "scripted", "ws_0000000000000000") { Shape = new(), Network = NetworkRules.Open }, Cancel);
+        Backend.Gate.SetResult();
+        await SeesAsync(runner, RunnerStatus.Started);
+        Assert.True(Backend.Started.TryDequeue(out var spec));
+        byte[] secret = [.. Enumerable.Repeat((byte)7, 32)];
+        Assert.Equal(
+            FaultCode.TokenRefused,
+            (await Assert.ThrowsAsync<MarionetteException>(() => runner.HelloAsync(new RunnerHello(1, spec.Token + "x", secret, "1", "host", 1), Cancel))).Code);
+        Assert.Equal(new RunnerAdmission("acme/sess_0000000000000000", 1), await runner.HelloAsync(new RunnerHello(1, spec.Token, secret, "1", "host", 1), Cancel));
+    }
+
     private static async Task RefusedAsync(FaultCode code, IRunnerGrain runner, long epoch, byte[] secret) =>
         Assert.Equal(code, (await Assert.ThrowsAsync<MarionetteException>(() => runner.VerifyAsync(epoch, secret, Cancel).AsTask())).Code);
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using Marionette.Cluster.Tests.Database;
 using Marionette.Permissions;
@@ -24,6 +25,9 @@ public abstract class ScriptedSilo(PostgresFixture postgres) : DatabaseTest(post
     /// <summary>How the sessions of the next start behave.</summary>
     private protected Action<SessionOptions> Behave { get; set; } = _ => { };
 
+    /// <summary>Names of the warnings that were logged.</summary>
+    private protected ConcurrentQueue<string> Warnings { get; } = new();
+
     private protected IServiceProvider Services => _host!.Services;
 
     private protected IGrainFactory Grains => Services.GetRequiredService<IGrainFactory>();
@@ -47,7 +51,7 @@ public abstract class ScriptedSilo(PostgresFixture postgres) : DatabaseTest(post
     private protected async Task StartAsync()
     {
         var builder = Host.CreateApplicationBuilder();
-        builder.Logging.ClearProviders();
+        builder.Logging.ClearProviders().AddProvider(new Heard(Warnings));
         builder.Services.AddSingleton(Source).AddSingleton(TimeProvider.System).AddMarionetteGrains();
         builder.Services.AddSingleton<IRunnerProvider>(Backend).AddSingleton<IRunnerProvider>(new ScriptedProvider("plain", canPause: false))
             .AddSingleton<ISecretOpener, NoSecrets>().AddSingleton<IApprovalHookCaller, NoHooks>();
@@ -69,6 +73,24 @@ public abstract class ScriptedSilo(PostgresFixture postgres) : DatabaseTest(post
             .ConfigureEndpoints(IPAddress.Loopback, StorageSilo.FreePort(), StorageSilo.FreePort()));
         _host = builder.Build();
         await _host.StartAsync(Cancel);
+    }
+
+    private sealed class Heard(ConcurrentQueue<string> warnings) : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (logLevel >= LogLevel.Warning && eventId.Name is { } name) warnings.Enqueue($"{name}: {formatter(state, exception)} {exception?.Message}");
+        }
+
+        public void Dispose()
+        {
+        }
     }
 
     private sealed class NoSecrets : ISecretOpener

@@ -158,6 +158,40 @@ public sealed class PausedSessionTests(PostgresFixture postgres) : ScriptedSilo(
         Assert.True(Backend.Paused.ContainsKey(agent.Spec.RunnerKey));
     }
 
+    /// <summary>Its activation is about to go at that moment, and what follows from the resume must not go with it.</summary>
+    [Fact]
+    public async Task Resume_RightBehindASuspension_HasItsRunner_EachTime()
+    {
+        var agent = await WorkingAsync();
+        for (var epoch = 1; epoch <= 60; epoch++)
+        {
+            await Session.SuspendAsync(new SuspendSession("enough"), Cancel);
+            await agent.SayAsync("runner.stopped", new { reason = "suspend" }, null, Cancel);
+            await Session.ResumeAsync("go on", Cancel);
+            agent = await AgentAsync(epoch + 1);
+            await agent.ConnectAsync(Cancel);
+        }
+
+        Assert.DoesNotContain(Warnings, warning => warning.StartsWith("session.effect.failed", StringComparison.Ordinal));
+    }
+
+    /// <summary>The silo ends right after the runner's row says that it is lost.</summary>
+    [Fact]
+    public async Task Loss_ThatTheSessionWasNotToldOf_IsToldWhenItLooks()
+    {
+        var agent = await WorkingAsync();
+        await StopAsync();
+        Backend.Runners.TryRemove(agent.Spec.RunnerKey, out _);
+        await using (var command = Source.CreateCommand(
+            "update marionette.grain_state set state = state || '{\"status\":\"lost\",\"loss_cause\":\"killed\",\"reason\":\"signal 9\"}' where grain_type = 'runner'"))
+            Assert.Equal(1, await command.ExecuteNonQueryAsync(Cancel));
+        await StartAsync();
+        await Session.GetAsync(Cancel);
+        var lost = await SeesEventAsync("runner.lost");
+        Assert.Equal(("killed", "signal 9"), (lost.GetProperty("cause").GetString(), lost.GetProperty("detail").GetString()));
+        Assert.Equal((SessionStatus.Suspended, null), await StateAsync());
+    }
+
     [Fact]
     public async Task Strategy_ThatItsProviderCannot_IsRefused_WithItsField()
     {
