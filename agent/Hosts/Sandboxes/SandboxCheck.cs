@@ -96,8 +96,16 @@ internal sealed class SandboxCheck(
     {
         var secret = Path.Combine(folders.State, "check.secret");
         await File.WriteAllTextAsync(secret, Greeting, cancellationToken).ConfigureAwait(false);
-        var look = await trial.RunAsync(["look", secret, $"{port}"], Cpus, MemoryMib, 0, Pids * 4, Patience, cancellationToken).ConfigureAwait(false);
-        File.Delete(secret);
+        SandboxEnd look;
+        try
+        {
+            look = await trial.RunAsync(["look", secret, $"{port}"], Cpus, MemoryMib, 0, Pids * 4, Patience, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            File.Delete(secret);
+        }
+
         if (!look.Said.Contains(SandboxProbe.Done, StringComparison.Ordinal))
             return finding with { Detail = $"the trial ended with exit code {look.Code}: {look.Said.Trim()}" };
         var open = Secrets.Where(what => look.Said.Contains(what + "=yes", StringComparison.Ordinal)).ToList();

@@ -1,4 +1,5 @@
 using Marionette.Agent.Hosts.Sandboxes;
+using Marionette.TestEngine;
 
 namespace Marionette.Hosts.Tests.Sandboxes;
 
@@ -35,7 +36,7 @@ internal static class SandboxTests
 {
     public static void Need(string kind = SandboxKinds.Bwrap)
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
-        Assert.SkipWhen(SystemProgram.Find(kind) is null, $"{kind} is not installed");
+        var hindrance = MachineTrial.OfSandboxes(kind);
+        Assert.SkipWhen(hindrance is not null, hindrance ?? "");
     }
 }

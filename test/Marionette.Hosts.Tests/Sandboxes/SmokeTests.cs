@@ -11,7 +11,7 @@ public sealed class SmokeTests
     [Fact]
     public async Task Runner_StartedAndReleased_LeavesItsWorkspaceAlone()
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
+        SandboxTests.Need();
         await using var world = new SandboxWorld();
         await world.RecoverAsync();
 
@@ -35,7 +35,7 @@ public sealed class SmokeTests
     [Fact]
     public async Task Runner_OfADaemonThatWentAway_IsFoundByTheNext()
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
+        SandboxTests.Need();
         await using var world = new SandboxWorld();
         await world.RecoverAsync();
         await world.StartAsync("acme/run_1", "echo up; while [ ! -e /workspace/end ]; do sleep 0.1; done; exit 7");
