@@ -139,6 +139,9 @@ public sealed class HostProcessTests
         var identity = HostHarness.NewIdentity(gateway.Url);
         identity.Joined = true;
         identity.Save(folder.Path);
+        // What a check leaves that is killed.
+        Directory.CreateDirectory(folder.At("check/runners/_check/bwrap"));
+        File.WriteAllText(folder.At("check/check.secret"), "");
         using var leave = new HostProcess(["--leave", "--state", folder.Path]);
         Assert.Equal(0, await leave.EndAsync());
         Assert.Contains("has left pool builders", leave.Output);
