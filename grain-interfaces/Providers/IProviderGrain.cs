@@ -23,6 +23,9 @@ public interface IProviderGrain : IGrainWithStringKey
     /// <summary>Puts a runner's network rules in force in the background, until it succeeded or newer ones came. Idempotent.</summary>
     [Alias("network")] Task ApplyNetworkAsync(string runnerKey, long epoch, NetworkRules rules, CancellationToken cancellationToken = default);
 
+    /// <summary>A runner's files are those of a checkpoint: older copies elsewhere may go, in the background. A hint.</summary>
+    [Alias("files-restored")] Task FilesRestoredAsync(string runnerKey, long epoch, CancellationToken cancellationToken = default);
+
     /// <summary>What it can do and what it holds.</summary>
     [Alias("view")] ValueTask<ProviderView> GetAsync(CancellationToken cancellationToken = default);
 

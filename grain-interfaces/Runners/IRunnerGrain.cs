@@ -34,6 +34,9 @@ public interface IRunnerGrain : IGrainWithStringKey
     /// <summary>Puts other network rules in force. Idempotent.</summary>
     [Alias("network")] Task ApplyNetworkAsync(NetworkRules rules, CancellationToken cancellationToken = default);
 
+    /// <summary>Its files are those of a checkpoint: older copies elsewhere may go. A hint; that of an older epoch is nothing.</summary>
+    [Alias("files-restored")] Task FilesRestoredAsync(long epoch, CancellationToken cancellationToken = default);
+
     /// <summary>Gives it back. Idempotent; an agent that still lives is fenced.</summary>
     [Alias("release")] Task ReleaseAsync(string reason, CancellationToken cancellationToken = default);
 }

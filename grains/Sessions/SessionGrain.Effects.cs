@@ -42,6 +42,9 @@ internal sealed partial class SessionGrain
                 case RunnerLost f:
                     ReleaseRunner(f.RunnerId, f.Epoch, f.Cause);
                     break;
+                case WorkspaceReady { Source: "restored" } f when after.RunnerId is { } runner:
+                    Forget(GrainFactory.GetGrain<IRunnerGrain>(GrainKeys.Of(_tenant, runner)).FilesRestoredAsync(f.Epoch), "files restored");
+                    break;
                 case NetworkChanged when after.RunnerId is { } runner:
                     Forget(ApplyNetworkAsync(runner), "apply network");
                     break;
