@@ -79,7 +79,7 @@ internal static class Program
 
     private static async Task<int> RunAsync(string path)
     {
-        using var reaper = OrphanReaper.StartWhenFirst(TimeProvider.System);
+        using var reaper = OrphanReaper.StartWhenFirst();
         AgentConfig? config;
         string problem;
         if (path == StandardInput)

@@ -30,8 +30,11 @@ internal sealed record DockerSettings
         "--docker-host" => this with { Host = Address(value) },
         "--docker-image" => this with { Image = value },
         "--docker-network" => this with { Network = value },
-        "--docker-aliases" => this with { Aliases = value.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(Alias).ToDictionary(a => a.Name, a => a.Target) },
-        "--docker-pull" => this with { Pull = Enum.TryParse<ImagePull>(value, ignoreCase: true, out var pull) && Enum.IsDefined(pull) ? pull : throw new ArgumentException($"--docker-pull: \"{value}\" is none of missing, never, always") },
+        "--docker-aliases" => this with { Aliases = value.Split(',', StringSplitOptions.RemoveEmptyEntries)
+            .Select(Alias).ToDictionary(a => a.Name, a => a.Target) },
+        "--docker-pull" => this with { Pull = Enum.TryParse<ImagePull>(value, ignoreCase: true, out var pull) && Enum.IsDefined(pull)
+            ? pull
+            : throw new ArgumentException($"--docker-pull: \"{value}\" is none of missing, never, always") },
         "--docker-gvisor-runtime" => this with { GvisorRuntime = value },
         _ => throw new ArgumentException($"{option} is not an option"),
     };
@@ -53,7 +56,8 @@ internal sealed record DockerSettings
         };
     }
 
-    private static Uri Address(string value) => Uri.TryCreate(value, UriKind.Absolute, out var address) && address.Scheme is "unix" or "tcp" or "http" or "https"
+    private static Uri Address(string value) => Uri.TryCreate(value, UriKind.Absolute, out var address)
+        && address.Scheme is "unix" or "tcp" or "http" or "https"
         ? address
         : throw new ArgumentException($"--docker-host: \"{value}\" is no address such as unix:///var/run/docker.sock or tcp://host:2375");
 

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Marionette.Agent.Egress.Names;
 using Marionette.Agent.Egress.Namespaces;
 using Marionette.Agent.Egress.Policy;
+using Marionette.Agent.Egress.Relay;
 
 namespace Marionette.Agent.Egress;
 
@@ -15,27 +16,33 @@ internal static class NetdCheck
 {
     private const string Name = "check.marionette.internal";
     private const int Patience = 3000;
-    private static readonly IPEndPoint Elsewhere = new(IPAddress.Parse("198.51.100.1"), 80);
 
-    public static async Task<NetdReport> RunAsync(EgressServices services)
+    // For a machine that has its loopback alone.
+    private static readonly IPEndPoint Nobody = new(IPAddress.Parse("198.51.100.1"), 80);
+
+    /// <param name="allowed">Entries of the policy; none: everything but the name is forbidden.</param>
+    public static async Task<NetdReport> RunAsync(EgressServices services, params string[] allowed)
     {
         if (Firewall.Program is null)
             return new NetdReport(false, false, null, ["nft"], "nft is missing (package nftables)");
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
+        using var listener = Listen(IPAddress.Loopback);
+        // What must not be reached is of this machine too, and would be reached if it could: no network beyond it is needed to tell.
+        using var forbidden = OwnAddresses.Outside() is { } own ? Listen(own) : null;
+        var elsewhere = (IPEndPoint?)forbidden?.LocalEndPoint ?? Nobody;
         var aliases = new Dictionary<string, string?> { [Name] = listener.LocalEndPoint!.ToString() };
         try
         {
             using var space = NetNamespace.Create(() => { });
-            var policy = EgressPolicy.Parse("deny", [], aliases, out _)!;
+            var policy = EgressPolicy.Parse(allowed.Length == 0 ? "deny" : "allow_list", allowed, aliases, out _)!;
             var began = services.Clock.GetTimestamp();
             var runner = EgressRunner.Attach("check", space, policy, (_, _) => true, services);
             await using (runner.ConfigureAwait(false))
             {
                 var took = (long)services.Clock.GetElapsedTime(began).TotalMilliseconds;
-                var problem = space.Run(() => ProblemOf(AddressFamily.InterNetwork))
-                    ?? (runner.HasV6 ? space.Run(() => ProblemOf(AddressFamily.InterNetworkV6)) : null);
+                var problem = space.Run(() => ProblemOf(AddressFamily.InterNetwork, elsewhere))
+                    ?? (runner.HasV6 ? space.Run(() => ProblemOf(AddressFamily.InterNetworkV6, elsewhere)) : null);
+                if (forbidden?.Poll(0, SelectMode.SelectRead) == true)
+                    problem = "a connection that is not allowed was made";
                 return new NetdReport(problem is null, runner.HasV6 && problem is null, took, null, problem);
             }
         }
@@ -46,7 +53,7 @@ internal static class NetdCheck
     }
 
     // Runs where a runner would: plain blocking calls.
-    private static string? ProblemOf(AddressFamily family)
+    private static string? ProblemOf(AddressFamily family, IPEndPoint elsewhere)
     {
         try
         {
@@ -56,7 +63,7 @@ internal static class NetdCheck
             if (family == AddressFamily.InterNetworkV6)
                 return null;
             using var other = NewSocket(family);
-            other.Connect(Elsewhere);
+            other.Connect(elsewhere);
             return other.Receive(new byte[1]) == 0 ? null : "a connection that is not allowed was answered";
         }
         catch (SocketException exception) when (exception.SocketErrorCode == SocketError.ConnectionReset)
@@ -67,6 +74,14 @@ internal static class NetdCheck
         {
             return $"{family}: {exception.Message}";
         }
+    }
+
+    private static Socket Listen(IPAddress address)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(address, 0));
+        socket.Listen();
+        return socket;
     }
 
     private static Socket NewSocket(AddressFamily family) =>

@@ -7,7 +7,6 @@ using Marionette.Agent.Agents;
 using Marionette.Agent.Egress;
 using Marionette.Agent.Egress.Names;
 using Marionette.Agent.Hosting;
-using Marionette.Agent.Hosts.Sandboxes;
 using Marionette.Protocol.Hosts.V1;
 using Microsoft.Extensions.Logging;
 
@@ -30,7 +29,6 @@ internal static class HostDoctor
 {
     private const string CgroupRoot = "/sys/fs/cgroup";
     private const int EnoughConnections = 64;
-    private const string TrialFolder = "check";
     private static readonly string[] AllLimits = ["cpu", "memory", "pids", "disk"];
     private static readonly TimeSpan ServerPatience = TimeSpan.FromSeconds(5);
 
@@ -38,7 +36,7 @@ internal static class HostDoctor
     /// <returns>0 when one of them works, else 1.</returns>
     public static async Task<int> CheckAsync(HostOptions options, TimeProvider clock, ILogger log)
     {
-        var sandboxes = await SandboxesAsync(options, clock, log).ConfigureAwait(false);
+        var sandboxes = await HostTrial.RunAsync(options, clock, log).ConfigureAwait(false);
         Console.Out.WriteLine(ToJson(sandboxes));
         return CodeOf(sandboxes);
     }
@@ -47,7 +45,7 @@ internal static class HostDoctor
     /// <returns>0 when a sandbox works, else 1.</returns>
     public static async Task<int> TellAsync(HostOptions options, TimeProvider clock, ILogger log)
     {
-        var sandboxes = await SandboxesAsync(options, clock, log).ConfigureAwait(false);
+        var sandboxes = await HostTrial.RunAsync(options, clock, log).ConfigureAwait(false);
         var server = options.Server ?? HostIdentity.Load(options.State)?.ServerUri;
         DoctorPoint[] points =
         [
@@ -117,26 +115,6 @@ internal static class HostDoctor
     private static int CodeOf(IEnumerable<SandboxFacts> sandboxes) =>
         sandboxes.Any(sandbox => sandbox.Works) ? ExitCodes.Stopped : ExitCodes.BadConfiguration;
 
-    private static async Task<IReadOnlyList<SandboxFacts>> SandboxesAsync(HostOptions options, TimeProvider clock, ILogger log)
-    {
-        // A folder of its own on the same file system: whatever a daemon has in its own, and runs beside its runners, is left alone.
-        HostFolders.Make(options.State);
-        var trial = Path.Combine(options.State, TrialFolder);
-        using var folder = HostLock.Take(trial);
-        File.Delete(Path.Combine(trial, SandboxFindings.FileName));
-        var keeper = HostKeeper.Create(trial, options.Tools ?? [], clock, log);
-        IReadOnlyList<SandboxFacts> sandboxes;
-        await using (keeper.ConfigureAwait(false))
-        {
-            await keeper.RecoverAsync(gateway: null, CancellationToken.None).ConfigureAwait(false); // what is left of one that was killed
-            sandboxes = await keeper.CheckAsync(CancellationToken.None).ConfigureAwait(false);
-            await keeper.ClearAsync(files: true).ConfigureAwait(false);
-        }
-
-        Directory.Delete(trial, recursive: true);
-        return sandboxes;
-    }
-
     private static IEnumerable<DoctorPoint> Machine()
     {
         var root = Environment.IsPrivilegedProcess;
@@ -147,7 +125,8 @@ internal static class HostDoctor
         yield return Program("nft", false, "install nftables: no sandbox counts as working without a network policy");
         yield return Cgroups();
         var loop = File.Exists("/dev/loop-control");
-        yield return new DoctorPoint("loop devices", loop ? true : null, loop ? "there" : "no /dev/loop-control", loop ? "" : "modprobe loop: disk limits need it");
+        yield return new DoctorPoint("loop devices", loop ? true : null, loop ? "there" : "no /dev/loop-control", loop ? ""
+            : "modprobe loop: disk limits need it");
     }
 
     private static DoctorPoint Program(string name, bool? without, string advice) => ChildEnvironment.Find(name, HostFactsReader.SystemPath) is { } path

@@ -20,6 +20,7 @@ internal static class HostLeave
             throw new HostSetupException($"{state} is not there: nothing has joined");
         using var folder = HostLock.Take(state);
         var identity = HostIdentity.Load(state);
+        await HostTrial.ClearAsync(state, clock, log).ConfigureAwait(false);
         var keeper = HostKeeper.Create(state, identity?.Tools ?? [], clock, log);
         await using (keeper.ConfigureAwait(false))
             return await RunAsync(identity, state, keeper, Console.Out, clock, log).ConfigureAwait(false);

@@ -70,7 +70,10 @@ internal interface IRunnerKeeper : IAsyncDisposable
     /// <summary>Every runner that has a place here.</summary>
     IReadOnlyList<RunnerReport> List();
 
-    /// <summary>What happens unasked: a <see cref="RunnerReport"/> of a runner that ended, or an <see cref="EgressBlocked"/>. Bounded; the oldest denials go first.</summary>
+    /// <summary>
+    /// What happens unasked: a <see cref="RunnerReport"/> of a runner that ended, or an <see cref="EgressBlocked"/>. Bounded; the oldest denials go
+    /// first.
+    /// </summary>
     ChannelReader<HostMessage> Notices { get; }
 }
 

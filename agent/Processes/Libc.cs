@@ -9,6 +9,7 @@ internal static unsafe partial class Libc
     public const int SigKill = 9;
     public const int SigPipe = 13;
     public const int SigTerm = 15;
+    public const int SigChild = 17;
     public const int OpenCloseOnExec = 0x80000;
     public const int PrSetParentDeathSignal = 1;
     public const int PrSetDumpable = 4;
@@ -26,6 +27,7 @@ internal static unsafe partial class Libc
     private const int WaitNot = 1;
     private const int WaitExited = 0x4;
     private const int WaitKeep = 0x01000000;
+    private const int WaitForAny = 0;
     private const int WaitForPid = 1;
     private const int Interrupted = 4;
 
@@ -65,6 +67,20 @@ internal static unsafe partial class Libc
                && Marshal.GetLastPInvokeError() == Interrupted)
         {
         }
+    }
+
+    /// <summary>Blocks until some child has ended, and leaves it to be reaped.</summary>
+    /// <returns>False: there is no child.</returns>
+    public static bool WaitForAnyEnd()
+    {
+        var info = stackalloc byte[OpaqueSize];
+        while (WaitId(WaitForAny, 0, info, WaitExited | WaitKeep) != 0)
+        {
+            if (Marshal.GetLastPInvokeError() != Interrupted)
+                return false;
+        }
+
+        return true;
     }
 
     /// <summary>Takes the status of a child that has ended; from here on its pid may be given to another process.</summary>

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Marionette.Agent.Hosting;
 
 namespace Marionette.Agent.Processes;
 
@@ -9,43 +8,45 @@ namespace Marionette.Agent.Processes;
 /// </summary>
 internal sealed class OrphanReaper : IDisposable
 {
-    // A build that ends thousands of processes is looked through a few times, not thousands.
-    private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(50);
+    // A build that ends thousands of processes is looked through a few times, not thousands. Where there is no child at all, none can be orphaned either.
+    private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(50), Alone = TimeSpan.FromMilliseconds(500);
+
+    // Held for good: without it the runtime would put its handler there again.
+    private static PosixSignalRegistration? taken;
 
     private readonly CancellationTokenSource life = new();
-    private readonly AsyncSignal ended = new();
-    private readonly PosixSignalRegistration registration;
 
-    private OrphanReaper(TimeProvider clock)
+    private OrphanReaper()
     {
-        registration = PosixSignalRegistration.Create(PosixSignal.SIGCHLD, _ => ended.Set());
-        ended.Set();
-        _ = RunAsync(clock);
+        LeaveStatusesAlone();
+        new Thread(Watch, 128 * 1024) { IsBackground = true, Name = "reaper" }.Start();
     }
 
     /// <returns>Null when this is not the first process: somebody else has the duty.</returns>
-    public static OrphanReaper? StartWhenFirst(TimeProvider clock) => Environment.ProcessId == 1 ? new OrphanReaper(clock) : null;
+    public static OrphanReaper? StartWhenFirst() => Environment.ProcessId == 1 ? new OrphanReaper() : null;
 
-    public void Dispose()
+    public void Dispose() => life.Cancel();
+
+    /// <summary>
+    /// In a first process the runtime takes the status of every child as soon as a handler of its own stands for SIGCHLD, and its console brings one:
+    /// the exit code of an agent's program would be lost to whoever was quicker. It puts the handler there once; so it is made to, and the signal is then
+    /// given back its default.
+    /// </summary>
+    private static void LeaveStatusesAlone()
     {
-        registration.Dispose();
-        life.Cancel();
+        taken ??= PosixSignalRegistration.Create(PosixSignal.SIGCHLD, _ => { });
+        _ = Libc.SetSignal(Libc.SigChild, 0);
     }
 
-    private async Task RunAsync(TimeProvider clock)
+    private void Watch()
     {
-        try
+        var ended = life.Token.WaitHandle;
+        while (!life.IsCancellationRequested)
         {
-            while (true)
-            {
-                await ended.WaitAsync(life.Token).ConfigureAwait(false);
+            var some = Libc.WaitForAnyEnd();
+            if (some)
                 ChildProcess.ReapStrangers();
-                await Task.Delay(Rest, clock, life.Token).ConfigureAwait(false);
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The process ends, and with it everything in its namespace.
+            ended.WaitOne(some ? Rest : Alone);
         }
     }
 }

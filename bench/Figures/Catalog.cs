@@ -21,7 +21,7 @@ internal static class Catalog
     [
         new EventsDurable(), new EventsLatency(), new EventsFanOut(), new EventsReplay(), new PermissionRoundTrip(), new TaskRate(), new ApiRate(), new MemoryUse(), new AdapterCost(), new EgressCost(),
         new StartProcess(), new StartDocker(warm: false), new StartDocker(warm: true), new StartDockerMany(50), new StartDockerMany(200), new DockerIdleMemory(),
-        StartPool.Bwrap(), StartPool.Gvisor(), Failover.Killed(), Failover.Hung(),
+        StartPool.Bwrap(), StartPool.Gvisor(), Neighbours.Bwrap(), Neighbours.Gvisor(), Failover.Killed(), Failover.Hung(),
         new WorkspacePeers("files"), new WorkspacePeers("git"), new WorkspacePeers("binaries"), new WorkspaceUnchanged(),
     ];
 

@@ -17,7 +17,7 @@ internal sealed class StartPool : IMeasurement
     public string Name { get; }
 
     /// <summary>gVisor is no package of every distribution: without it the figure is left out, and nothing is wrong.</summary>
-    public string? Missing => _kind == "runsc" && !PoolStack.Has(_kind) ? "runsc is not installed" : null;
+    public string? Missing => _kind == "runsc" ? PoolStack.Hindrance(_kind) : null;
 
     public static StartPool Bwrap() => new("start-pool-bwrap", "bwrap", new BareBwrap());
 

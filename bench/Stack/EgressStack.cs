@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Marionette.TestEngine;
 
 namespace Marionette.Bench.Stack;
 
@@ -13,9 +14,6 @@ internal sealed class EgressStack : IAsyncDisposable
     public const string Machine = "172.31.254.1";
     public const int Port = 7100;
 
-    private static readonly string[] Programs = ["ip", "nsenter", "unshare", "nft"];
-    private static readonly string[] Folders = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-
     private readonly List<Process> _processes = [];
     private readonly string _program;
     private Process _netd = null!, _machine = null!, _behind = null!, _plain = null!;
@@ -24,9 +22,7 @@ internal sealed class EgressStack : IAsyncDisposable
     private EgressStack(string program) => _program = program;
 
     /// <summary>Why it cannot be had here; null when it can.</summary>
-    public static string? Hindrance =>
-        !Environment.IsPrivilegedProcess ? "network namespaces need root"
-        : Programs.FirstOrDefault(name => !Has(name)) is { } missing ? $"{missing} is not installed" : null;
+    public static string? Hindrance => MachineTrial.OfNetworks;
 
     public static async Task<EgressStack> StartAsync(BenchOptions options, CancellationToken cancellationToken)
     {
@@ -83,8 +79,6 @@ internal sealed class EgressStack : IAsyncDisposable
             process.Dispose();
         }
     }
-
-    private static bool Has(string name) => Folders.Any(folder => File.Exists(Path.Combine(folder, name)));
 
     private static string? Space(int pid) => new FileInfo($"/proc/{pid}/ns/net").LinkTarget;
 

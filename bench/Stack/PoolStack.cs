@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Marionette.TestEngine;
 
 namespace Marionette.Bench.Stack;
 
@@ -8,7 +9,7 @@ internal sealed class PoolStack : IAsyncDisposable
 {
     private const string Pool = "bench";
 
-    private static readonly string[] Programs = ["nft", "mkfs.ext4"], Folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    private static readonly string[] Shell = ["bash"];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("marionette-host-").FullName;
     private readonly BenchStack _server;
@@ -21,12 +22,7 @@ internal sealed class PoolStack : IAsyncDisposable
     private string State => Path.Combine(_folder, "state");
 
     /// <summary>Why there can be no host with this kind of sandbox here; null when there can.</summary>
-    public static string? Hindrance(string kind) =>
-        !Environment.IsPrivilegedProcess ? "sandboxes of a pool need root"
-        : Programs.Prepend(kind).FirstOrDefault(name => !Has(name)) is { } missing ? $"{missing} is not installed" : null;
-
-    /// <summary>Whether this machine has a program where hosts look for theirs.</summary>
-    public static bool Has(string name) => Folders.Any(folder => File.Exists(Path.Combine(folder, name)));
+    public static string? Hindrance(string kind) => MachineTrial.OfSandboxes(kind);
 
     /// <summary>A host that is online, and a profile of runners in this kind of sandbox.</summary>
     public static async Task<PoolStack> StartAsync(BenchOptions options, string kind, CancellationToken cancellationToken)
@@ -47,15 +43,26 @@ internal sealed class PoolStack : IAsyncDisposable
         }
     }
 
+    /// <summary>The server.</summary>
+    public ApiClient Api => _server.Api;
+
     /// <summary>Starts a session's runner, and returns when the host has given everything of it back.</summary>
     public async Task<SessionStart> RunAsync(CancellationToken cancellationToken)
     {
-        var start = await SessionStart.RunAsync(_server.Api, _profile, cancellationToken);
-        await _host!.UntilAsync(
-            async () => (await _server.Api.GetAsync($"/api/v1/pools/{Pool}", cancellationToken)).GetProperty("runners").GetInt32() == 0,
-            "the release of a runner", cancellationToken);
+        var start = await SessionStart.RunAsync(Api, _profile, cancellationToken);
+        await UntilRunnersAsync(0, cancellationToken);
         return start;
     }
+
+    /// <summary>A session whose tasks are scripts of bash.</summary>
+    public async Task<string> CreateShellAsync(CancellationToken cancellationToken) => (await Api.PostAsync(
+        "/api/v1/sessions", new { agent = "command", command = Shell, profile_id = _profile }, cancellationToken))
+        .GetProperty("id").GetString()!;
+
+    /// <summary>Waits until the host has so many runners.</summary>
+    public Task UntilRunnersAsync(int count, CancellationToken cancellationToken) => _host!.UntilAsync(
+        async () => (await Api.GetAsync($"/api/v1/pools/{Pool}", cancellationToken)).GetProperty("runners").GetInt32() == count,
+        $"{count} runners on the host", cancellationToken);
 
     public async ValueTask DisposeAsync()
     {

@@ -15,7 +15,8 @@ internal static class HostPlace
     /// <summary>The pool that was named, or all of them.</summary>
     public static async Task<IReadOnlyList<string>> PoolsAsync(ApiClient api, string? named, CancellationToken cancellationToken) => named is not null
         ? [named]
-        : [.. (await api.GetAsync(PoolsCommand.Path, cancellationToken).ConfigureAwait(false)).Items("items").Select(pool => pool.Text("name")).OfType<string>()];
+        : [.. (await api.GetAsync(PoolsCommand.Path, cancellationToken).ConfigureAwait(false)).Items("items").Select(pool => pool.Text("name"))
+            .OfType<string>()];
 
     /// <summary>Adds the hosts of a pool, page by page.</summary>
     public static async Task AddAllAsync(JsonArray hosts, string pool, ApiClient api, CancellationToken cancellationToken)

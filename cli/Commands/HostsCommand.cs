@@ -17,7 +17,8 @@ internal static class HostsCommand
             Show(globals, context),
             Change("drain", "No new runners; those it has go on", [], _ => new JsonObject { ["draining"] = true }, "takes no new runners", globals, context),
             Change("undrain", "Takes runners again", [], _ => new JsonObject { ["draining"] = false }, "is not drained any more", globals, context),
-            Change("taint", "Hold it off because something is wrong with it", [reason], result => new JsonObject { ["taint"] = result.GetValue(reason) }, "is tainted", globals, context),
+            Change("taint", "Hold it off because something is wrong with it", [reason],
+                result => new JsonObject { ["taint"] = result.GetValue(reason) }, "is tainted", globals, context),
             Change("untaint", "What was wrong is mended", [], _ => new JsonObject { ["taint"] = null }, "is not tainted any more", globals, context),
             Remove(globals, context),
         };
@@ -101,19 +102,22 @@ internal static class HostsCommand
     [
         Column.Of("ID", "id"), Column.Of("POOL", "pool"), Column.Of("NAME", "name"), new("STATUS", Status), Column.Of("RUNNERS", "runners"),
         new("CPUS", item => $"{item.Text("cpus_held")} of {item.Text("cpus")}"), new("MEMORY", item => Held(item, "memory")), Columns.Age("SEEN", "last_seen_at", clock),
-        new("DISK", item => Held(item, "disk"), Wide: true), new("SANDBOXES", item => Sandboxes(item, full: false), Wide: true), new("LABELS", Columns.Labels, Wide: true),
+        new("DISK", item => Held(item, "disk"), Wide: true), new("SANDBOXES", item => Sandboxes(item, full: false), Wide: true),
+            new("LABELS", Columns.Labels, Wide: true),
         Column.Of("VERSION", "version", wide: true), Column.Of("TAINT", "taint", wide: true),
     ];
 
     private static Column[] One(TimeProvider clock) =>
     [
         Column.Of("ID", "id"), Column.Of("Name", "name"), Column.Of("Pool", "pool"), new("Status", Status), Column.Of("Taint", "taint"),
-        new("Tenants", item => Columns.Words(item, "tenants") is { Length: > 0 } some ? some : "all"), new("Labels", Columns.Labels), Column.Of("System", "system"),
+        new("Tenants", item => Columns.Words(item, "tenants") is { Length: > 0 } some ? some : "all"), new("Labels", Columns.Labels),
+            Column.Of("System", "system"),
         Column.Of("Agent", "version"), Column.Of("Runners", "runners"), new("CPUs", item => $"{item.Text("cpus_held")} of {item.Text("cpus")} held"),
         new("Memory", item => $"{Held(item, "memory")} held"), new("Disk", item => $"{Held(item, "disk")} held"), new("Load", Load),
         new("Sandboxes", item => Sandboxes(item, full: true)),
         new("Programs", item => string.Join(", ", item.Items("agents").Select(agent => $"{agent.Text("program")} {agent.Text("version")}".TrimEnd()))),
-        new("Workspaces", item => Columns.Words(item, "workspaces")), Columns.Age("Joined", "created_at", clock, " ago"), Columns.Age("Last seen", "last_seen_at", clock, " ago"),
+        new("Workspaces", item => Columns.Words(item, "workspaces")), Columns.Age("Joined", "created_at", clock, " ago"),
+            Columns.Age("Last seen", "last_seen_at", clock, " ago"),
     ];
 
     private static string? Status(JsonElement item) =>
@@ -126,7 +130,8 @@ internal static class HostsCommand
         ? $"{(int)Math.Round((load.Amount("cpu") ?? 0) * 100)} % of the cores, {RunnersCommand.Mib(load.Number("memory_used_mib") ?? 0)} memory used, {RunnersCommand.Mib(load.Number("disk_free_mib") ?? 0)} disk free"
         : null;
 
-    private static string Sandboxes(JsonElement item, bool full) => string.Join(full ? "; " : " ", item.Items("sandboxes").Where(each => full || each.Flag("works")).Select(sandbox =>
+    private static string Sandboxes(JsonElement item, bool full) =>
+        string.Join(full ? "; " : " ", item.Items("sandboxes").Where(each => full || each.Flag("works")).Select(sandbox =>
         !full ? sandbox.Text("kind")
         : sandbox.Flag("works")
             ? Columns.Join(

@@ -71,7 +71,10 @@ internal static class PoolsCommand
 
     private static Command Tokens(GlobalOptions globals, CliContext context)
     {
-        var command = new Command("tokens", "Join tokens: a host needs one once, to join") { ListTokens(globals, context), CreateToken(globals, context), RevokeToken(globals, context) };
+        var command = new Command("tokens", "Join tokens: a host needs one once, to join")
+        {
+            ListTokens(globals, context), CreateToken(globals, context), RevokeToken(globals, context),
+        };
         command.Aliases.Add("token");
         return command;
     }
@@ -111,14 +114,16 @@ internal static class PoolsCommand
                 .Put("expires_at", KeysCommand.Moment(result.GetValue(expires), context.Clock))
                 .Put("max_hosts", result.GetValue(hosts));
             var made = await api.CreateAsync($"{PathOf(result.GetValue(pool)!)}/tokens", body, result.GetValue(key), cancellationToken).ConfigureAwait(false);
+            var server = ServerOf(api.Endpoint.Server, made.Number("grpc_port"));
             var results = globals.Results(result, context);
-            results.One(made, [new("ID", item => item.Member("token")?.Text("id")), new("Name", item => item.Member("token")?.Text("name")), Column.Of("Token", "raw_token")]);
+            results.One(made, [new("ID", item => item.Member("token")?.Text("id")), new("Name", item => item.Member("token")?.Text("name")),
+                Column.Of("Token", "raw_token")]);
             if (results.Format.IsForPeople())
                 context.Error.WriteLine(made.Text("raw_token") is null
                     ? "It was made before and cannot be shown again."
                     : $"""
                        Keep it now: it is not stored and cannot be shown again. Put it into a file on the host, then start there:
-                         marionette-agent host --server {ServerOf(api.Endpoint.Server)} --pool {result.GetValue(pool)} --token-file FILE
+                         marionette-agent host --server {server} --pool {result.GetValue(pool)} --token-file FILE
                        """);
             return ExitCode.Ok;
         });
@@ -134,7 +139,8 @@ internal static class PoolsCommand
         command.SetAction(async (result, cancellationToken) =>
         {
             using var api = globals.Api(result, context);
-            await api.DeleteAsync($"{PathOf(result.GetValue(pool)!)}/tokens/{Uri.EscapeDataString(result.GetValue(id)!)}", cancellationToken).ConfigureAwait(false);
+            await api.DeleteAsync($"{PathOf(result.GetValue(pool)!)}/tokens/{Uri.EscapeDataString(result.GetValue(id)!)}",
+                cancellationToken).ConfigureAwait(false);
             globals.Results(result, context).Done($"{result.GetValue(id)} is revoked.");
             return ExitCode.Ok;
         });
@@ -154,5 +160,7 @@ internal static class PoolsCommand
 
     private static string Tenants(JsonElement item) => item.Flag("one_tenant_per_host") ? "one per host at a time" : "share hosts";
 
-    private static string ServerOf(Uri api) => new UriBuilder(api) { Port = UsualGrpcPort, Path = "" }.Uri.GetLeftPart(UriPartial.Authority);
+    // An older server does not say its port.
+    private static string ServerOf(Uri api, long? port) =>
+        new UriBuilder(api) { Port = (int)(port ?? UsualGrpcPort), Path = "" }.Uri.GetLeftPart(UriPartial.Authority);
 }

@@ -1,4 +1,6 @@
 using System.Net;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Marionette.Gateway.Hosting;
@@ -16,4 +18,8 @@ public static class GatewayListeners
         kestrel.Listen(address, apiPort, listen => listen.Protocols = HttpProtocols.Http1);
         kestrel.Listen(address, grpcPort, listen => listen.Protocols = HttpProtocols.Http2);
     }
+
+    /// <summary>The port of the runners and hosts that the server bound: the second one, as they were told above. Null where there is none.</summary>
+    internal static int? GrpcPort(this IServer server) =>
+        server.Features.Get<IServerAddressesFeature>()?.Addresses.Skip(1).FirstOrDefault() is { } address ? new Uri(address).Port : null;
 }

@@ -38,8 +38,9 @@ public static class ProblemCatalog
             "Wait until some of its tasks have ended, or use another session."),
         new(FaultCode.Fenced, "fenced", 409, "A newer runner has taken over", false,
             "The caller acts for a runner that was replaced. It should stop."),
-        new(FaultCode.TokenRefused, "token-refused", 401, "The runner token is refused", false,
-            "The token is unknown, revoked, or bound to another agent."),
+        new(FaultCode.TokenRefused, "token-refused", 401, "The token of a runner or a host is refused", false,
+            "A runner's token is unknown, revoked, or was used by another agent. A host's join token is unknown, revoked, expired or used up, its secret is "
+            + "another one, or it was removed from its pool. `detail` says which. A new token is needed."),
         new(FaultCode.Unavailable, "unavailable", 503, "A part cannot be reached now", true,
             "The database or the cluster is away. Nothing was done. Repeat after `retry_after` seconds."),
         new(FaultCode.OutcomeUnknown, "outcome-unknown", 504, "It is not known whether it was done", true,

@@ -12,11 +12,13 @@ internal static class HostEndpoints
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet(Path, ListAsync).Api(ScopeRules.Operator, "ListHosts", "Hosts of a pool as they last reported, newest first", 404).Produces<ListModel<HostModel>>().Paged();
+        routes.MapGet(Path, ListAsync).Api(ScopeRules.Operator, "ListHosts", "Hosts of a pool as they last reported, newest first", 404)
+            .Produces<ListModel<HostModel>>().Paged();
         routes.MapGet($"{Path}/{{id}}", GetAsync).Api(ScopeRules.Operator, "GetHost", "A host", 404).Produces<HostModel>();
         routes.MapPatch($"{Path}/{{id}}", ChangeAsync).Api(ScopeRules.Operator, "ChangeHost", "Drain or taint it: no new runners; those it has go on", 404, 413)
             .Accepts<ChangeHostModel>("application/json").Produces<HostModel>();
-        routes.MapDelete($"{Path}/{{id}}", RemoveAsync).Api(ScopeRules.Operator, "RemoveHost", "Remove it for good; 409 while it has runners", 404, 409).Produces(204)
+        routes.MapDelete($"{Path}/{{id}}", RemoveAsync)
+            .Api(ScopeRules.Operator, "RemoveHost", "Remove it for good; 409 while it has runners", 404, 409).Produces(204)
             .Query("force", "true: its runners are lost");
     }
 

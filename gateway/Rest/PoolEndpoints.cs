@@ -13,7 +13,8 @@ internal static class PoolEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet(Path, ListAsync).Api(ScopeRules.Operator, "ListPools", "The pools of hosts, in order of their names").Produces<ListModel<PoolModel>>();
-        routes.MapGet($"{Path}/{{pool}}", GetAsync).Api(ScopeRules.Operator, "GetPool", "A pool: its hosts and what they have, in sums", 404).Produces<PoolModel>();
+        routes.MapGet($"{Path}/{{pool}}", GetAsync).Api(ScopeRules.Operator, "GetPool", "A pool: its hosts and what they have, in sums", 404)
+            .Produces<PoolModel>();
     }
 
     /// <summary>The pool's grain, if there is such a pool.</summary>
@@ -37,7 +38,8 @@ internal static class PoolEndpoints
     private static async Task<IResult> ListAsync(HttpContext http, Api api, IGrainFactory grains)
     {
         var names = await api.PoolsAsync(http.RequestAborted);
-        var views = await Task.WhenAll(names.Select(name => api.CallAsync(token => grains.GetGrain<IPoolGrain>(name).GetAsync(token).AsTask(), http.RequestAborted)));
+        var views = await Task.WhenAll(names
+            .Select(name => api.CallAsync(token => grains.GetGrain<IPoolGrain>(name).GetAsync(token).AsTask(), http.RequestAborted)));
         return Api.Ok(new ListModel<PoolModel>([.. views.Select(PoolModel.Of)], false, null, views.Length), GatewayJsonContext.Plain.PoolList);
     }
 

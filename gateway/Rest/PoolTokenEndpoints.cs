@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using Marionette.Gateway.Auth;
+using Marionette.Gateway.Hosting;
 using Marionette.Gateway.Json;
 using Marionette.Gateway.Rest.Models;
 using Marionette.Pools;
+using Microsoft.AspNetCore.Hosting.Server;
 
 namespace Marionette.Gateway.Rest;
 
@@ -22,7 +24,7 @@ internal static class PoolTokenEndpoints
             .Produces<JoinTokenModel>();
     }
 
-    private static async Task<IResult> CreateAsync(string pool, HttpContext http, Api api, IGrainFactory grains)
+    private static async Task<IResult> CreateAsync(string pool, HttpContext http, Api api, IGrainFactory grains, IServer server)
     {
         var caller = AuthMiddleware.CallerOf(http);
         var body = await api.ReadBodyAsync(http);
@@ -31,7 +33,7 @@ internal static class PoolTokenEndpoints
         var reservation = await api.ReserveAsync(http, caller, body, api.NewId(EntityId.JoinToken));
         var (view, token) = reservation.IsRepeat ? (await RepeatAsync(grain, reservation.ResultId, http, api), null) : await MakeAsync();
         http.Response.Headers.CacheControl = "no-store";
-        var created = new CreatedJoinTokenModel { Token = JoinTokenModel.Of(view), RawToken = token };
+        var created = new CreatedJoinTokenModel { Token = JoinTokenModel.Of(view), RawToken = token, GrpcPort = server.GrpcPort() };
         return Api.Ok(created, GatewayJsonContext.Plain.CreatedJoinTokenModel, StatusCodes.Status201Created);
 
         async Task<(JoinTokenView, string?)> MakeAsync()
@@ -57,7 +59,8 @@ internal static class PoolTokenEndpoints
     private static async Task<JoinTokenView> RepeatAsync(IPoolGrain grain, string id, HttpContext http, Api api) =>
         (await TokensAsync(grain, http, api)).FirstOrDefault(token => token.Id == id)
         ?? throw new MarionetteException(
-            FaultCode.Conflict, "The first request with this Idempotency-Key has not ended, or its token is no more. Look at the list of tokens, or use another key.");
+            FaultCode.Conflict,
+            "The first request with this Idempotency-Key has not ended, or its token is no more. Look at the list of tokens, or use another key.");
 
     private static async Task<IResult> ListAsync(string pool, HttpContext http, Api api, IGrainFactory grains)
     {

@@ -19,12 +19,15 @@ internal static partial class DeathEvidence
     {
         var code = (int)state.ExitCode;
         if (state.Status == "created")
-            return new RunnerObservedState(RunnerState.Exited, null, DeathCauses.Exited, state.Error is { Length: > 0 } why ? why : "It was made and never started.");
+            return new RunnerObservedState(RunnerState.Exited, null, DeathCauses.Exited, state.Error is { Length: > 0 } why
+                ? why : "It was made and never started.");
         if (state.OOMKilled)
-            return new RunnerObservedState(RunnerState.Exited, code, DeathCauses.OutOfMemory, "The kernel ended a process of the runner: it needed more memory than its profile has.");
+            return new RunnerObservedState(RunnerState.Exited, code, DeathCauses.OutOfMemory,
+                "The kernel ended a process of the runner: it needed more memory than its profile has.");
         var ended = At(state.FinishedAt);
         if (code == UnseenCode || (code is 0 or KilledCode or TerminatedCode && ended is { } at && engine.Covers(at)))
-            return new RunnerObservedState(RunnerState.Exited, code, DeathCauses.EngineRestarted, $"It ended at {ended:u} because the Docker Engine was stopped.");
+            return new RunnerObservedState(RunnerState.Exited, code, DeathCauses.EngineRestarted,
+                $"It ended at {ended:u} because the Docker Engine was stopped.");
         if (code != 0 && FullDisk().Match(lastWords) is { Success: true } full)
             return new RunnerObservedState(RunnerState.Exited, code, DeathCauses.DiskFull, $"The agent ended with exit code {code}: {full.Value.Trim()}");
         var last = lastWords.Length > 0 ? $" Its last words: {lastWords.Split('\n')[^1]}" : "";

@@ -27,7 +27,8 @@ public sealed partial class DockerProvider
     private async Task HandAsync(RunnerSpec spec, MultiplexedStream input)
     {
         var line = AgentFiles.Line(new AgentConfig(
-            _egress.ServerUrl(_options.ServerUrl()), spec.RunnerKey, spec.Epoch, spec.Token, AgentFiles.State + "/state", AgentFiles.Workspace, AgentFiles.Home, spec.Profile.Env));
+            _egress.ServerUrl(_options.ServerUrl()), spec.RunnerKey, spec.Epoch, spec.Token, AgentFiles.State + "/state", AgentFiles.Workspace,
+                AgentFiles.Home, spec.Profile.Env));
         // Not to be cancelled: half a line would be a bad configuration.
         await _engine.DoAsync(
             $"configure {spec.RunnerKey}",

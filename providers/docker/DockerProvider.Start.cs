@@ -13,6 +13,7 @@ public sealed partial class DockerProvider
     {
         var image = spec.Profile.Image ?? _options.Image;
         var runtime = await _runtimes.ForAsync(spec.Profile, cancellationToken);
+        await _quota.LearnAsync(cancellationToken);
         if (_options.Pull == ImagePull.Always) await _images.PullAsync(image, steps, cancellationToken);
         var parameters = _make.ForRunner(spec, await VolumesAsync(spec, cancellationToken), runtime);
         steps.Begin();
@@ -114,7 +115,8 @@ public sealed partial class DockerProvider
         cancellationToken);
 
     private async Task<IEnumerable<VolumeResponse>> ListVolumesAsync(string? role, CancellationToken cancellationToken) => (await _engine.GetAsync(
-        "list volumes", token => _engine.Client.Volumes.ListAsync(new VolumesListParameters { Filters = _names.Ours(role) }, token), cancellationToken)).Volumes ?? [];
+        "list volumes", token => _engine.Client.Volumes.ListAsync(new VolumesListParameters { Filters = _names.Ours(role) }, token),
+            cancellationToken)).Volumes ?? [];
 
     private async Task RemoveContainerAsync(string container, CancellationToken cancellationToken)
     {

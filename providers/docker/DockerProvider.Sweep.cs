@@ -13,7 +13,8 @@ public sealed partial class DockerProvider
     private async Task SweepSlotsAsync(IList<ContainerListResponse> containers, HashSet<string> claimed, CancellationToken cancellationToken)
     {
         var old = _clock.GetUtcNow() - InTheMaking;
-        foreach (var container in containers.Where(container => container.State != "running" && container.Created.ToUniversalTime() < old && IsUnclaimed(container, claimed)))
+        foreach (var container in containers
+            .Where(container => container.State != "running" && container.Created.ToUniversalTime() < old && IsUnclaimed(container, claimed)))
             await TryAsync(() => ReleaseWarmAsync(container.Labels[ResourceNames.Slot], cancellationToken));
 
         // The containers were listed before the volumes are: a volume of a slot without one is a leftover, unless a workspace's files lie in it.

@@ -20,6 +20,7 @@ public sealed partial class DockerProvider
         if (found is null)
         {
             var image = spec.Profile.Image ?? _options.Image;
+            await _quota.LearnAsync(cancellationToken);
             var parameters = _make.ForSlot(
                 spec, new RunnerVolumes(name, ResourceNames.Home(name), ResourceNames.State(name)), await _runtimes.ForAsync(spec.Profile, cancellationToken));
             if (await TryCreateAsync(parameters, cancellationToken) == HttpStatusCode.NotFound)
@@ -132,7 +133,8 @@ public sealed partial class DockerProvider
     private async Task<bool> WinAsync(string slot, Dictionary<string, string> claimer, CancellationToken cancellationToken)
     {
         var claim = await MakeVolumeAsync(_names.Claim(slot), claimer, cancellationToken);
-        return claim.Labels is not null && claimer.Count == claim.Labels.Count && claimer.All(label => claim.Labels.TryGetValue(label.Key, out var value) && value == label.Value);
+        return claim.Labels is not null && claimer.Count == claim.Labels.Count
+            && claimer.All(label => claim.Labels.TryGetValue(label.Key, out var value) && value == label.Value);
     }
 
     private Task<VolumeResponse> MakeVolumeAsync(string name, Dictionary<string, string> labels, CancellationToken cancellationToken) => _engine.GetAsync(

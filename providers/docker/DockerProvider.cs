@@ -25,6 +25,7 @@ public sealed partial class DockerProvider : IRunnerProvider, IAsyncDisposable
     private readonly Images _images;
     private readonly IEgress _egress;
     private readonly Runtimes _runtimes;
+    private readonly DiskQuota _quota;
 
     /// <summary>A provider on an engine. Nothing is asked of it yet.</summary>
     public DockerProvider(DockerProviderOptions options, TimeProvider clock)
@@ -32,7 +33,8 @@ public sealed partial class DockerProvider : IRunnerProvider, IAsyncDisposable
         (_options, _clock) = (options, clock);
         _engine = new Engine(options.Host, options.CallTimeout, clock);
         _names = new ResourceNames(options.Installation);
-        _make = new RunnerContainer(options, _names);
+        _quota = new DiskQuota(_engine, _names);
+        _make = new RunnerContainer(options, _names, _quota);
         _images = new Images(_engine, options, clock);
         _runtimes = new Runtimes(_engine, options);
         _egress = options.Network is null ? new NetdEgress(_engine, _names, _images, options, clock) : new FreeEgress();
@@ -47,7 +49,7 @@ public sealed partial class DockerProvider : IRunnerProvider, IAsyncDisposable
         CanWarm = true,
         Watches = true,
         ControlsEgress = _egress.Controls,
-        Limits = RunnerLimits.Cpu | RunnerLimits.Memory | RunnerLimits.Pids,
+        Limits = RunnerLimits.Cpu | RunnerLimits.Memory | RunnerLimits.Pids | (_quota.Holds ? RunnerLimits.Disk : RunnerLimits.None),
     };
 
     /// <inheritdoc/>
@@ -62,7 +64,8 @@ public sealed partial class DockerProvider : IRunnerProvider, IAsyncDisposable
         {
             found ??= await CreateAsync(spec, steps, cancellationToken);
             if (found is not null && !IsGoing(found)) break;
-            if (i == Tries) throw new ProviderException(ProviderFault.Ambiguous, $"The name of {spec.RunnerKey} stays taken by a container that is being removed.");
+            if (i == Tries)
+                throw new ProviderException(ProviderFault.Ambiguous, $"The name of {spec.RunnerKey} stays taken by a container that is being removed.");
             await Task.Delay(Again, _clock, cancellationToken);
             found = await InspectAsync(_names.Container(handle), cancellationToken);
         }
@@ -86,7 +89,8 @@ public sealed partial class DockerProvider : IRunnerProvider, IAsyncDisposable
                 : new RunnerObservedState(RunnerState.Missing, null, DeathCauses.Removed, "Somebody removed its container from the Docker Engine.");
         }
 
-        if (IsGoing(found)) return new RunnerObservedState(RunnerState.Missing, null, DeathCauses.Removed, "Its container is being removed from the Docker Engine.");
+        if (IsGoing(found)) return new RunnerObservedState(RunnerState.Missing, null, DeathCauses.Removed,
+            "Its container is being removed from the Docker Engine.");
         if (found.State.Paused) return new RunnerObservedState(RunnerState.Paused);
         if (found.State.Running) return new RunnerObservedState(RunnerState.Running);
         return DeathEvidence.Of(found.State, await LastWordsAsync(found.ID, cancellationToken), _engine.Gaps);
@@ -130,7 +134,8 @@ public sealed partial class DockerProvider : IRunnerProvider, IAsyncDisposable
     /// <inheritdoc/>
     public async Task ApplyEgressAsync(RunnerHandle handle, EgressPolicy policy, CancellationToken cancellationToken)
     {
-        if (!_egress.Controls) throw new ProviderException(ProviderFault.Rejected, $"Runners are on the Docker network \"{_options.Network}\": what they reach is its matter.");
+        if (!_egress.Controls)
+            throw new ProviderException(ProviderFault.Rejected, $"Runners are on the Docker network \"{_options.Network}\": what they reach is its matter.");
         var found = await InspectAsync(_names.Container(handle), cancellationToken);
         if (found is null || !(found.State.Running || found.State.Paused))
             throw new ProviderException(ProviderFault.Rejected, $"{handle.RunnerKey} does not run.");

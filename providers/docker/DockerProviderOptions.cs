@@ -6,7 +6,9 @@ public sealed class DockerProviderOptions
     /// <summary>Address of the engine: <c>unix:///var/run/docker.sock</c>, <c>tcp://host:2375</c>.</summary>
     public required Uri Host { get; init; }
 
-    /// <summary>Name of this installation: 1 to 40 of [a-zA-Z0-9_-]. Resources are named and labelled by it; two installations on one engine never meet.</summary>
+    /// <summary>
+    /// Name of this installation: 1 to 40 of [a-zA-Z0-9_-]. Resources are named and labelled by it; two installations on one engine never meet.
+    /// </summary>
     public required string Installation { get; init; }
 
     /// <summary>Address of the runners' gRPC, as this process reaches it. Read at each start of an agent.</summary>

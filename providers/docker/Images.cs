@@ -71,7 +71,8 @@ internal sealed class Images(Engine engine, DockerProviderOptions options, TimeP
         var made = await engine.GetAsync("make a container", token => containers.CreateContainerAsync(parameters, token), cancellationToken);
         try
         {
-            await engine.DoAsync("start a container", token => containers.StartContainerAsync(made.ID, new ContainerStartParameters(), token), cancellationToken);
+            await engine.DoAsync("start a container", token => containers.StartContainerAsync(made.ID, new ContainerStartParameters(), token),
+                cancellationToken);
             var ended = await engine.GetAsync("wait for a container", token => containers.WaitContainerAsync(made.ID, token), cancellationToken);
             var answer = "";
             await engine.DoAsync(
@@ -90,13 +91,15 @@ internal sealed class Images(Engine engine, DockerProviderOptions options, TimeP
         finally
         {
             var how = new ContainerRemoveParameters { Force = true, RemoveVolumes = true };
-            await engine.DoAsync("remove a container", token => containers.RemoveContainerAsync(made.ID, how, token), CancellationToken.None, HttpStatusCode.NotFound);
+            await engine.DoAsync("remove a container", token => containers.RemoveContainerAsync(made.ID, how, token), CancellationToken.None,
+                HttpStatusCode.NotFound);
         }
     }
 
     /// <summary>A registry that cannot be reached from the engine answers with the engine's 500; for the caller the image is missing.</summary>
     private static bool IsUnreached(DockerApiException e) => e.StatusCode == HttpStatusCode.InternalServerError
-        && (e.ResponseBody?.Contains("dial tcp", StringComparison.Ordinal) == true || e.ResponseBody?.Contains("no such host", StringComparison.Ordinal) == true);
+        && (e.ResponseBody?.Contains("dial tcp", StringComparison.Ordinal) == true
+                || e.ResponseBody?.Contains("no such host", StringComparison.Ordinal) == true);
 
     /// <summary>Without a tag the engine would pull every one there is.</summary>
     private static string WithTag(string image) =>

@@ -19,7 +19,9 @@ internal sealed class ResourceNames(string installation)
     public const string FilesAt = "marionette.files-at";
 
     /// <summary>Values of <see cref="Role"/>.</summary>
-    public const string RunnerRole = "runner", WarmRole = "warm", NetworkRole = "netd", StateRole = "state", ClaimRole = "claim", FilesRole = "files", LookRole = "look";
+    public const string RunnerRole = "runner", WarmRole = "warm", NetworkRole = "netd", StateRole = "state", ClaimRole = "claim", FilesRole = "files",
+        LookRole = "look",
+        ProbeRole = "probe";
 
     /// <summary>The container of a runner.</summary>
     public string Container(RunnerHandle handle) => $"{installation}.{handle.RunnerKey.Replace('/', '.')}.{handle.Epoch}";
@@ -29,6 +31,9 @@ internal sealed class ResourceNames(string installation)
 
     /// <summary>Who claimed a slot: made once, and what stands on it decides.</summary>
     public string Claim(string slot) => $"{installation}.claim.{slot}";
+
+    /// <summary>A volume that is made to see whether the engine takes it.</summary>
+    public string Probe(Guid probe) => $"{installation}.probe.{probe:N}";
 
     /// <summary>The helper that gives runners their network.</summary>
     public string Network => $"{installation}.netd";

@@ -9,7 +9,7 @@ namespace Marionette.Providers.Docker;
 internal sealed record RunnerVolumes(string Files, string Home, string State);
 
 /// <summary>What a runner's container is made of. Everything is taken away that an agent does not need; what is given is limited.</summary>
-internal sealed class RunnerContainer(DockerProviderOptions options, ResourceNames names)
+internal sealed class RunnerContainer(DockerProviderOptions options, ResourceNames names, DiskQuota quota)
 {
     /// <summary>Memory that temporary files may take, at most: they count as the runner's own.</summary>
     private const int MostTemporaryMib = 2048;
@@ -59,9 +59,9 @@ internal sealed class RunnerContainer(DockerProviderOptions options, ResourceNam
         container.WorkingDir = AgentFiles.Workspace;
         container.HostConfig.Mounts =
         [
-            Volume(volumes.Files, AgentFiles.Workspace, files),
-            Volume(volumes.Home, AgentFiles.Home, files),
-            Volume(volumes.State, AgentFiles.State, state),
+            Volume(volumes.Files, AgentFiles.Workspace, files, profile.DiskMib),
+            Volume(volumes.Home, AgentFiles.Home, files, profile.DiskMib),
+            Volume(volumes.State, AgentFiles.State, state, profile.DiskMib),
         ];
         return container;
     }
@@ -108,8 +108,9 @@ internal sealed class RunnerContainer(DockerProviderOptions options, ResourceNam
         },
     };
 
-    private static Mount Volume(string name, string target, IDictionary<string, string> labels) => new()
+    // One that is there already stays as it was made.
+    private Mount Volume(string name, string target, IDictionary<string, string> labels, long mib) => new()
     {
-        Type = "volume", Source = name, Target = target, VolumeOptions = new VolumeOptions { Labels = labels },
+        Type = "volume", Source = name, Target = target, VolumeOptions = new VolumeOptions { Labels = labels, DriverConfig = quota.DriverFor(mib) },
     };
 }

@@ -22,7 +22,8 @@ internal sealed class Runtimes(Engine engine, DockerProviderOptions options)
                 return await HasGvisorAsync(cancellationToken) ? options.GvisorRuntime : null;
             case "runsc":
                 if (await HasGvisorAsync(cancellationToken)) return options.GvisorRuntime;
-                throw new ProviderException(ProviderFault.Rejected, $"The profile asks for runsc, and the engine has no runtime named \"{options.GvisorRuntime}\".");
+                throw new ProviderException(ProviderFault.Rejected,
+                    $"The profile asks for runsc, and the engine has no runtime named \"{options.GvisorRuntime}\".");
             default:
                 throw new ProviderException(ProviderFault.Rejected, $"The sandbox \"{profile.Sandbox}\" is none of Docker's: take auto, runc or runsc.");
         }

@@ -1,5 +1,6 @@
 using Marionette.Silo.Database;
 using Marionette.Silo.Database.Embedded;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Marionette.Silo.Hosting;
@@ -23,10 +24,34 @@ internal static partial class SiloHost
         await PrepareAsync(source, exclusive: postgres is not null, settings, loggers);
 
         await using var app = SiloApplication.Build(settings, source);
+        CheckOptions(app.Services);
         await app.StartAsync();
         await ReadyAnnouncement.WriteAsync(app, settings);
         await app.WaitForShutdownAsync();
         if (settings.HasGateway) File.Delete(settings.EndpointsFile);
+    }
+
+    /// <summary>Looks at the configuration before the host does: that would tell a wrong value with its stack, twice.</summary>
+    /// <exception cref="StartException">Every wrong value of it, in one line.</exception>
+    internal static void CheckOptions(IServiceProvider services)
+    {
+        try
+        {
+            services.GetService<IStartupValidator>()?.Validate();
+        }
+        catch (OptionsValidationException e)
+        {
+            throw new StartException(string.Join(' ', e.Failures), e);
+        }
+        catch (AggregateException e) when (e.InnerExceptions.All(one => one is OptionsValidationException))
+        {
+            throw new StartException(string.Join(' ', e.InnerExceptions.Cast<OptionsValidationException>().SelectMany(one => one.Failures)), e);
+        }
+        // What is no number or no time where one is to stand: the message names the setting.
+        catch (InvalidOperationException e) when (e.InnerException is FormatException or ArgumentException)
+        {
+            throw new StartException($"{e.Message} {e.InnerException.Message}".ReplaceLineEndings(" "), e);
+        }
     }
 
     private static async Task PrepareChunksAsync(SiloSettings settings, ILogger log)

@@ -54,7 +54,7 @@ public sealed class PoolRequestTests : IAsyncLifetime
     [Fact]
     public async Task TokensCreate_EveryOption_IsSentUnderItsName_AndTheJoinCommandIsShown()
     {
-        server.On("POST /api/v1/pools/metal/tokens", """{"token":{"id":"jtok_1","name":"rack 7"},"raw_token":"mj_secret"}""", 201);
+        server.On("POST /api/v1/pools/metal/tokens", """{"token":{"id":"jtok_1","name":"rack 7"},"raw_token":"mj_secret","grpc_port":7443}""", 201);
         var ran = await Support.Cli.For(server).RunAsync(
             "pools", "tokens", "create", "metal", "--name", "rack 7", "--tenants", "a,b", "--expires", "2027-01-31T00:00:00Z", "--max-hosts", "4", "--idempotency-key", "once");
         Assert.Equal(0, ran.Code);
@@ -64,7 +64,7 @@ public sealed class PoolRequestTests : IAsyncLifetime
         Assert.Equal("ID:    jtok_1\nName:  rack 7\nToken: mj_secret\n", ran.Out);
         Assert.Equal("""
             Keep it now: it is not stored and cannot be shown again. Put it into a file on the host, then start there:
-              marionette-agent host --server http://127.0.0.1:9090 --pool metal --token-file FILE
+              marionette-agent host --server http://127.0.0.1:7443 --pool metal --token-file FILE
 
             """, ran.Error);
     }

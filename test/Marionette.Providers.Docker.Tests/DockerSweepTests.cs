@@ -90,7 +90,8 @@ public sealed class DockerSweepTests(EngineFixture fixture) : IAsyncLifetime
     {
         var name = _world.Names.WarmContainer(slot);
         var options = new DockerProviderOptions { Host = fixture.Engine!.Host, Installation = _world.Installation, ServerUrl = () => "", Image = fixture.StandInImage, Network = "none" };
-        return new RunnerContainer(options, _world.Names).ForSlot(
+        using var engine = new Engine(options.Host, TimeSpan.FromSeconds(1), TimeProvider.System); // not asked: no size
+        return new RunnerContainer(options, _world.Names, new DiskQuota(engine, _world.Names)).ForSlot(
             new WarmSpec(slot, RunnerProfile.Default), new RunnerVolumes(name, ResourceNames.Home(name), ResourceNames.State(name)), null);
     }
 

@@ -1,5 +1,6 @@
 using Marionette.Pools;
 using Marionette.Providers.Conformance;
+using Marionette.TestEngine;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
@@ -13,12 +14,10 @@ public abstract class PoolConformance(PoolFixture fixture, string kind) : Provid
 
     protected override IRunnerProvider Provider => _provider!;
 
-    /// <summary>Why this kind is not tried; null when it is.</summary>
-    protected virtual string? Obstacle => PoolFixture.Obstacle;
-
     public override async ValueTask InitializeAsync()
     {
-        Assert.SkipWhen(Obstacle is not null, Obstacle ?? "");
+        var hindrance = MachineTrial.OfSandboxes(kind);
+        Assert.SkipWhen(hindrance is not null, hindrance ?? "");
         _host = await fixture.HostAsync(kind);
         // Cases kill runners, which speaks against a host.
         await fixture.UntaintAsync(kind);
@@ -45,7 +44,4 @@ public abstract class PoolConformance(PoolFixture fixture, string kind) : Provid
 public sealed class BwrapPoolTests(PoolFixture fixture) : PoolConformance(fixture, "bwrap");
 
 /// <summary>On hosts with gVisor.</summary>
-public sealed class GvisorPoolTests(PoolFixture fixture) : PoolConformance(fixture, "runsc")
-{
-    protected override string? Obstacle => base.Obstacle ?? (Programs.Find("runsc") is null ? "runsc is not installed." : null);
-}
+public sealed class GvisorPoolTests(PoolFixture fixture) : PoolConformance(fixture, "runsc");

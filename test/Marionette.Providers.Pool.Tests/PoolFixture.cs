@@ -31,12 +31,6 @@ public sealed class PoolFixture : IAsyncLifetime
     private WebApplication? _app;
     private string? _folder;
 
-    /// <summary>Why no pool can run here; null when it can.</summary>
-    public static string? Obstacle =>
-        Environment.UserName != "root" ? "Sandboxes of a pool need root." :
-        Programs.Find("bwrap") is null ? "bubblewrap is not installed." :
-        Programs.Find("nft") is null ? "nft is not installed." : null;
-
     internal IServiceProvider Services => _app!.Services;
 
     /// <summary>The pool's host of a kind of sandbox; started when it is first asked for.</summary>

@@ -37,7 +37,7 @@ public sealed class DockerEngine : IAsyncDisposable
         if (!Environment.IsPrivilegedProcess) return "a Docker Engine of the tests' own needs root; name another with MARIONETTE_DOCKER_HOST";
         foreach (var program in (string[])["dockerd", "containerd", "docker", "debootstrap"])
             if (!Find(program)) return $"{program} is not installed: apt-get install docker.io debootstrap";
-        return null;
+        return MachineTrial.OfEngines;
     }
 
     /// <summary>Starts it and sees to its image.</summary>

@@ -1,12 +1,20 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Marionette.Agent.Egress.Namespaces;
 
 namespace Marionette.Agent.Egress.Relay;
 
-/// <summary>Tells whether an address is this machine's own.</summary>
+/// <summary>This machine's own addresses.</summary>
 internal static class OwnAddresses
 {
+    /// <summary>
+    /// An IPv4 address of this machine beside its loopback: what a runner must not reach, and answers without any network beyond the machine; null
+    /// where it has none.
+    /// </summary>
+    public static IPAddress? Outside() => NetworkInterface.GetAllNetworkInterfaces().SelectMany(link => link.GetIPProperties().UnicastAddresses)
+        .Select(own => own.Address).FirstOrDefault(own => own.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(own));
+
     /// <summary>
     /// Asks the kernel where it would send from: to its own addresses from themselves. Always true as of now, and without a list
     /// that could be old.

@@ -71,7 +71,8 @@ internal sealed partial class RunnerKeeper : IRunnerKeeper
         new(stateFolder, agentBinary, toolsPath, clock, log);
 
     /// <inheritdoc cref="Create(string, string, IReadOnlyList{string}, TimeProvider, ILogger)"/>
-    internal static RunnerKeeper Create(string stateFolder, string agentBinary, Func<EnsureRunner, string, SandboxProgram?> program, ILogger log, string? only = null) =>
+    internal static RunnerKeeper Create(string stateFolder, string agentBinary, Func<EnsureRunner, string, SandboxProgram?> program, ILogger log,
+        string? only = null) =>
         new(stateFolder, agentBinary, [], TimeProvider.System, log) { InsteadOfAgent = program, OnlyKind = only };
 
     public async Task<IReadOnlyList<SandboxFacts>> CheckAsync(CancellationToken cancellationToken) =>

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Marionette.Agent.Egress.Namespaces;
+using Marionette.Agent.Egress.Relay;
 using Marionette.Protocol.Hosts.V1;
 using Microsoft.Extensions.Logging;
 
@@ -21,6 +22,9 @@ internal sealed class SandboxCheck(
     private const double Cpus = 1, FewCpus = 0.3;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60), Look = TimeSpan.FromMilliseconds(50);
+
+    // For a machine that has its loopback alone, where there is nothing beyond the sandbox that could answer.
+    private static readonly IPEndPoint Nobody = new(IPAddress.Parse("198.51.100.1"), 80);
 
     private static readonly string[] Secrets = ["file", "processes", "root"];
 
@@ -54,32 +58,41 @@ internal sealed class SandboxCheck(
 
     private static IReadOnlyList<SandboxFacts> Facts(IEnumerable<SandboxFinding> findings) => [.. findings.Select(finding => finding.ToFacts())];
 
+    // Two servers of the machine's own: one is the gateway, which is always reached, and at the other address nothing is listed. No network is needed for it.
     private async Task<IReadOnlyList<SandboxFinding>> FindAsync(IReadOnlyList<string> kinds, CancellationToken cancellationToken)
     {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
+        using var gateway = Listen(IPAddress.Loopback);
+        using var outside = OwnAddresses.Outside() is { } own ? Listen(own) : null;
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var greeting = GreetAsync(listener, end.Token);
+        var greeting = Task.WhenAll(GreetAsync(gateway, end.Token), outside is null ? Task.CompletedTask : GreetAsync(outside, end.Token));
         var found = new List<SandboxFinding>();
         foreach (var kind in kinds)
-            found.Add(await FindAsync(kind, ((IPEndPoint)listener.LocalEndPoint!).Port, cancellationToken).ConfigureAwait(false));
+            found.Add(await FindAsync(kind, (IPEndPoint)gateway.LocalEndPoint!, (IPEndPoint?)outside?.LocalEndPoint ?? Nobody, cancellationToken)
+                .ConfigureAwait(false));
         await end.CancelAsync().ConfigureAwait(false);
         await greeting.ConfigureAwait(false);
         return found;
     }
 
-    private async Task<SandboxFinding> FindAsync(string kind, int port, CancellationToken cancellationToken)
+    private static Socket Listen(IPAddress address)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(address, 0));
+        socket.Listen();
+        return socket;
+    }
+
+    private async Task<SandboxFinding> FindAsync(string kind, IPEndPoint gateway, IPEndPoint outside, CancellationToken cancellationToken)
     {
         var finding = new SandboxFinding { Kind = kind };
         if (SystemProgram.Find(kind) is null)
             return finding with { Detail = $"{kind} is not installed" };
         if (Firewall.Program is null)
             return finding with { Detail = "nft is missing (package nftables)" };
-        var trial = new SandboxTrial(host, allot, kind, new Uri($"http://127.0.0.1:{port}"));
+        var trial = new SandboxTrial(host, allot, kind, new Uri($"http://{gateway}"));
         try
         {
-            return await TryAsync(finding, trial, port, cancellationToken).ConfigureAwait(false);
+            return await TryAsync(finding, trial, gateway.Port, outside, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or HostFault)
         {
@@ -92,12 +105,21 @@ internal sealed class SandboxCheck(
         }
     }
 
-    private async Task<SandboxFinding> TryAsync(SandboxFinding finding, SandboxTrial trial, int port, CancellationToken cancellationToken)
+    private async Task<SandboxFinding> TryAsync(SandboxFinding finding, SandboxTrial trial, int port, IPEndPoint outside, CancellationToken cancellationToken)
     {
         var secret = Path.Combine(folders.State, "check.secret");
         await File.WriteAllTextAsync(secret, Greeting, cancellationToken).ConfigureAwait(false);
-        var look = await trial.RunAsync(["look", secret, $"{port}"], Cpus, MemoryMib, 0, Pids * 4, Patience, cancellationToken).ConfigureAwait(false);
-        File.Delete(secret);
+        SandboxEnd look;
+        try
+        {
+            look = await trial.RunAsync(["look", secret, $"{port}", $"{outside}"], Cpus, MemoryMib, 0, Pids * 4, Patience, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            File.Delete(secret);
+        }
+
         if (!look.Said.Contains(SandboxProbe.Done, StringComparison.Ordinal))
             return finding with { Detail = $"the trial ended with exit code {look.Code}: {look.Said.Trim()}" };
         var open = Secrets.Where(what => look.Said.Contains(what + "=yes", StringComparison.Ordinal)).ToList();

@@ -5,7 +5,8 @@ namespace Marionette.Agent.Hosts.Sandboxes;
 /// <summary>Reads out of what is left of a sandbox why it ended. The causes are those of docs/reference/events.md.</summary>
 internal static partial class SandboxEnding
 {
-    public const string Exited = "exited", Killed = "killed", OutOfMemory = "out_of_memory", DiskFull = "disk_full", HostLost = "host_lost", Removed = "removed";
+    public const string Exited = "exited", Killed = "killed", OutOfMemory = "out_of_memory", DiskFull = "disk_full", HostLost = "host_lost",
+        Removed = "removed";
 
     private const int KilledCode = 128 + 9;
     private const long NearlyNothing = 1 << 20;
@@ -24,7 +25,8 @@ internal static partial class SandboxEnding
         var last = end.Said.Trim().Split('\n')[^1] is { Length: > 0 } line ? $" Its last words: {line}" : "";
         // Of the agent itself or of a child that it could not do without: either way there was too little.
         if (kills > 0 && end.Code != 0)
-            return (end.Code, OutOfMemory, $"The kernel ended a process of the runner, which needed more memory than its profile has; exit code {end.Code}.{last}");
+            return (end.Code, OutOfMemory,
+                $"The kernel ended a process of the runner, which needed more memory than its profile has; exit code {end.Code}.{last}");
         if (end.Code != 0 && (SaysFull(end.Said) || end.FreeBytes < NearlyNothing))
             return (end.Code, DiskFull, $"The agent ended with exit code {end.Code}, and its disk was full.{last}");
         return end.Code == KilledCode
@@ -35,6 +37,7 @@ internal static partial class SandboxEnding
     /// <summary>Whether a text tells of a full disk.</summary>
     public static bool SaysFull(string text) => FullDisk().IsMatch(text);
 
-    [GeneratedRegex("No space left on device|Disk quota exceeded|There is not enough space on the disk", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        "No space left on device|Disk quota exceeded|There is not enough space on the disk", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex FullDisk();
 }

@@ -144,7 +144,8 @@ internal sealed class SandboxHost(
 
         foreach (var file in Directory.GetFiles(folders.Runsc, $"*{HostFolders.Leaf(record.Runner)}*"))
             File.Delete(file);
-        foreach (var image in new[] { Path.Combine(folders.OfRunner(record.Runner), "disk.img"), folders.OfWorkspace(record.Runner, record.Workspace) + DiskImage.Image })
+        string[] images = [Path.Combine(folders.OfRunner(record.Runner), "disk.img"), folders.OfWorkspace(record.Runner, record.Workspace) + DiskImage.Image];
+        foreach (var image in images)
             await DiskImage.UnusedAsync(image, cancellationToken).ConfigureAwait(false);
         try
         {

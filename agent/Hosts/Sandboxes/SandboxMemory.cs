@@ -43,7 +43,10 @@ internal sealed class SandboxMemory(string path, TimeProvider clock)
         foreach (var finding in fresh)
             found[finding.Kind] = (finding, subject, clock.GetTimestamp());
         Tell();
-        var kept = new SandboxFindings { Of = subject, Kinds = [.. found.Values.Where(one => one.Of == subject && one.Finding.IsWhole).Select(one => one.Finding)] };
+        var kept = new SandboxFindings
+        {
+            Of = subject, Kinds = [.. found.Values.Where(one => one.Of == subject && one.Finding.IsWhole).Select(one => one.Finding)],
+        };
         WholeFile.Write(path, JsonSerializer.SerializeToUtf8Bytes(kept, SandboxJsonContext.Default.SandboxFindings));
         return changed;
     }

@@ -17,7 +17,8 @@ internal sealed class HostLink(
 
     private readonly string _connectionId = Guid.NewGuid().ToString("n");
     private readonly Channel<GatewayMessage> _outgoing = Channel.CreateUnbounded<GatewayMessage>();
-    private readonly Channel<HostSaying> _sayings = Channel.CreateBounded<HostSaying>(new BoundedChannelOptions(MaxWaiting) { SingleReader = true, SingleWriter = true });
+    private readonly Channel<HostSaying> _sayings = Channel.CreateBounded<HostSaying>(
+        new BoundedChannelOptions(MaxWaiting) { SingleReader = true, SingleWriter = true });
     private readonly KnownRunners _known = new(inventory);
     private readonly SilenceWatch _silence = new(clock, "host");
     private volatile bool _goodbye;

@@ -129,7 +129,8 @@ internal static class HostMapper
             wire.Cause.Length == 0 ? null : Name(wire.Cause, Short, "A cause"), wire.Detail.Length == 0 ? null : Words(wire.Detail, Long))
         {
             Cpus = Cpus(wire.Cpus), MemoryMib = Mib(wire.MemoryMib), DiskMib = Mib(wire.DiskMib), Sandbox = Plain(wire.Sandbox, Short, "A sandbox"),
-            WorkspaceId = wire.Workspace.Length == 0 || EntityId.Is(EntityId.Workspace, wire.Workspace) ? wire.Workspace : throw Invalid("A workspace's id is not one."),
+            WorkspaceId = wire.Workspace.Length == 0 || EntityId.Is(EntityId.Workspace, wire.Workspace) ? wire.Workspace
+                : throw Invalid("A workspace's id is not one."),
         };
 
     // A state that this version does not know is not a death: only what is known to be one may count as one. None at all is a start under way.

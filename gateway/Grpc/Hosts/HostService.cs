@@ -59,7 +59,8 @@ internal sealed partial class HostService(
         if (hello.Version < MinVersion || hello.MinVersion > Version)
             throw new RpcException(new Status(
                 StatusCode.FailedPrecondition,
-                string.Create(CultureInfo.InvariantCulture, $"The host speaks versions {hello.MinVersion} to {hello.Version}, this gateway {MinVersion} to {Version}: update the older one.")));
+                string.Create(CultureInfo.InvariantCulture,
+                    $"The host speaks versions {hello.MinVersion} to {hello.Version}, this gateway {MinVersion} to {Version}: update the older one.")));
         if (!PoolKeys.IsPool(hello.Pool)) throw new RpcException(new Status(StatusCode.NotFound, "There is no such pool."));
         if (!EntityId.Is(EntityId.Host, hello.Host) || hello.Secret.Length is < MinSecretBytes or > MaxSecretBytes || hello.Token.Length > MaxTokenLength)
             throw new RpcException(new Status(StatusCode.Unauthenticated, "The host's id, join token or secret is not one."));

@@ -23,7 +23,8 @@ internal sealed class PoolModel
 
     public static PoolModel Of(PoolView view) => new()
     {
-        Name = view.Name, Hosts = view.Hosts, Online = view.Online, Runners = view.Runners, Cpus = view.Cpus, CpusHeld = view.CpusHeld, MemoryMib = view.MemoryMib,
+        Name = view.Name, Hosts = view.Hosts, Online = view.Online, Runners = view.Runners, Cpus = view.Cpus, CpusHeld = view.CpusHeld,
+            MemoryMib = view.MemoryMib,
         MemoryHeldMib = view.MemoryHeldMib, OneTenantPerHost = view.OneTenantPerHost,
     };
 }
@@ -67,7 +68,8 @@ internal sealed class HostModel
 
     public static HostModel Of(HostView view) => new()
     {
-        Id = view.Id, Pool = view.Pool, Name = view.Facts.Name, Status = EnumText<HostStatus>.Of(view.Status), Draining = view.Draining, Taint = Shown.OrNull(view.Taint),
+        Id = view.Id, Pool = view.Pool, Name = view.Facts.Name, Status = EnumText<HostStatus>.Of(view.Status), Draining = view.Draining,
+            Taint = Shown.OrNull(view.Taint),
         Tenants = view.Tenants, Labels = view.Facts.Labels, Version = view.Facts.Version, System = view.Facts.System, Cpus = view.Facts.Cpus,
         MemoryMib = view.Facts.MemoryMib, DiskMib = view.Facts.DiskMib, Runners = view.Runners, CpusHeld = view.CpusHeld, MemoryHeldMib = view.MemoryHeldMib,
         DiskHeldMib = view.DiskHeldMib, Load = view.Load is { } load ? new HostLoadModel(load.Cpu, load.MemoryUsedMib, load.DiskFreeMib) : null,
@@ -146,7 +148,8 @@ internal sealed class JoinTokenModel
 
     public static JoinTokenModel Of(JoinTokenView view) => new()
     {
-        Id = view.Id, Name = view.Name, Tenants = Shown.OrEmpty(view.Tenants), MaxHosts = view.MaxHosts, Hosts = view.Hosts, CreatedAt = view.CreatedAt.UtcDateTime,
+        Id = view.Id, Name = view.Name, Tenants = Shown.OrEmpty(view.Tenants), MaxHosts = view.MaxHosts, Hosts = view.Hosts,
+            CreatedAt = view.CreatedAt.UtcDateTime,
         ExpiresAt = view.ExpiresAt?.UtcDateTime, RevokedAt = view.RevokedAt?.UtcDateTime,
     };
 }
@@ -157,4 +160,6 @@ internal sealed class CreatedJoinTokenModel
     public required JoinTokenModel Token { get; init; }
     /// <summary>The token itself. Shown this once: a repeat with the same idempotency key has it no more.</summary>
     public string? RawToken { get; init; }
+    /// <summary>Port at which the gateway that answers takes hosts and runners. A proxy before it may have another one.</summary>
+    public int? GrpcPort { get; init; }
 }

@@ -18,9 +18,11 @@ internal sealed class NetdHelper(Engine engine, ResourceNames names, Images imag
     {
         var (id, fresh) = await RunAsync(clock, cancellationToken);
         var how = new ContainerAttachParameters { Stream = true, Stdin = true, Stdout = true };
-        var stream = await engine.GetAsync("talk to the network helper", t => engine.Client.Containers.AttachContainerAsync(id, tty: false, how, t), cancellationToken);
+        var stream = await engine.GetAsync("talk to the network helper", t => engine.Client.Containers.AttachContainerAsync(id, tty: false, how, t),
+            cancellationToken);
         // The end of what had ended before is never told: a connection to it would stay open and silent.
-        if (await engine.FindAsync("look at the network helper", t => engine.Client.Containers.InspectContainerAsync(id, t), cancellationToken) is { State.Running: true })
+        if (await engine.FindAsync("look at the network helper", t => engine.Client.Containers.InspectContainerAsync(id, t),
+            cancellationToken) is { State.Running: true })
             return (stream, fresh);
         stream.Dispose();
         throw new IOException("the helper has ended");
@@ -46,7 +48,8 @@ internal sealed class NetdHelper(Engine engine, ResourceNames names, Images imag
     {
         for (var i = 0; i < Tries; i++)
         {
-            var found = await engine.FindAsync("look at the network helper", t => engine.Client.Containers.InspectContainerAsync(names.Network, t), cancellationToken);
+            var found = await engine.FindAsync("look at the network helper", t => engine.Client.Containers.InspectContainerAsync(names.Network, t),
+                cancellationToken);
             if (found is { State.Running: true }) return (found.ID, Fresh: false);
             // One that ended may be of an older image: it is made anew, its state is in the kernel and went with it. One that never ran is another
             // process', which is about to start it.
@@ -60,7 +63,8 @@ internal sealed class NetdHelper(Engine engine, ResourceNames names, Images imag
             }
 
             var outcome = await engine.DoAsync(
-                "start the network helper", t => engine.Client.Containers.StartContainerAsync(names.Network, new ContainerStartParameters(), t), cancellationToken,
+                "start the network helper", t => engine.Client.Containers.StartContainerAsync(names.Network, new ContainerStartParameters(), t),
+                    cancellationToken,
                 HttpStatusCode.NotModified, HttpStatusCode.NotFound, HttpStatusCode.Conflict);
             if (outcome == HttpStatusCode.OK && await engine.FindAsync(
                 "look at the network helper", t => engine.Client.Containers.InspectContainerAsync(names.Network, t), cancellationToken) is { } started)
@@ -72,7 +76,8 @@ internal sealed class NetdHelper(Engine engine, ResourceNames names, Images imag
     }
 
     private Task<HttpStatusCode> RemoveAsync(string id, CancellationToken cancellationToken) => engine.DoAsync(
-        "remove the old network helper", t => engine.Client.Containers.RemoveContainerAsync(id, new ContainerRemoveParameters { Force = true }, t), cancellationToken,
+        "remove the old network helper", t => engine.Client.Containers.RemoveContainerAsync(id, new ContainerRemoveParameters { Force = true }, t),
+            cancellationToken,
         HttpStatusCode.NotFound, HttpStatusCode.Conflict);
 
     private Task<HttpStatusCode> CreateAsync(CancellationToken cancellationToken)
@@ -104,6 +109,7 @@ internal sealed class NetdHelper(Engine engine, ResourceNames names, Images imag
             },
         };
         return engine.DoAsync(
-            "make the network helper", t => engine.Client.Containers.CreateContainerAsync(parameters, t), cancellationToken, HttpStatusCode.Conflict, HttpStatusCode.NotFound);
+            "make the network helper", t => engine.Client.Containers.CreateContainerAsync(parameters, t), cancellationToken, HttpStatusCode.Conflict,
+                HttpStatusCode.NotFound);
     }
 }

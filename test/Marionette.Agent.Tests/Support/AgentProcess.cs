@@ -56,11 +56,15 @@ internal sealed class AgentProcess : IDisposable
         }
     }
 
-    public AgentProcess Start()
+    /// <param name="isFirst">As the first process of a process namespace, as in a container.</param>
+    public AgentProcess Start(bool isFirst = false)
     {
         var file = Path.Combine(Root, "agent.json");
         File.WriteAllText(file, Config.ToJsonString());
-        process = Process.Start(new ProcessStartInfo(Binary, ["run", "--config", file])
+        string[] command = [Binary, "run", "--config", file];
+        if (isFirst)
+            command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", .. command];
+        process = Process.Start(new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardError = true,
             RedirectStandardOutput = true,

@@ -21,16 +21,6 @@ internal sealed class NetworkNamespace : IDisposable
     /// <summary>Starts the agent inside.</summary>
     public string Program => Path.Combine(_folder, "agent");
 
-    /// <summary>Whether this kernel lets us make one.</summary>
-    public static bool IsPossible
-    {
-        get
-        {
-            var probe = $"mnprobe{Environment.ProcessId}";
-            return Run("ip", "netns", "add", probe) && Run("ip", "-n", probe, "link", "add", "mnp0", "type", "veth", "peer", "name", "mnp1") & Run("ip", "netns", "del", probe);
-        }
-    }
-
     public static NetworkNamespace Create(string agent)
     {
         var net = new NetworkNamespace();

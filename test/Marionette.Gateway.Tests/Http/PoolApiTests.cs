@@ -76,6 +76,7 @@ public sealed class PoolApiTests(PostgresFixture postgres) : IAsyncLifetime
         var made = await GatewayHost.JsonAsync(first);
         var id = made.GetProperty("token").GetProperty("id").GetString();
         Assert.Equal($"mj_{id}", made.GetProperty("raw_token").GetString());
+        Assert.Equal(host.GrpcUrl.Port, made.GetProperty("grpc_port").GetInt32());
         using var second = await GatewayHost.PostAsync(host.Operator, Tokens, Body, "k");
         Assert.Equal(HttpStatusCode.Created, second.StatusCode);
         var repeat = await GatewayHost.JsonAsync(second);

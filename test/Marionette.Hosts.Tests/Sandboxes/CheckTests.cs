@@ -1,4 +1,10 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Marionette.Agent.Egress.Relay;
 using Marionette.Agent.Hosts.Sandboxes;
+using Marionette.Protocol.Hosts.V1;
+using Marionette.TestEngine;
 
 namespace Marionette.Hosts.Tests.Sandboxes;
 
@@ -28,6 +34,42 @@ public sealed class CheckTests(ITestOutputHelper output)
         await world.RestartAsync();
         Assert.Equal(facts, await world.Keeper.CheckAsync(SandboxWorld.Token));
     }
+
+    [Theory, InlineData(false), InlineData(true)]
+    public async Task Probe_SeesAnotherAddressOfTheMachine_WhereTheRulesLetItThrough(bool isListed)
+    {
+        SandboxTests.Need();
+        var own = OwnAddresses.Outside();
+        Assert.SkipWhen(own is null, "this machine has its loopback alone");
+        using var server = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        server.Bind(new IPEndPoint(own!, 0));
+        server.Listen();
+        var greeting = GreetAsync();
+        await using var world = new SandboxWorld();
+        await world.RecoverAsync();
+
+        await world.StartAsync(
+            "acme/run_1", $"/opt/marionette/bin/marionette-agent sandbox-probe look /nowhere 1 {server.LocalEndPoint}",
+            change: order => order.Egress = new EgressRules { Mode = "allow_list", Allowed = { isListed ? $"{own}" : "192.0.2.99" } });
+        await world.EndedAsync("acme/run_1");
+
+        output.WriteLine(world.Said("acme/run_1"));
+        Assert.Contains(isListed ? "outside=yes" : "outside=no", world.Said("acme/run_1"), StringComparison.Ordinal);
+        Assert.False(greeting.IsFaulted);
+
+        async Task GreetAsync()
+        {
+            try
+            {
+                using var client = await server.AcceptAsync(SandboxWorld.Token);
+                await client.SendAsync(Encoding.ASCII.GetBytes(SandboxCheck.Greeting), SandboxWorld.Token);
+            }
+            catch (Exception exception) when (exception is SocketException or OperationCanceledException)
+            {
+                // Nobody came.
+            }
+        }
+    }
 }
 
 /// <summary>What tests of real sandboxes need of the machine.</summary>
@@ -35,7 +77,7 @@ internal static class SandboxTests
 {
     public static void Need(string kind = SandboxKinds.Bwrap)
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
-        Assert.SkipWhen(SystemProgram.Find(kind) is null, $"{kind} is not installed");
+        var hindrance = MachineTrial.OfSandboxes(kind);
+        Assert.SkipWhen(hindrance is not null, hindrance ?? "");
     }
 }

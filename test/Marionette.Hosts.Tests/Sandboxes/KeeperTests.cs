@@ -225,7 +225,7 @@ public sealed class KeeperTests
 
     private static async Task<SandboxWorld> WorldAsync()
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
+        SandboxTests.Need();
         var world = new SandboxWorld();
         await world.RecoverAsync();
         return world;

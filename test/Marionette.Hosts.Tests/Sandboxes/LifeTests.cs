@@ -18,7 +18,7 @@ public sealed class LifeTests
     [Fact]
     public async Task Agent_OfARunner_CallsTheGatewayAndItsTokenLiesNowhere()
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
+        SandboxTests.Need();
         await using var world = new SandboxWorld();
         await world.RecoverAsync();
         using var gateway = Listener();
@@ -42,7 +42,7 @@ public sealed class LifeTests
     [Fact]
     public async Task NetworkHelper_Killed_ComesBackWithThePolicies()
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
+        SandboxTests.Need();
         await using var world = new SandboxWorld();
         await world.RecoverAsync();
         using var gateway = Listener();
@@ -64,7 +64,7 @@ public sealed class LifeTests
     [Fact]
     public async Task Runner_Ended_IsToldWithItsCause()
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
+        SandboxTests.Need();
         await using var world = new SandboxWorld();
         await world.RecoverAsync();
         await world.StartAsync(Runner, "echo up; exec sleep 600");
@@ -83,7 +83,7 @@ public sealed class LifeTests
     [Fact]
     public async Task Order_OfAnOlderEpochOrForATakenWorkspace_IsRefused()
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
+        SandboxTests.Need();
         await using var world = new SandboxWorld();
         await world.RecoverAsync();
         await world.StartAsync(Runner, "exec sleep 600", change: order => order.Epoch = 2);
@@ -100,7 +100,7 @@ public sealed class LifeTests
     [Fact]
     public async Task Rules_Replaced_HoldAtOnce()
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
+        SandboxTests.Need();
         await using var world = new SandboxWorld();
         await world.RecoverAsync();
         await world.StartAsync(Runner, "while true; do (exec 3<>/dev/tcp/192.0.2.7/80; read -r -t 5 -u 3 x); sleep 0.1; done 2> /dev/null");
@@ -118,7 +118,7 @@ public sealed class LifeTests
     [Fact]
     public async Task Leftovers_OfNoRecord_AreRemoved()
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
+        SandboxTests.Need();
         await using var world = new SandboxWorld();
         await world.RecoverAsync();
         await world.StartAsync(Runner, "echo up; exec sleep 600");

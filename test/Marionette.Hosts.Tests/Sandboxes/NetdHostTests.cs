@@ -13,7 +13,7 @@ public sealed class NetdHostTests
     [Fact]
     public async Task Helper_ThatHangs_IsReplaced()
     {
-        Assert.SkipWhen(SandboxWorld.Hindrance is not null, SandboxWorld.Hindrance ?? "");
+        SandboxTests.Need();
         using var folder = new TempFolder();
         var folders = new HostFolders(folder.Path);
         var cgroups = CgroupTree.Find(folders.Name);

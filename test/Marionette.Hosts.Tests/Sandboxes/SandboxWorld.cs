@@ -3,6 +3,7 @@ using Marionette.Agent.Hosts;
 using Marionette.Agent.Hosts.Sandboxes;
 using Marionette.Hosts.Tests.Daemon.Support;
 using Marionette.Protocol.Hosts.V1;
+using Marionette.TestEngine;
 
 namespace Marionette.Hosts.Tests.Sandboxes;
 
@@ -24,9 +25,7 @@ internal sealed class SandboxWorld : IAsyncDisposable
     }
 
     /// <summary>Why no sandbox can be made here; null when one can.</summary>
-    public static string? Hindrance { get; } =
-        !Environment.IsPrivilegedProcess ? "sandboxes need root" : SystemProgram.Find("bwrap") is null ? "bwrap is not installed"
-        : SystemProgram.Find("nft") is null ? "nft is not installed" : null;
+    public static string? Hindrance => MachineTrial.OfSandboxes(SandboxKinds.Bwrap);
 
     public static string Agent => Path.Combine(AppContext.BaseDirectory, "agent", "marionette-agent");
 

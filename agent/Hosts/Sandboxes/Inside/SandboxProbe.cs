@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -19,12 +20,12 @@ internal static unsafe class SandboxProbe
     {
         switch (what)
         {
-            case ["look", var secret, var port]:
+            case ["look", var secret, var port, var outside]:
                 Say("file", File.Exists(secret) || Directory.Exists("/root") || File.Exists("/etc/shadow"));
                 Say("processes", Directory.GetDirectories("/proc").Count(folder => Path.GetFileName(folder).All(char.IsAsciiDigit)) > 8);
                 Say("gateway", Answers(NetworkRules.GatewayName, 80));
                 Say("loopback", Answers("127.0.0.1", int.Parse(port, CultureInfo.InvariantCulture)));
-                Say("outside", Answers("198.51.100.1", 80));
+                Say("outside", IPEndPoint.TryParse(outside, out var place) && Answers(place.Address.ToString(), place.Port));
                 Say("root", SandboxCalls.Unshare(NetCalls.NewNetworkNamespace) == 0);
                 break;
             case ["disk", var mib]:
@@ -62,7 +63,10 @@ internal static unsafe class SandboxProbe
     {
         try
         {
-            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = Patience, SendTimeout = Patience };
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)
+            {
+                ReceiveTimeout = Patience, SendTimeout = Patience,
+            };
             socket.Connect(host, port);
             var answer = new byte[16];
             return Encoding.ASCII.GetString(answer, 0, socket.Receive(answer)).StartsWith(SandboxCheck.Greeting, StringComparison.Ordinal);

@@ -48,7 +48,8 @@ internal static class SandboxView
             RunscBundle.Write(plan, $"{plan.View}/root", stage + "/bundle");
         MakeFolder(stage + "/bin");
         BindReadOnly(plan.Binaries, stage + "/bin");
-        SandboxCalls.Mount(null, stage, null, SandboxCalls.Bind | SandboxCalls.Remount | SandboxCalls.ReadOnly | SandboxCalls.NoSetUid | SandboxCalls.NoDevices);
+        SandboxCalls.Mount(null, stage, null,
+            SandboxCalls.Bind | SandboxCalls.Remount | SandboxCalls.ReadOnly | SandboxCalls.NoSetUid | SandboxCalls.NoDevices);
         // Under another name: the way to the stage is closed to the runner's user.
         SandboxCalls.Mount(null, stage, null, SandboxCalls.Recursive | SandboxCalls.Private);
         SandboxCalls.Mount(stage, plan.View, null, SandboxCalls.Bind | SandboxCalls.Recursive);

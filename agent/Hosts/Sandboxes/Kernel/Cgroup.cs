@@ -159,7 +159,8 @@ internal sealed class Cgroup(IReadOnlyList<CgroupMount> places)
         var place = places.FirstOrDefault(place => place.Controllers.Contains(controller));
         if (place is null)
             return 0;
-        var line = Lines(Path.Combine(place.Folder, place.IsUnified ? second : first)).FirstOrDefault(line => line.StartsWith(name + " ", StringComparison.Ordinal));
+        var line = Lines(Path.Combine(place.Folder, place.IsUnified ? second : first))
+            .FirstOrDefault(line => line.StartsWith(name + " ", StringComparison.Ordinal));
         return line is null ? 0 : long.Parse(line.AsSpan(name.Length + 1), CultureInfo.InvariantCulture);
     }
 

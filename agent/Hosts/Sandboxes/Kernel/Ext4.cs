@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace Marionette.Agent.Hosts.Sandboxes;
 
-/// <summary>Reads the head of a file system of the kind ext4. Offsets: the kernel's documentation, "ext4 data structures and algorithms", super block.</summary>
+/// <summary>
+/// Reads the head of a file system of the kind ext4. Offsets: the kernel's documentation, "ext4 data structures and algorithms", super block.
+/// </summary>
 internal static class Ext4
 {
     private const int HeadAt = 1024, HeadSize = 1024, FeatureIs64Bit = 0x80;

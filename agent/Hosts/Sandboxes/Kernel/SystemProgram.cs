@@ -14,7 +14,7 @@ namespace Marionette.Agent.Hosts.Sandboxes;
 internal static unsafe class SystemProgram
 {
     private const int Capacity = 64 * 1024;
-    private const string FirstFree = "3"; // descriptor that is not one of the standard ones
+    private const int FirstFree = 3; // descriptor that is not one of the standard ones
 
     // The tools that are called are those of the system, wherever this process was started from.
     private const string SystemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -25,7 +25,7 @@ internal static unsafe class SystemProgram
     /// <summary>Where a program is in the system's folders; null when this machine has none.</summary>
     public static string? Find(string name) => SystemPath.Split(':').Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
 
-    /// <summary>Starts a program.</summary>
+    /// <summary>Starts a program. It gets the three descriptors and no other one of this process.</summary>
     /// <param name="arguments">Absolute path, then its arguments.</param>
     /// <returns>Its process id. Somebody has to reap it.</returns>
     /// <exception cref="IOException">The system refused.</exception>
@@ -48,6 +48,8 @@ internal static unsafe class SystemProgram
             Check(Libc.SetSignalDefaults(attributes, signals));
             Check(Libc.SetSignalMask(attributes, mask));
             Check(Libc.SetFlags(attributes, Libc.SpawnSetSession | Libc.SpawnSetSignalDefaults | Libc.SpawnSetSignalMask));
+            // What whoever started this process left open in it is nobody's business in what outlives it.
+            _ = Libc.SystemCall(Libc.CloseRange, FirstFree, unchecked((nint)uint.MaxValue), Libc.CloseRangeOnExec);
             using var argv = new Utf8Strings(arguments);
             using var environment = new Utf8Strings(Environment);
             int pid;
@@ -72,7 +74,11 @@ internal static unsafe class SystemProgram
     /// <param name="arguments">The program and its arguments.</param>
     public static string RunTied(string launcher, TimeSpan limit, int alsoGood, params IReadOnlyList<string> arguments) => RunToEnd(
         limit,
-        [launcher, ChildLauncher.Verb, System.Environment.ProcessId.ToString(CultureInfo.InvariantCulture), FirstFree, "/", .. Located(arguments)],
+        [
+            launcher, ChildLauncher.Verb, System.Environment.ProcessId.ToString(CultureInfo.InvariantCulture),
+                FirstFree.ToString(CultureInfo.InvariantCulture), "/",
+            .. Located(arguments),
+        ],
         Path.GetFileName(arguments[0]), alsoGood);
 
     private static IReadOnlyList<string> Located(IReadOnlyList<string> arguments) => arguments[0].StartsWith('/')

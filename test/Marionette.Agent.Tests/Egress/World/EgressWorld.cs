@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Marionette.Agent.Egress.Namespaces;
+using Marionette.TestEngine;
 
 namespace Marionette.Agent.Tests.Egress.World;
 
@@ -17,11 +18,7 @@ public sealed class EgressWorld : IAsyncLifetime
     private NetNamespace machine = null!;
 
     /// <summary>Why the tests cannot run here; null when they can.</summary>
-    public static string? Hindrance { get; } =
-        !Environment.IsPrivilegedProcess ? "Namespaces and packets for real need root."
-        : Firewall.Program is null ? "nft (package nftables) is not installed."
-        : !Has("ip") || !Has("nsenter") || !Has("unshare") ? "ip, nsenter or unshare is not installed."
-        : null;
+    public static string? Hindrance => MachineTrial.OfNetworks;
 
     internal TestInternet Internet { get; private set; } = null!;
 
@@ -78,9 +75,6 @@ public sealed class EgressWorld : IAsyncLifetime
         await Netd.DisposeAsync();
         Netd = StartNetd();
     }
-
-    private static bool Has(string program) =>
-        new[] { "/usr/sbin", "/usr/bin", "/sbin", "/bin" }.Any(folder => File.Exists(Path.Combine(folder, program)));
 
     private void Join()
     {
