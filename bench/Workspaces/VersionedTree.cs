@@ -40,7 +40,7 @@ internal static class VersionedTree
             {
                 await RunAsync("git", target, cancellationToken, "checkout", "--quiet", "--detach", $"HEAD~{CommitsBetween}");
                 // Without any name for the newer commits, packing leaves them out.
-                await RunAsync("sh", target, cancellationToken, "-c", "git for-each-ref --format='delete %(refname)' | git update-ref --stdin && rm -f .git/ORIG_HEAD .git/FETCH_HEAD");
+                await RunAsync("sh", target, cancellationToken, "-c", "git for-each-ref --format='delete %(refname)' | git update-ref --no-deref --stdin && rm -f .git/ORIG_HEAD .git/FETCH_HEAD");
                 await RunAsync("git", target, cancellationToken, "reflog", "expire", "--expire=now", "--all");
             }
 
