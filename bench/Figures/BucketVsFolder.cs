@@ -6,7 +6,7 @@ using Marionette.TestBucket;
 
 namespace Marionette.Bench.Figures;
 
-/// <summary>A session's files into a bucket and back, against the same into a folder of the gateway's own: first snapshot, one of unchanged files, restore.</summary>
+/// <summary>A session's files into a bucket and back, against the same with a folder: first snapshot, restore, snapshot of unchanged files.</summary>
 internal sealed class BucketVsFolder : IMeasurement
 {
     private const int Warm = 1_000_000, MegaBytes = 100;
@@ -25,7 +25,8 @@ internal sealed class BucketVsFolder : IMeasurement
     {
         if (S3rver.Obstacle is { } obstacle) throw new InvalidOperationException(obstacle);
         BucketCredentials.Use(); // the servers inherit them
-        List<(string Suffix, string How, Series[] Times)> ways = [("", "by the gateway", NewSeries()), ("-straight", "by requests that the gateway signs, past it", NewSeries())];
+        List<(string Suffix, string How, Series[] Times)> ways =
+            [("", "by the gateway", NewSeries()), ("-straight", "by requests that the gateway signs, past it", NewSeries())];
         await using (var bucket = await S3rver.StartAsync())
         await using (var folder = await BenchStack.WithAgentsAsync(options, cancellationToken))
         await using (var through = await InBucketAsync(options, bucket, "through", "off", cancellationToken))
@@ -48,13 +49,18 @@ internal sealed class BucketVsFolder : IMeasurement
             for (var step = 0; step < Steps.Length; step++)
             {
                 yield return times[step].ToFigure(
-                    $"{Name}/{Steps[step].Name}{suffix}", "ms", null, $"{Steps[step].What}, {options.Scale(MegaBytes)} MB of source files, packs go {how} to s3rver on the loopback; floor: the same with a folder");
+                    $"{Name}/{Steps[step].Name}{suffix}", "ms", null,
+                    $"{Steps[step].What}, {options.Scale(MegaBytes)} MB of source files, packs go {how} to s3rver on the loopback; "
+                    + "floor: the same with a folder");
             }
         }
     }
 
-    private static Task<BenchStack> InBucketAsync(BenchOptions options, S3rver bucket, string prefix, string direct, CancellationToken cancellationToken) => BenchStack.WithAgentsAsync(
-        options, cancellationToken, "--chunk-store", $"s3://{S3rver.Bucket}/{prefix}", "--chunk-store-endpoint", bucket.Endpoint.ToString(), "--chunk-store-direct", direct);
+    /// <param name="direct">Whether packs go past the gateway: <c>on</c> or <c>off</c>.</param>
+    private static Task<BenchStack> InBucketAsync(BenchOptions options, S3rver bucket, string prefix, string direct, CancellationToken cancellationToken) =>
+        BenchStack.WithAgentsAsync(
+            options, cancellationToken, "--chunk-store", $"s3://{S3rver.Bucket}/{prefix}", "--chunk-store-endpoint", bucket.Endpoint.ToString(),
+            "--chunk-store-direct", direct);
 
     private static Series[] NewSeries() => [.. Steps.Select(_ => new Series())];
 

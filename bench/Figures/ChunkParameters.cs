@@ -5,7 +5,7 @@ using Marionette.Workspaces;
 
 namespace Marionette.Bench.Figures;
 
-/// <summary>What other sizes of chunks would store, and how long they would take, for two versions of a folder: the study behind the format's sizes (ADR 4).</summary>
+/// <summary>What other sizes of chunks would store of two versions of a folder, and in what time: the study of the format's sizes (ADR 4).</summary>
 /// <param name="kind"><c>packages</c>, <c>git</c>, <c>build</c> or <c>shifted</c>.</param>
 internal sealed class ChunkParameters(string kind) : IMeasurement
 {
@@ -29,7 +29,8 @@ internal sealed class ChunkParameters(string kind) : IMeasurement
             for (var round = 0; round < options.Rounds; round++)
             {
                 var costs = new Dictionary<int, ChunkCost>();
-                for (var bits = FewestBits; bits <= MostBits; bits++) costs[bits] = await ChunkCost.MeasureAsync(before, after, SizesOf(bits), cancellationToken);
+                for (var bits = FewestBits; bits <= MostBits; bits++)
+                    costs[bits] = await ChunkCost.MeasureAsync(before, after, SizesOf(bits), cancellationToken);
                 rounds.Add(costs);
             }
         }
@@ -42,7 +43,8 @@ internal sealed class ChunkParameters(string kind) : IMeasurement
         {
             var name = $"{Name}/{(bits < 20 ? $"{1 << (bits - 10)}k" : $"{1 << (bits - 20)}m")}";
             var chunks = Series.Median([.. rounds.Select(round => (double)round[bits].Chunks)]);
-            yield return Against(name, bits, "MB", cost => cost.First / 1e6, $"first version, stored; both have {chunks:#,0} chunks, {chunks * IndexBytes / 1e6:0.0} MB in the gateways' index");
+            var index = $"both have {chunks:#,0} chunks, {chunks * IndexBytes / 1e6:0.0} MB in the gateways' index";
+            yield return Against(name, bits, "MB", cost => cost.First / 1e6, $"first version, stored; {index}");
             yield return Against($"{name}-again", bits, "MB", cost => cost.Again / 1e6, "second version, added");
             yield return Against($"{name}-time", bits, "s", cost => cost.FirstSeconds + cost.AgainSeconds, "both snapshots, every file read");
         }

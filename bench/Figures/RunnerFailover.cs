@@ -31,7 +31,8 @@ internal sealed class RunnerFailover : IMeasurement
             }
         }
 
-        var how = $"kill -9 of a runner's process under a task, to the first line of the task's next run in the log, one session after the other; runner.disconnected after {Series.Median(noticed):0} ms. "
+        var how = "kill -9 of a runner's process under a task, to the first line of the task's next run by the agent's clock, one session after the other; "
+            + $"runner.disconnected after {Series.Median(noticed):0} ms. "
             + "Floor: the bare agent, started by hand, to its hello";
         foreach (var figure in back.ToPercentiles(Name, "ms", how)) yield return figure;
     }
@@ -50,7 +51,8 @@ internal sealed class RunnerFailover : IMeasurement
         ServerProcess.Signal(pid, ServerProcess.SigKill);
         var next = await stack.Api.EventAsync(session, "log", seq, cancellationToken);
         var gone = await stack.Api.EventAsync(session, "runner.disconnected", seq, cancellationToken);
-        if (next.GetProperty("run_id").GetString() == first.GetProperty("run_id").GetString()) throw new InvalidOperationException($"The killed run has said more: {next}");
+        if (next.GetProperty("run_id").GetString() == first.GetProperty("run_id").GetString())
+            throw new InvalidOperationException($"The killed run has said more: {next}");
 
         await stack.Api.TerminateAsync(session, cancellationToken);
         return (Since(next), Since(gone));

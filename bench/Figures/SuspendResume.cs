@@ -12,7 +12,7 @@ namespace Marionette.Bench.Figures;
 /// <param name="bytes">Of the workspace.</param>
 internal sealed class SuspendResume(string size, long bytes) : IMeasurement
 {
-    private const int Warm = 1_000_000;
+    private const long Warm = 1_000_000;
 
     /// <summary>Of a hundred files, those that changed since the last checkpoint.</summary>
     private static readonly int[] Shares = [0, 1, 10];
@@ -28,14 +28,16 @@ internal sealed class SuspendResume(string size, long bytes) : IMeasurement
             for (var round = -1; round < options.Rounds; round++)
             {
                 Task<double> BareAsync() => BareAgent.ToHelloAsync(options, server, within: null, cancellationToken);
-                await RoundAsync(stack, round < 0 ? Warm : options.Quick ? bytes / 10 : bytes, round, round < 0 ? new Steps() : steps, BareAsync, cancellationToken);
+                var (size, into) = round < 0 ? (Warm, new Steps()) : (options.Quick ? bytes / 10 : bytes, steps);
+                await RoundAsync(stack, size, round, into, BareAsync, cancellationToken);
             }
         }
 
         foreach (var figure in steps.Tell(Name)) yield return figure;
     }
 
-    private static async Task RoundAsync(BenchStack stack, long bytes, int round, Steps steps, Func<Task<double>> bareAsync, CancellationToken cancellationToken)
+    private static async Task RoundAsync(
+        BenchStack stack, long bytes, int round, Steps steps, Func<Task<double>> bareAsync, CancellationToken cancellationToken)
     {
         var session = await StoredSession.CreateAsync(stack, cancellationToken);
         // Other bytes in each round: what an earlier session of the tenant has stored is not stored again.
@@ -45,7 +47,8 @@ internal sealed class SuspendResume(string size, long bytes) : IMeasurement
         foreach (var share in Shares)
         {
             var bare = await bareAsync();
-            steps.Add("resume-kept", await session.ResumeAsync("kept", cancellationToken), bare, "the files are there; floor: the bare agent, started by hand, to its hello");
+            var kept = await session.ResumeAsync("kept", cancellationToken);
+            steps.Add("resume-kept", kept, bare, "the files are there; floor: the bare agent, started by hand, to its hello");
             await session.RunTaskAsync(cancellationToken);
             SampleTree.Touch(session.Workspace, round, share);
             await SuspendAsync($"suspend-{share}", $"{share} % of the files changed since the runner's last checkpoint");
@@ -56,7 +59,8 @@ internal sealed class SuspendResume(string size, long bytes) : IMeasurement
 
         var (_, unpack) = await TarFloor.MeasureAsync(session.Workspace, cancellationToken);
         session.ForgetFolders();
-        steps.Add("resume-restored", await session.ResumeAsync("restored", cancellationToken), unpack, "the files come from the store; floor: tar out of a file");
+        var restored = await session.ResumeAsync("restored", cancellationToken);
+        steps.Add("resume-restored", restored, unpack, "the files come from the store; floor: tar out of a file");
         await session.SuspendAsync(cancellationToken);
         await session.EndAsync(cancellationToken);
 
@@ -87,7 +91,8 @@ internal sealed class SuspendResume(string size, long bytes) : IMeasurement
             foreach (var step in _all)
             {
                 yield return step.Times.ToFigure($"{name}/{step.Name}", "ms", null, $"{step.Begin} {Series.Median(step.Agent):0} ms: {step.End}");
-                if (step.Stored.Count > 0) yield return new Figure($"{name}/{step.Name}-stored", Series.Median(step.Stored), "MB", null, null, null, "of the same: added to the store");
+                if (step.Stored.Count == 0) continue;
+                yield return new Figure($"{name}/{step.Name}-stored", Series.Median(step.Stored), "MB", null, null, null, "of the same: added to the store");
             }
         }
 

@@ -38,7 +38,8 @@ internal sealed class SuspendedMany : IMeasurement
             new Figure($"{Name}/database", bytes, "bytes", null, null, null, "a session, of the same: pg_total_relation_size of all tables, after less before"),
             new Figure(
                 $"{Name}/memory", grown, "bytes", null, null, null,
-                "a session, of the same: growth of the server's RSS over that of a warm server, both after a full collection that the bench asked for over the diagnostics port; nobody asked for the sessions meanwhile"),
+                "a session, of the same: growth of the server's RSS over that of a warm server, both after a full collection that the bench asked for over "
+                + "the diagnostics port; nobody asked for the sessions meanwhile"),
         ];
     }
 
@@ -55,11 +56,16 @@ internal sealed class SuspendedMany : IMeasurement
         var now = Objects(stack);
         return
         [
-            new Figure($"{Name}/files-rows", rows, "rows", null, null, null, $"a session, {count} sessions with {FilesBytes / 1000} kB of files of their own: {sizes.Tell(count)}"),
+            new Figure(
+                $"{Name}/files-rows", rows, "rows", null, null, null,
+                $"a session, {count} sessions with {FilesBytes / 1000} kB of files of their own: {sizes.Tell(count)}"),
             new Figure($"{Name}/files-database", bytes, "bytes", null, null, null, "a session, of the same"),
             new Figure(
-                $"{Name}/files-objects", (now.Count - objects.Count) / (double)count, "objects", null, null, null, "a session, of the same: packs and records of workspace and home in the chunk store"),
-            new Figure($"{Name}/files-store", (now.Bytes - objects.Bytes) / (double)count, "bytes", null, null, null, "a session, of the same: bytes of these objects"),
+                $"{Name}/files-objects", (now.Count - objects.Count) / (double)count, "objects", null, null, null,
+                "a session, of the same: packs and records of workspace and home in the chunk store"),
+            new Figure(
+                $"{Name}/files-store", (now.Bytes - objects.Bytes) / (double)count, "bytes", null, null, null,
+                "a session, of the same: bytes of these objects"),
         ];
     }
 
@@ -74,7 +80,8 @@ internal sealed class SuspendedMany : IMeasurement
     /// <summary>Who asks for a session brings its grain back into memory: the database tells when all are suspended.</summary>
     private static async Task SuspendManyAsync(BenchStack stack, int count, CancellationToken cancellationToken)
     {
-        await Parallel.ForEachAsync(Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = cancellationToken }, async (_, token) =>
+        var eight = new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(Enumerable.Range(0, count), eight, async (_, token) =>
         {
             var runner = await SyntheticRunner.ConnectAsync(stack, await stack.Api.CreateSessionAsync("true"), token);
             await stack.Api.PostAsync($"/api/v1/sessions/{runner.Session}/suspend", null, token);

@@ -2,14 +2,17 @@ using System.Text.Json;
 
 namespace Marionette.Bench.Stack;
 
-/// <summary>An idle session of the command agent whose workspace lies on this machine: the bench fills it, and takes the times of its departures and returns from its log.</summary>
+/// <summary>
+/// An idle session of the command agent whose workspace lies on this machine: the bench fills it, and takes the times of its departures and returns from
+/// its log.
+/// </summary>
 internal sealed class StoredSession
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
 
     /// <summary>
-    /// Between a departure and what comes next. A session's grain leaves memory a few milliseconds after its runner's process; a return in that very moment may get its runner
-    /// only a minute later, which is no figure but a defect of its own.
+    /// Between a departure and what comes next. A session's grain leaves memory a few milliseconds after its runner's process; a return in that very moment
+    /// may get its runner only a minute later, which is no figure but a defect of its own.
     /// </summary>
     private static readonly TimeSpan Calm = TimeSpan.FromMilliseconds(500);
 
@@ -44,7 +47,8 @@ internal sealed class StoredSession
         var ready = await EventAsync("workspace.ready", cancellationToken);
         await _stack.Api.UntilAsync(Id, view => view.GetProperty("status").GetString() == "active", cancellationToken);
         var data = ready.GetProperty("data");
-        if (data.GetProperty("source").GetString() is var found && found != source) throw new InvalidOperationException($"The runner found {found} files in place of {source} ones.");
+        if (data.GetProperty("source").GetString() is var found && found != source)
+            throw new InvalidOperationException($"The runner found {found} files in place of {source} ones.");
         return new Return(Since(called, ready), data.GetProperty("took_ms").GetInt64());
     }
 

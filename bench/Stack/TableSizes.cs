@@ -30,12 +30,18 @@ internal sealed record TableSizes(IReadOnlyDictionary<string, (long Rows, long B
 
     /// <summary>What each has grown by.</summary>
     public TableSizes Since(TableSizes before) =>
-        new(Tables.ToDictionary(table => table.Key, table => before.Tables.GetValueOrDefault(table.Key) is var old ? (table.Value.Rows - old.Rows, table.Value.Bytes - old.Bytes) : default));
+        new(Tables.ToDictionary(table => table.Key, table =>
+        {
+            var old = before.Tables.GetValueOrDefault(table.Key);
+            return (table.Value.Rows - old.Rows, table.Value.Bytes - old.Bytes);
+        }));
 
     /// <summary>Of all together, for each of so many.</summary>
-    public (double Rows, double Bytes) For(int count) => ((double)Tables.Values.Sum(table => table.Rows) / count, (double)Tables.Values.Sum(table => table.Bytes) / count);
+    public (double Rows, double Bytes) For(int count) =>
+        ((double)Tables.Values.Sum(table => table.Rows) / count, (double)Tables.Values.Sum(table => table.Bytes) / count);
 
     /// <summary>Those that grew, for each of so many: <c>session_event 9.0 rows 2,345 B</c>.</summary>
-    public string Tell(int count) => string.Join(", ", Tables.Where(table => table.Value.Bytes > 0 || table.Value.Rows > 0).OrderByDescending(table => table.Value.Bytes)
+    public string Tell(int count) => string.Join(", ", Tables
+        .Where(table => table.Value.Bytes > 0 || table.Value.Rows > 0).OrderByDescending(table => table.Value.Bytes)
         .Select(table => FormattableString.Invariant($"{table.Key} {(double)table.Value.Rows / count:0.#} rows {(double)table.Value.Bytes / count:#,0} B")));
 }

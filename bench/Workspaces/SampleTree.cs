@@ -48,7 +48,8 @@ internal static class SampleTree
             while (text.Length < size)
             {
                 text.Append(' ', 4 * random.Next(4));
-                for (var left = random.Next(1, 12); left > 0; left--) text.Append(words[(int)(words.Length * Math.Pow(random.NextDouble(), 4))]).Append(left % 3 == 0 ? '.' : ' ');
+                for (var left = random.Next(1, 12); left > 0; left--)
+                    text.Append(words[(int)(words.Length * Math.Pow(random.NextDouble(), 4))]).Append(left % 3 == 0 ? '.' : ' ');
                 text.Append('\n');
             }
 

@@ -13,7 +13,8 @@ internal static class VersionedTree
     {
         var copied = 0L;
         var all = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = true };
-        foreach (var file in new DirectoryInfo(source).EnumerateFiles("*", all).Where(file => file.Length <= LargestPackageFile).OrderBy(file => file.FullName, StringComparer.Ordinal))
+        var files = new DirectoryInfo(source).EnumerateFiles("*", all).Where(file => file.Length <= LargestPackageFile);
+        foreach (var file in files.OrderBy(file => file.FullName, StringComparer.Ordinal))
         {
             if (copied >= bytes) break;
             foreach (var target in new[] { before, after })
@@ -40,7 +41,9 @@ internal static class VersionedTree
             {
                 await RunAsync("git", target, cancellationToken, "checkout", "--quiet", "--detach", $"HEAD~{CommitsBetween}");
                 // Without any name for the newer commits, packing leaves them out.
-                await RunAsync("sh", target, cancellationToken, "-c", "git for-each-ref --format='delete %(refname)' | git update-ref --no-deref --stdin && rm -f .git/ORIG_HEAD .git/FETCH_HEAD");
+                const string Forget =
+                    "git for-each-ref --format='delete %(refname)' | git update-ref --no-deref --stdin && rm -f .git/ORIG_HEAD .git/FETCH_HEAD";
+                await RunAsync("sh", target, cancellationToken, "-c", Forget);
                 await RunAsync("git", target, cancellationToken, "reflog", "expire", "--expire=now", "--all");
             }
 
@@ -58,8 +61,8 @@ internal static class VersionedTree
             var clone = Path.Combine(work, "clone");
             await SampleTree.GitAsync(clone, repository, cancellationToken);
             await BuildAsync(clone, before, cancellationToken);
-            await File.WriteAllTextAsync(
-                Path.Combine(clone, "grain-interfaces", "Change.cs"), "namespace Marionette;\n\n/// <summary>A change.</summary>\ninternal static class Change;\n", cancellationToken);
+            const string Change = "namespace Marionette;\n\n/// <summary>A change.</summary>\ninternal static class Change;\n";
+            await File.WriteAllTextAsync(Path.Combine(clone, "grain-interfaces", "Change.cs"), Change, cancellationToken);
             await BuildAsync(clone, after, cancellationToken);
         }
         finally
@@ -70,7 +73,8 @@ internal static class VersionedTree
 
     private static async Task BuildAsync(string clone, string target, CancellationToken cancellationToken)
     {
-        await RunAsync("dotnet", clone, cancellationToken, "build", Path.Combine("gateway", "Marionette.Gateway.csproj"), "-c", "Release", "--nologo", "-v", "q", "-nr:false");
+        string[] arguments = ["build", Path.Combine("gateway", "Marionette.Gateway.csproj"), "-c", "Release", "--nologo", "-v", "q", "-nr:false"];
+        await RunAsync("dotnet", clone, cancellationToken, arguments);
         foreach (var name in new[] { "bin", "obj" })
         {
             foreach (var built in Directory.EnumerateDirectories(clone, name, SearchOption.AllDirectories).ToList())
@@ -84,9 +88,11 @@ internal static class VersionedTree
 
     private static async Task RunAsync(string program, string folder, CancellationToken cancellationToken, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        using var process = Process.Start(start)!;
         var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(cancellationToken), process.StandardError.ReadToEndAsync(cancellationToken));
         await process.WaitForExitAsync(cancellationToken);
-        if (process.ExitCode != 0) throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}: {string.Concat(await said)}");
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}: {string.Concat(await said)}");
     }
 }

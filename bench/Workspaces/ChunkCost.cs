@@ -3,7 +3,10 @@ using Marionette.Workspaces;
 
 namespace Marionette.Bench.Workspaces;
 
-/// <summary>What two versions of a folder cost in a store of their own, by sizes of chunks. The library runs in this process: the product's programs know no sizes but the format's.</summary>
+/// <summary>
+/// What two versions of a folder cost in a store of their own, by sizes of chunks. The library runs in this process: the product's programs know no sizes
+/// but the format's.
+/// </summary>
 /// <param name="First">Bytes that the first version takes, index included.</param>
 /// <param name="Again">Bytes that the second version adds.</param>
 /// <param name="FirstSeconds">Of the first snapshot.</param>
