@@ -17,8 +17,11 @@ internal sealed record BenchOptions
     /// <summary>Folder with the built programs: <c>silo/</c> and <c>agent/</c>.</summary>
     public required string Artifacts { get; init; }
 
-    /// <summary>A git repository for the figure that snapshots one: <c>MARIONETTE_BENCH_REPOSITORY</c>.</summary>
-    public string? Repository { get; init; }
+    /// <summary>A git repository for the figures that clone one: <c>MARIONETTE_BENCH_REPOSITORY</c>, or this program's own.</summary>
+    public required string Repository { get; init; }
+
+    /// <summary>A folder with npm packages: <c>MARIONETTE_BENCH_PACKAGES</c>, or where <c>./marionette</c> keeps the agents that it installs.</summary>
+    public required string Packages { get; init; }
 
     /// <summary>An amount of work: the given one, or a tenth of it.</summary>
     public int Scale(int amount) => Quick ? Math.Max(1, amount / 10) : amount;
@@ -32,12 +35,23 @@ internal sealed record BenchOptions
         ? path
         : throw new FileNotFoundException($"{path} is not built; run ./marionette bench, which builds it.");
 
+    /// <summary>Where <c>./marionette</c> installs agents unless <c>MARIONETTE_TOOLS</c> says otherwise.</summary>
+    private static string Tools => Environment.IsPrivilegedProcess
+        ? "/var/lib/marionette/tools"
+        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData), "marionette", "tools");
+
     /// <exception cref="ArgumentException">What is wrong, in one line.</exception>
     public static BenchOptions Parse(string[] args)
     {
         // bench/ stands beside silo/ and agent/.
         var home = Environment.GetEnvironmentVariable("MARIONETTE_ARTIFACTS") ?? Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, ".."));
-        var options = new BenchOptions { Artifacts = home, Repository = Environment.GetEnvironmentVariable("MARIONETTE_BENCH_REPOSITORY") };
+        // ./marionette says where the sources are; artifacts/ lies in them.
+        var source = Environment.GetEnvironmentVariable("MARIONETTE_SOURCE") ?? Path.GetFullPath(Path.Combine(home, ".."));
+        var options = new BenchOptions
+        {
+            Artifacts = home, Repository = Environment.GetEnvironmentVariable("MARIONETTE_BENCH_REPOSITORY") ?? source,
+            Packages = Environment.GetEnvironmentVariable("MARIONETTE_BENCH_PACKAGES") ?? Environment.GetEnvironmentVariable("MARIONETTE_TOOLS") ?? Tools,
+        };
         var only = new List<string>();
         for (var i = 0; i < args.Length; i++)
         {

@@ -21,8 +21,10 @@ internal static class Catalog
     [
         new EventsDurable(), new EventsLatency(), new EventsFanOut(), new EventsReplay(), new PermissionRoundTrip(), new TaskRate(), new ApiRate(), new MemoryUse(), new AdapterCost(), new EgressCost(),
         new StartProcess(), new StartDocker(warm: false), new StartDocker(warm: true), new StartDockerMany(50), new StartDockerMany(200), new DockerIdleMemory(),
-        StartPool.Bwrap(), StartPool.Gvisor(), Neighbours.Bwrap(), Neighbours.Gvisor(), Failover.Killed(), Failover.Hung(),
+        new SuspendResume("10mb", 10_000_000), new SuspendResume("100mb", 100_000_000), new SuspendResume("1gb", 1_000_000_000), new SuspendedMany(),
+        StartPool.Bwrap(), StartPool.Gvisor(), Neighbours.Bwrap(), Neighbours.Gvisor(), Failover.Killed(), Failover.Hung(), new RunnerFailover(),
         new WorkspacePeers("files"), new WorkspacePeers("git"), new WorkspacePeers("binaries"), new WorkspaceUnchanged(),
+        new BucketVsFolder(), new ChunkParameters("packages"), new ChunkParameters("git"), new ChunkParameters("build"), new ChunkParameters("shifted"),
     ];
 
     public static IReadOnlyList<string> Names { get; } = [.. All.Select(measurement => measurement.Name)];

@@ -103,7 +103,7 @@ internal sealed class Failover : IMeasurement
         finally
         {
             foreach (var probe in probes) await probe.DisposeAsync();
-            foreach (var probe in probes) await EndAsync(stack, probe.Session, cancellationToken);
+            foreach (var probe in probes) await stack.Api.TerminateAsync(probe.Session, cancellationToken);
         }
     }
 
@@ -120,13 +120,6 @@ internal sealed class Failover : IMeasurement
             probes.Add(probe);
             await UntilAsync(() => probe.HeardAfter(0) is not null && probe.AnsweredAfter(0) is not null, $"the first line of {session}", cancellationToken);
         }
-    }
-
-    private static async Task EndAsync(SplitStack stack, string session, CancellationToken cancellationToken)
-    {
-        using var answer = await stack.Api.Http.DeleteAsync($"/api/v1/sessions/{session}", cancellationToken);
-        answer.EnsureSuccessStatusCode();
-        await stack.Api.UntilAsync(session, view => view.GetProperty("status").GetString() == "terminated", cancellationToken);
     }
 
     private static async Task UntilAsync(Func<bool> condition, string what, CancellationToken cancellationToken)

@@ -54,10 +54,10 @@ internal sealed class MemoryUse : IMeasurement
     {
         await using var stack = await BenchStack.WithStandInsAsync(options, cancellationToken);
         var warm = await OpenAsync(stack, 50, cancellationToken);
-        var baseline = await SettledRssAsync(stack, cancellationToken);
+        var baseline = await stack.SettledRssAsync(cancellationToken);
         var count = options.Scale(500);
         var runners = await OpenAsync(stack, count, cancellationToken);
-        var active = await SettledRssAsync(stack, cancellationToken) - baseline;
+        var active = await stack.SettledRssAsync(cancellationToken) - baseline;
 
         await Parallel.ForEachAsync(runners, new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = cancellationToken }, async (runner, token) =>
         {
@@ -67,7 +67,7 @@ internal sealed class MemoryUse : IMeasurement
         });
         // Releasing a runner waits for its process; the grains leave after that.
         await Task.Delay(TimeSpan.FromSeconds(options.Quick ? 2 : 15), cancellationToken);
-        var suspended = await SettledRssAsync(stack, cancellationToken) - baseline;
+        var suspended = await stack.SettledRssAsync(cancellationToken) - baseline;
         foreach (var runner in warm) await runner.DisposeAsync();
         return ((double)active / count, (double)suspended / count, count);
     }
@@ -81,14 +81,6 @@ internal sealed class MemoryUse : IMeasurement
             lock (runners) runners.Add(runner);
         });
         return runners;
-    }
-
-    private static async Task<long> SettledRssAsync(BenchStack stack, CancellationToken cancellationToken)
-    {
-        await Task.Delay(TimeSpan.FromSeconds(2), cancellationToken);
-        for (var n = 0; n < 2; n++) await DiagnosticsPort.CollectAsync(stack.ServerPid, cancellationToken);
-        await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
-        return BenchStack.RssOf(stack.ServerPid);
     }
 
     private static DateTimeOffset StartOf(int pid)

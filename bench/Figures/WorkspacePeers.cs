@@ -46,7 +46,7 @@ internal sealed class WorkspacePeers(string kind) : IMeasurement
                 SampleTree.SmallFiles(tree, options.Scale(500) * 1_000_000L);
                 break;
             case "git":
-                await SampleTree.GitAsync(tree, options.Repository ?? throw new InvalidOperationException("MARIONETTE_BENCH_REPOSITORY names no git repository."), cancellationToken);
+                await SampleTree.GitAsync(tree, options.Repository, cancellationToken);
                 break;
             default:
                 SampleTree.Binaries(tree, 4, options.Scale(40) * 1_000_000);

@@ -20,10 +20,10 @@ internal sealed class FigureWriter(bool json)
             return;
         }
 
-        if (!_headed) Console.WriteLine($"{"figure",-26} {"value",12} {"unit",-14} {"floor",12} {"ratio",7}  {"goal",-15} {"holds",-5} note");
+        if (!_headed) Console.WriteLine($"{"figure",-38} {"value",12} {"unit",-14} {"floor",12} {"ratio",7}  {"goal",-15} {"holds",-5} note");
         _headed = true;
         Console.WriteLine(
-            $"{figure.Name,-26} {Text(figure.Value),12} {figure.Unit,-14} {Text(figure.Floor),12} {figure.Ratio?.ToString("0.00", CultureInfo.InvariantCulture) ?? "-",7}  "
+            $"{figure.Name,-38} {Text(figure.Value),12} {figure.Unit,-14} {Text(figure.Floor),12} {figure.Ratio?.ToString("0.00", CultureInfo.InvariantCulture) ?? "-",7}  "
             + $"{figure.Goal?.ToString() ?? "-",-15} {(figure.Holds is { } holds ? holds ? "yes" : "no" : "-"),-5} {figure.Note}");
     }
 

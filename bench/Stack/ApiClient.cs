@@ -6,6 +6,9 @@ namespace Marionette.Bench.Stack;
 /// <summary>The REST API as any client sees it.</summary>
 internal sealed class ApiClient(string url, string key) : IDisposable
 {
+    /// <summary>A checkpoint of a large workspace on a busy machine takes its time.</summary>
+    private static readonly TimeSpan EventPatience = TimeSpan.FromMinutes(10);
+
     public HttpClient Http { get; } = new(new SocketsHttpHandler { UseProxy = false })
     {
         BaseAddress = new Uri(url), Timeout = Timeout.InfiniteTimeSpan, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) },
@@ -44,6 +47,29 @@ internal sealed class ApiClient(string url, string key) : IDisposable
             if (condition(view)) return view;
             await Task.Delay(10, limit.Token);
         }
+    }
+
+    /// <summary>Waits for the first event of some types behind a place in the session's log.</summary>
+    /// <param name="types">Names, separated by commas.</param>
+    /// <param name="after">Seq of the place.</param>
+    public async Task<JsonElement> EventAsync(string session, string types, long after, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(EventPatience);
+        while (true)
+        {
+            var found = (await GetAsync($"/api/v1/sessions/{session}/events?after={after}&types={types}", limit.Token)).GetProperty("items");
+            if (found.GetArrayLength() > 0) return found[0];
+            await Task.Delay(10, limit.Token);
+        }
+    }
+
+    /// <summary>Ends a session, whatever it does.</summary>
+    public async Task TerminateAsync(string session, CancellationToken cancellationToken)
+    {
+        using var answer = await Http.DeleteAsync($"/api/v1/sessions/{session}", cancellationToken);
+        answer.EnsureSuccessStatusCode();
+        await UntilAsync(session, view => view.GetProperty("status").GetString() == "terminated", cancellationToken);
     }
 
     private static async Task<JsonElement> ReadAsync(HttpResponseMessage response, string path)

@@ -62,6 +62,18 @@ internal sealed class BenchStack : IAsyncDisposable
         return long.Parse(line.AsSpan(6).Trim().TrimEnd("kB").Trim(), CultureInfo.InvariantCulture) * 1024;
     }
 
+    /// <summary>Resident memory of the server after full collections, once what happened has settled.</summary>
+    public async Task<long> SettledRssAsync(CancellationToken cancellationToken)
+    {
+        await Task.Delay(TimeSpan.FromSeconds(2), cancellationToken);
+        for (var n = 0; n < 2; n++) await DiagnosticsPort.CollectAsync(ServerPid, cancellationToken);
+        await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
+        return RssOf(ServerPid);
+    }
+
+    /// <summary>Runners that the provider has not given back.</summary>
+    public int RunnerFolders => RunnerProcesses.Count(DataDirectory);
+
     /// <summary>Process of a runner of ours that still lives; null when it has ended.</summary>
     public int? RunnerPid(string runnerId) => RunnerProcesses.PidOf(DataDirectory, runnerId);
 

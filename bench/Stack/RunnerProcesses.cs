@@ -11,6 +11,9 @@ internal static class RunnerProcesses
         return TryRead($"/proc/{pid}/stat", out var stat) && stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19] == start ? int.Parse(pid) : null;
     }
 
+    /// <summary>Runners that have a folder, whether their process lives or not.</summary>
+    public static int Count(string dataDirectory) => Directory.Exists(Folder(dataDirectory)) ? Directory.EnumerateDirectories(Folder(dataDirectory)).Count() : 0;
+
     public static void EndAll(string dataDirectory)
     {
         if (!Directory.Exists(Folder(dataDirectory))) return;
