@@ -10,12 +10,6 @@ internal sealed class StoredSession
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>
-    /// Between a departure and what comes next. A session's grain leaves memory a few milliseconds after its runner's process; a return in that very moment
-    /// may get its runner only a minute later, which is no figure but a defect of its own.
-    /// </summary>
-    private static readonly TimeSpan Calm = TimeSpan.FromMilliseconds(500);
-
     private readonly BenchStack _stack;
     private readonly string _folder;
     private long _seen;
@@ -59,7 +53,7 @@ internal sealed class StoredSession
         await EventAsync("checkpoint.created", cancellationToken);
     }
 
-    /// <summary>Takes its runner away. On return the runner's process has ended, and the server has had a moment to forget it.</summary>
+    /// <summary>Takes its runner away. On return the runner's process has ended.</summary>
     public async Task<Departure> SuspendAsync(CancellationToken cancellationToken)
     {
         var view = await _stack.Api.GetAsync($"/api/v1/sessions/{Id}", cancellationToken);
@@ -68,7 +62,6 @@ internal sealed class StoredSession
         var made = await EventAsync("checkpoint.created", cancellationToken);
         var suspended = await EventAsync("session.suspended", cancellationToken);
         while (_stack.RunnerPid(view.GetProperty("runner_id").GetString()!) is not null) await Task.Delay(Look, cancellationToken);
-        await Task.Delay(Calm, cancellationToken);
         var data = made.GetProperty("data");
         return new Departure(Since(called, suspended), data.GetProperty("took_ms").GetInt64(), data.GetProperty("bytes_stored").GetInt64());
     }
