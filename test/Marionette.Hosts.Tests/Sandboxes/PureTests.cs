@@ -65,6 +65,29 @@ public sealed class PureTests
             found.Select(mount => (mount.Folder, Assert.Single(mount.Controllers))));
     }
 
+    [Theory]
+    [InlineData(false, 1, "cpu.shares", "1024")]
+    [InlineData(false, 0.5, "cpu.shares", "512")]
+    [InlineData(false, 0.0001, "cpu.shares", "2")]
+    [InlineData(false, 512, "cpu.shares", "262144")]
+    [InlineData(true, 1, "cpu.weight", "100")]
+    [InlineData(true, 4, "cpu.weight", "400")]
+    [InlineData(true, 512, "cpu.weight", "10000")]
+    public void Weight_IsByCores_WithinTheKernelsBounds(bool isUnified, double cpus, string file, string expected)
+    {
+        var folder = Directory.CreateTempSubdirectory("marionette-weight-").FullName;
+        try
+        {
+            Cgroup.Weigh(new CgroupMount(folder, isUnified, [CgroupTree.Cpu]), cpus);
+            Assert.Equal(expected, File.ReadAllText(Path.Combine(folder, file)));
+            Cgroup.Weigh(new CgroupMount(Path.Combine(folder, "absent"), isUnified, [CgroupTree.Memory]), cpus);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Fact]
     public void Cgroups_OfVersion2_AreOne()
     {

@@ -27,6 +27,7 @@ internal sealed class Cgroup(IReadOnlyList<CgroupMount> places)
                     Set(place, "cpu.max", $"{quota} {period}");
                 else
                     Set(place, "cpu.cfs_quota_us", Text(quota));
+                Weigh(place, cpus);
             }
 
             if (place.Controllers.Contains(CgroupTree.Memory) && memoryMib > 0)
@@ -34,6 +35,18 @@ internal sealed class Cgroup(IReadOnlyList<CgroupMount> places)
             if (place.Controllers.Contains(CgroupTree.Pids) && pids > 0)
                 Set(place, "pids.max", Text(pids));
         }
+    }
+
+    /// <summary>Its part of a processor that others want as well, by the cores that it may have; a group that nobody weighed counts as one core.</summary>
+    public static void Weigh(CgroupMount place, double cpus)
+    {
+        if (!place.Controllers.Contains(CgroupTree.Cpu))
+            return;
+        // Defaults and bounds of the kernel's: version 1 has 1024 of 2 to 262144, version 2 has 100 of 1 to 10000.
+        if (place.IsUnified)
+            Set(place, "cpu.weight", Text(Math.Clamp((long)(cpus * 100), 1, 10_000)));
+        else
+            Set(place, "cpu.shares", Text(Math.Clamp((long)(cpus * 1024), 2, 262_144)));
     }
 
     /// <summary>Every process in it.</summary>

@@ -141,12 +141,16 @@ internal sealed class CgroupTree
     {
         var folder = Path.Combine(mount.Folder, Name);
         Directory.CreateDirectory(folder);
-        if (!mount.IsUnified)
-            return;
-        foreach (var parent in new[] { mount.Folder, folder })
+        if (mount.IsUnified)
         {
-            foreach (var controller in mount.Controllers.Where(controller => controller != Freezer))
-                File.WriteAllText(Path.Combine(parent, "cgroup.subtree_control"), "+" + controller);
+            foreach (var parent in new[] { mount.Folder, folder })
+            {
+                foreach (var controller in mount.Controllers.Where(controller => controller != Freezer))
+                    File.WriteAllText(Path.Combine(parent, "cgroup.subtree_control"), "+" + controller);
+            }
         }
+
+        // All sandboxes together are not one process among the machine's: they weigh as much as it has cores.
+        Cgroup.Weigh(mount with { Folder = folder }, Environment.ProcessorCount);
     }
 }
