@@ -36,8 +36,7 @@ public sealed record HostFacts
     /// <summary>MiB of disk for runners.</summary>
     [Id(6)] public long DiskMib { get; init; }
     /// <summary>Labels, for placement.</summary>
-    [Id(7)] public ImmutableDictionary<string, string> Labels { get => field ?? ImmutableDictionary<string, string>.Empty; init; } =
-        ImmutableDictionary<string, string>.Empty;
+    [Id(7)] public ImmutableDictionary<string, string> Labels { get => field ?? ImmutableDictionary<string, string>.Empty; init; } = ImmutableDictionary<string, string>.Empty;
     /// <summary>What each kind of sandbox gives there.</summary>
     [Id(8)] public ImmutableArray<HostSandbox> Sandboxes { get => field.IsDefault ? [] : field; init; } = [];
     /// <summary>Agent programs that its runners find.</summary>
@@ -59,8 +58,7 @@ public sealed record HostSandbox(
 
 /// <summary>An agent program on a host.</summary>
 [GenerateSerializer, Immutable, Alias("mn.host.agent.v1")]
-public sealed record HostAgent([property: Id(0)] string Kind, [property: Id(1)] string Program, [property: Id(2)] string Path,
-    [property: Id(3)] string? Version);
+public sealed record HostAgent([property: Id(0)] string Kind, [property: Id(1)] string Program, [property: Id(2)] string Path, [property: Id(3)] string? Version);
 
 /// <summary>How busy a host is.</summary>
 /// <param name="Cpu">Share of all cores in use, 0 to 1.</param>

@@ -26,14 +26,12 @@ public interface IHostGrain : IGrainWithStringKey
     [Alias("heard")] Task HeardAsync(string connectionId, HostSaying saying, CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// Gives an order and waits for its result for <paramref name="patience"/> at most (20 s at most: below the time-out of a call). Idempotent by
-    /// the order's id: ask
+    /// Gives an order and waits for its result for <paramref name="patience"/> at most (20 s at most: below the time-out of a call). Idempotent by the order's id: ask
     /// again with the same order to wait on.
     /// </summary>
     /// <returns>The result; null while there is none yet.</returns>
     /// <exception cref="MarionetteException">
-    /// Unavailable: the host is away. Conflict: it takes no new runners (draining, tainted, another tenant's, full). Fenced: a newer epoch of the
-    /// runner is known.
+    /// Unavailable: the host is away. Conflict: it takes no new runners (draining, tainted, another tenant's, full). Fenced: a newer epoch of the runner is known.
     /// </exception>
     // Interleaves, since it waits for what other calls bring: it sees the record as it was last stored.
     [Alias("order"), AlwaysInterleave] Task<HostOrderResult?> OrderAsync(HostOrder order, TimeSpan patience, CancellationToken cancellationToken = default);

@@ -54,13 +54,6 @@ public interface IPoolGrain : IGrainWithStringKey
     /// <exception cref="MarionetteException">Unavailable: hosts are not counted yet.</exception>
     [Alias("where")] ValueTask<string?> WhereAsync(string runnerKey, CancellationToken cancellationToken = default);
 
-    /// <summary>
-    /// The files of a runner's workspace are those of a checkpoint now, on its host: the other hosts are told to remove theirs, as soon as they can be.
-    /// Idempotent.
-    /// </summary>
-    /// <exception cref="MarionetteException">Unavailable: hosts are not counted yet.</exception>
-    [Alias("files-restored")] Task FilesRestoredAsync(string runnerKey, long epoch, CancellationToken cancellationToken = default);
-
     /// <summary>Every runner on its hosts, as last reported.</summary>
     /// <exception cref="MarionetteException">Unavailable: hosts are not counted yet.</exception>
     [Alias("runners")] ValueTask<ImmutableArray<HostRunnerView>> ListRunnersAsync(CancellationToken cancellationToken = default);

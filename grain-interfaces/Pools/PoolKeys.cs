@@ -15,8 +15,6 @@ public static class PoolKeys
     /// <summary>Names that no pool may have, because other providers have them.</summary>
     public static readonly IReadOnlySet<string> Reserved = new HashSet<string>(StringComparer.Ordinal) { "process", "docker", "all" };
 
-    /// <summary>
-    /// Whether the text can name a pool: 1 to 40 characters of [a-z0-9-], starting with a letter or a digit, and not another provider's name.
-    /// </summary>
+    /// <summary>Whether the text can name a pool: 1 to 40 characters of [a-z0-9-], starting with a letter or a digit, and not another provider's name.</summary>
     public static bool IsPool(string? name) => GrainKeys.IsTenant(name) && !Reserved.Contains(name!);
 }

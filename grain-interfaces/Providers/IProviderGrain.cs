@@ -29,9 +29,6 @@ public interface IProviderGrain : IGrainWithStringKey
     /// <summary>Lets a paused runner go on, in the background: until it did, it is gone, or the backend refuses. The outcome comes to its grain. Idempotent.</summary>
     [Alias("unpause")] Task UnpauseAsync(string runnerKey, long epoch, CancellationToken cancellationToken = default);
 
-    /// <summary>A runner's files are those of a checkpoint: older copies elsewhere may go, in the background. A hint.</summary>
-    [Alias("files-restored")] Task FilesRestoredAsync(string runnerKey, long epoch, CancellationToken cancellationToken = default);
-
     /// <summary>What it can do and what it holds.</summary>
     [Alias("view")] ValueTask<ProviderView> GetAsync(CancellationToken cancellationToken = default);
 

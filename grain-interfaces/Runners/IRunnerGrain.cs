@@ -43,9 +43,6 @@ public interface IRunnerGrain : IGrainWithStringKey
     /// <summary>What came of a pause or of its end. Called by the provider's grain.</summary>
     [Alias("pause-outcome")] Task PauseOutcomeAsync(RunnerPauseOutcome outcome, CancellationToken cancellationToken = default);
 
-    /// <summary>Its files are those of a checkpoint: older copies elsewhere may go. A hint; that of an older epoch is nothing.</summary>
-    [Alias("files-restored")] Task FilesRestoredAsync(long epoch, CancellationToken cancellationToken = default);
-
     /// <summary>Gives it back. Idempotent; an agent that still lives is fenced.</summary>
     [Alias("release")] Task ReleaseAsync(string reason, CancellationToken cancellationToken = default);
 }

@@ -66,9 +66,7 @@ internal static class HostChanges
         lived < TimeSpan.FromMinutes(2) && runner.ExitCode is not (0 or 75 or 76)
         && runner.Cause is not (Providers.DeathCauses.OutOfMemory or Providers.DeathCauses.DiskFull);
 
-    /// <summary>
-    /// Whether so many runners failed that it is the host's fault: more than are tolerated, and not of one tenant alone while another one's live.
-    /// </summary>
+    /// <summary>Whether so many runners failed that it is the host's fault: more than are tolerated, and not of one tenant alone while another one's live.</summary>
     public static bool SpeakAgainstHost(IReadOnlyCollection<string> failed, IEnumerable<string> living, int tolerated)
     {
         if (failed.Count <= tolerated) return false;
@@ -82,8 +80,7 @@ internal static class HostChanges
     public static HostFacts Bounded(HostFacts facts) => facts with
     {
         Name = Cut(facts.Name, 80), Version = Cut(facts.Version, 80), System = Cut(facts.System, 200), BootId = Cut(facts.BootId, 80),
-        Cpus = double.IsFinite(facts.Cpus) ? Math.Clamp(facts.Cpus, 0, 4096) : 0, MemoryMib = Math.Max(0, facts.MemoryMib),
-            DiskMib = Math.Max(0, facts.DiskMib),
+        Cpus = double.IsFinite(facts.Cpus) ? Math.Clamp(facts.Cpus, 0, 4096) : 0, MemoryMib = Math.Max(0, facts.MemoryMib), DiskMib = Math.Max(0, facts.DiskMib),
         Labels = facts.Labels.Where(label => label.Key.Length <= 100 && label.Value.Length <= 200).OrderBy(label => label.Key, StringComparer.Ordinal).Take(50)
             .ToImmutableDictionary(StringComparer.Ordinal),
         Sandboxes = [.. facts.Sandboxes.Take(8).Select(sandbox => sandbox with { Detail = Cut(sandbox.Detail, 300) })],

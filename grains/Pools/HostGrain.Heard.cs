@@ -22,8 +22,7 @@ internal sealed partial class HostGrain
     {
         if (_record is not { } record || record.Status == HostStatus.Removed)
             throw new MarionetteException(FaultCode.TokenRefused, "The host is not known, or was removed from its pool.");
-        if (_connection is { } older && _connectionId != connectionId)
-            RunBeside(older.OnClosedAsync("Another connection of the host took over.", dismissed: false));
+        if (_connection is { } older && _connectionId != connectionId) RunBeside(older.OnClosedAsync("Another connection of the host took over.", dismissed: false));
         (_connection, _connectionId, _aliveAt, _seenAt) = (connection, connectionId, Now, Now);
         if (record.Status == HostStatus.Lost) await WriteAsync(r => r with { Status = HostStatus.Online });
         // Before the inventory, whose own orders need no second sending.
@@ -77,8 +76,7 @@ internal sealed partial class HostGrain
         }
     }
 
-    private bool IsOurs(string key, long epoch) => _record!.Runners.GetValueOrDefault(key) is { IsReleasing: false, IsGivenUp: false } runner
-        && runner.Epoch == epoch;
+    private bool IsOurs(string key, long epoch) => _record!.Runners.GetValueOrDefault(key) is { IsReleasing: false, IsGivenUp: false } runner && runner.Epoch == epoch;
 
     private async Task TakeInventoryAsync(HostInventory inventory)
     {
@@ -123,8 +121,7 @@ internal sealed partial class HostGrain
         if (_stopped.Contains(runner.RunnerKey) || !_startedAt.Remove(runner.RunnerKey, out var startedAt)) return;
         if (!HostChanges.SpeaksAgainstHost(runner, Now - startedAt)) return;
         await CountFailureAsync(
-            runner.RunnerKey, "Runners keep dying here", runner.Detail
-                ?? (runner.ExitCode is { } code ? $"exit code {code}" : runner.Cause ?? "no reason known"));
+            runner.RunnerKey, "Runners keep dying here", runner.Detail ?? (runner.ExitCode is { } code ? $"exit code {code}" : runner.Cause ?? "no reason known"));
     }
 
     /// <summary>
@@ -143,8 +140,7 @@ internal sealed partial class HostGrain
     }
 
     private IEnumerable<string> LivingKeys() =>
-        _record!.Runners.Where(runner => runner.Value is { IsMade: true, IsReleasing: false, IsGivenUp: false }
-            && _seen.GetValueOrDefault(runner.Key)?.State is "running" or "paused")
+        _record!.Runners.Where(runner => runner.Value is { IsMade: true, IsReleasing: false, IsGivenUp: false } && _seen.GetValueOrDefault(runner.Key)?.State is "running" or "paused")
             .Select(runner => runner.Key);
 
     private void Forget(string key)

@@ -67,11 +67,9 @@ internal sealed partial class HostGrain
         var held = record.Runners.Values;
         return new HostView
         {
-            Id = record.Id, Pool = PoolName, Status = record.Status == HostStatus.Online && IsAway ? HostStatus.Offline : record.Status,
-                Draining = record.Draining,
+            Id = record.Id, Pool = PoolName, Status = record.Status == HostStatus.Online && IsAway ? HostStatus.Offline : record.Status, Draining = record.Draining,
             Taint = record.Taint, Tenants = record.Tenants, Facts = record.Facts, Load = _load, Runners = held.Count(runner => !runner.IsReleasing),
-            CpusHeld = held.Sum(runner => runner.Cpus), MemoryHeldMib = held.Sum(runner => runner.MemoryMib),
-                DiskHeldMib = held.Sum(runner => PoolPlacement.DisksOfRunner * runner.DiskMib),
+            CpusHeld = held.Sum(runner => runner.Cpus), MemoryHeldMib = held.Sum(runner => runner.MemoryMib), DiskHeldMib = held.Sum(runner => PoolPlacement.DisksOfRunner * runner.DiskMib),
             LastSeenAt = _seenAt ?? record.LastSeenAt, CreatedAt = record.CreatedAt, Workspaces = record.Workspaces,
         };
     }

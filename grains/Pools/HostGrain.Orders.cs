@@ -55,8 +55,7 @@ internal sealed partial class HostGrain
         {
             // What is to end has ended: the newer one took its place.
             if (order is RunnerOrder { Kind: RunnerOrderKind.Stop or RunnerOrderKind.Release }) return Done(order);
-            throw new MarionetteException(FaultCode.Fenced,
-                $"Runner {key} has epoch {runner.Epoch} on host {NameOf(record)}; the order is of epoch {order.Epoch}.");
+            throw new MarionetteException(FaultCode.Fenced, $"Runner {key} has epoch {runner.Epoch} on host {NameOf(record)}; the order is of epoch {order.Epoch}.");
         }
 
         switch (order)
@@ -227,8 +226,7 @@ internal sealed partial class HostGrain
     private void RemoveOutdated()
     {
         _outdatedAskedAt = Now;
-        foreach (var workspace in _record!.Outdated
-            .Where(workspace => !_orders.Values.Any(given => given.Order is ForgetWorkspaceOrder order && order.Workspace == workspace)))
+        foreach (var workspace in _record!.Outdated.Where(workspace => !_orders.Values.Any(given => given.Order is ForgetWorkspaceOrder order && order.Workspace == workspace)))
             Send(new ForgetWorkspaceOrder(NewOrderId(), workspace));
     }
 

@@ -56,8 +56,7 @@ internal sealed partial class HostGrain(
         if (_record is { } known)
         {
             if (known.Status == HostStatus.Removed) throw new MarionetteException(FaultCode.TokenRefused, "The host was removed from its pool.");
-            if (!JoinTokens.Same(known.SecretHash, secret))
-                throw new MarionetteException(FaultCode.TokenRefused, "The host's secret is not the one that it joined with.");
+            if (!JoinTokens.Same(known.SecretHash, secret)) throw new MarionetteException(FaultCode.TokenRefused, "The host's secret is not the one that it joined with.");
             _seenAt = Now;
             if (!HostChanges.Same(known.Facts, facts)) await WriteAsync(record => record with { Facts = facts });
             return;
@@ -110,10 +109,7 @@ internal sealed partial class HostGrain(
         var workspace = GrainKeys.Split(workspaceKey).Id;
         if (_record?.Workspaces.Contains(workspace) != true) return;
         // A start that was recorded meanwhile counts on them, old as they are.
-        await WriteAsync(record =>
-            record.Runners.Values.Any(runner => runner.WorkspaceId == workspace && runner is { IsReleasing: false, IsGivenUp: false })
-                ? record
-                : record.WithoutFiles(workspaceKey));
+        await WriteAsync(record => record.Runners.Values.Any(runner => runner.WorkspaceId == workspace && runner is { IsReleasing: false, IsGivenUp: false }) ? record : record.WithoutFiles(workspaceKey));
         RemoveOutdated();
         Changed();
     }
@@ -125,8 +121,7 @@ internal sealed partial class HostGrain(
         {
             var living = record.Runners.Where(runner => runner.Value is { IsReleasing: false, IsGivenUp: false }).ToList();
             if (!force && living.Count > 0)
-                throw new MarionetteException(FaultCode.Conflict,
-                    $"Host {NameOf(record)} has {living.Count} runner(s): drain it and wait, or remove it by force.");
+                throw new MarionetteException(FaultCode.Conflict, $"Host {NameOf(record)} has {living.Count} runner(s): drain it and wait, or remove it by force.");
             await WriteAsync(r => r with { Status = HostStatus.Removed, Runners = r.Runners.Clear(), Workspaces = [], Outdated = [] });
             Log.Removed(logger, Id, PoolName);
             foreach (var (key, runner) in living) Tell(new PoolRunnerEnded(key, runner.Epoch));
@@ -206,8 +201,7 @@ internal sealed partial class HostGrain(
         [LoggerMessage(5117, LogLevel.Information, "The stream of host {Host} of pool {Pool} is up ({Connection})", EventName = "pool.host.attached")]
         public static partial void Attached(ILogger logger, string host, string pool, string connection);
 
-        [LoggerMessage(
-            5118, LogLevel.Information, "The stream of host {Host} of pool {Pool} is away (said goodbye: {Goodbye})", EventName = "pool.host.detached")]
+        [LoggerMessage(5118, LogLevel.Information, "The stream of host {Host} of pool {Pool} is away (said goodbye: {Goodbye})", EventName = "pool.host.detached")]
         public static partial void Detached(ILogger logger, string host, string pool, bool goodbye);
     }
 }

@@ -80,8 +80,7 @@ internal static class JoinTokens
         if (string.IsNullOrWhiteSpace(command.Name) || command.Name.Trim().Length > MaxName || command.Name.Any(char.IsControl))
             errors.Add(new FieldError("name", $"1 to {MaxName} characters."));
         if (tenants.Length > MaxTenants) errors.Add(new FieldError("tenants", $"At most {MaxTenants}."));
-        if (tenants.FirstOrDefault(tenant => !GrainKeys.IsTenant(tenant)) is { } wrong)
-            errors.Add(new FieldError("tenants", $"\"{wrong}\" is no tenant's name."));
+        if (tenants.FirstOrDefault(tenant => !GrainKeys.IsTenant(tenant)) is { } wrong) errors.Add(new FieldError("tenants", $"\"{wrong}\" is no tenant's name."));
         if (command.ExpiresAt <= now) errors.Add(new FieldError("expires_at", "It lies in the past."));
         if (command.MaxHosts is < 0 or > MaxHostsLimit) errors.Add(new FieldError("max_hosts", $"0 (any number) to {MaxHostsLimit}."));
         if (errors.Count > 0) throw new MarionetteException(errors.ToImmutable());

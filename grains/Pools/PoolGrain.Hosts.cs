@@ -7,9 +7,7 @@ internal sealed partial class PoolGrain
 {
     private static readonly TimeSpan AskEvery = TimeSpan.FromSeconds(1), CountWithin = TimeSpan.FromSeconds(10);
 
-    /// <summary>
-    /// A host that reports does so every few seconds: the grain of one that does not is asked, which wakes it, and with it the lease of its runners.
-    /// </summary>
+    /// <summary>A host that reports does so every few seconds: the grain of one that does not is asked, which wakes it, and with it the lease of its runners.</summary>
     private static readonly TimeSpan SilentAfter = TimeSpan.FromSeconds(15);
 
     /// <summary>How long a place is kept for a runner that its host has not reported yet.</summary>
@@ -78,22 +76,6 @@ internal sealed partial class PoolGrain
         return ValueTask.FromResult(_hosts.Values.SelectMany(host => host.Runners.Values).Where(runner => !runner.IsReleasing).ToImmutableArray());
     }
 
-    /// <summary>
-    /// Not before: until a runner's folders are those of a checkpoint, the files on a host that came back may be the only ones that are left of the work.
-    /// </summary>
-    public async Task FilesRestoredAsync(string runnerKey, long epoch, CancellationToken cancellationToken)
-    {
-        if (await WhereAsync(runnerKey, cancellationToken) is not { } host
-            || _hosts[host].Runners[runnerKey] is not { WorkspaceId: { Length: > 0 } workspace } runner) return;
-        if (runner.Epoch != epoch) return;
-        foreach (var (id, other) in _hosts)
-        {
-            if (id == host || !other.View.Workspaces.Contains(workspace)) continue;
-            var isUsed = other.Runners.Values.Any(r => r.WorkspaceId == workspace && !r.IsReleasing && r.State != "missing");
-            if (!isUsed) RunBeside(Host(id).ForgetWorkspaceAsync(GrainKeys.Of(GrainKeys.Split(runnerKey).Tenant, workspace), CancellationToken.None), id);
-        }
-    }
-
     private bool MayTake(string hostId) => _hosts.GetValueOrDefault(hostId)?.View is { Status: HostStatus.Online, Draining: false, Taint: null };
 
     private List<PlacementHost> Hosts()
@@ -102,8 +84,7 @@ internal sealed partial class PoolGrain
             if (kept.Until < Now) _kept.Remove(key);
         var kepts = _kept.Values.ToLookup(kept => kept.Host);
         return [.. _hosts.Values.Select(host => new PlacementHost(
-            host.View, [.. host.Runners.Values, .. kepts[host.View.Id].Select(kept => kept.Runner)
-                .Where(runner => !host.Runners.ContainsKey(runner.RunnerKey))]))];
+            host.View, [.. host.Runners.Values, .. kepts[host.View.Id].Select(kept => kept.Runner).Where(runner => !host.Runners.ContainsKey(runner.RunnerKey))]))];
     }
 
     /// <exception cref="MarionetteException">Unavailable: a choice now could give a runner a second host.</exception>
@@ -123,10 +104,26 @@ internal sealed partial class PoolGrain
             return;
         }
 
+        var before = _hosts.GetValueOrDefault(view.Id);
         _hosts[view.Id] = new Reported(view, runners.ToDictionary(runner => runner.RunnerKey, StringComparer.Ordinal), Now);
         _uncounted.Remove(view.Id);
         foreach (var runner in runners)
+        {
             if (_kept.TryGetValue(runner.RunnerKey, out var kept) && kept.Host == view.Id) _kept.Remove(runner.RunnerKey);
+            if (before?.Runners.ContainsKey(runner.RunnerKey) != true) LeaveOldFiles(view.Id, runner);
+        }
+    }
+
+    /// <summary>A workspace goes on here: copies of its files on hosts that were lost, or that have no runner of it, are out of date.</summary>
+    private void LeaveOldFiles(string hostId, HostRunnerView runner)
+    {
+        if (runner.WorkspaceId.Length == 0 || runner.IsReleasing) return;
+        foreach (var (id, other) in _hosts)
+        {
+            if (id == hostId || !other.View.Workspaces.Contains(runner.WorkspaceId)) continue;
+            var isUsed = other.Runners.Values.Any(r => r.WorkspaceId == runner.WorkspaceId && !r.IsReleasing && r.State != "missing");
+            if (!isUsed) RunBeside(Host(id).ForgetWorkspaceAsync(GrainKeys.Of(GrainKeys.Split(runner.RunnerKey).Tenant, runner.WorkspaceId)), id);
+        }
     }
 
     private void Drop(string hostId)

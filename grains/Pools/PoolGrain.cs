@@ -98,8 +98,7 @@ internal sealed partial class PoolGrain(
     {
         Options();
         // What a slow watcher misses it finds by looking.
-        var channel = Channel.CreateBounded<PoolNotice>(
-            new BoundedChannelOptions(NoticesKept) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+        var channel = Channel.CreateBounded<PoolNotice>(new BoundedChannelOptions(NoticesKept) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
         _watchers.Add(channel);
         try
         {

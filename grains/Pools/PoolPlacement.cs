@@ -35,14 +35,12 @@ internal static class PoolPlacement
     public static Placement Choose(IReadOnlyCollection<PlacementHost> hosts, PlaceRunner need, PoolOptions options)
     {
         var refused = need.Refused.IsDefault ? [] : need.Refused;
-        var having = hosts.Where(host => !refused.Contains(host.View.Id)
-                && host.Runners.Any(r => r.RunnerKey == need.RunnerKey && r.Epoch == need.Epoch && IsKept(r)))
+        var having = hosts.Where(host => !refused.Contains(host.View.Id) && host.Runners.Any(r => r.RunnerKey == need.RunnerKey && r.Epoch == need.Epoch && IsKept(r)))
             .OrderBy(host => host.View.Status != HostStatus.Online).ThenBy(host => host.View.Id, StringComparer.Ordinal).FirstOrDefault();
         if (having is not null) return new Placement(PlacementKind.Chosen, having.View.Id);
         if (hosts.Count == 0) return new Placement(PlacementKind.Full, "The pool has no hosts.");
 
-        var homes = hosts.Where(host => host.View.Status is HostStatus.Online or HostStatus.Offline
-                && host.View.Workspaces.Contains(need.WorkspaceId)).ToList();
+        var homes = hosts.Where(host => host.View.Status is HostStatus.Online or HostStatus.Offline && host.View.Workspaces.Contains(need.WorkspaceId)).ToList();
         var candidates = homes.Count > 0 ? (IReadOnlyCollection<PlacementHost>)homes : hosts;
         var (never, notNow, best) = (new List<string>(), new List<string>(), default(PlacementHost?));
         foreach (var host in candidates.OrderBy(host => host.View.Id, StringComparer.Ordinal))
@@ -113,8 +111,7 @@ internal static class PoolPlacement
         if (refused.Contains(view.Id)) return "refused it just now";
         if (options.OneTenantPerHost && ServesAnother(host.Runners, need.RunnerKey)) return "serving another tenant";
         // Workspaces without a runner hold what they hold, promised or not.
-        if (need.Shape.DiskMib > 0 && view.Load is { } load && load.DiskFreeMib < need.Shape.DiskMib)
-            return $"only {load.DiskFreeMib} MiB of its disk are free";
+        if (need.Shape.DiskMib > 0 && view.Load is { } load && load.DiskFreeMib < need.Shape.DiskMib) return $"only {load.DiskFreeMib} MiB of its disk are free";
         return NoRoom(view.Facts, host.Runners, need.RunnerKey, need.Shape, options);
     }
 

@@ -54,8 +54,7 @@ internal sealed partial class PoolProvider
             return;
         }
 
-        throw new ProviderException(ProviderFault.Ambiguous,
-            $"Host {host} has not answered for {LongestOrder.TotalMinutes:0} min; {order} may or may not have been done.")
+        throw new ProviderException(ProviderFault.Ambiguous, $"Host {host} has not answered for {LongestOrder.TotalMinutes:0} min; {order} may or may not have been done.")
         {
             IsOfOneRunner = true,
         };
@@ -120,13 +119,11 @@ internal sealed partial class PoolProvider
     {
         var fault = result.Fault switch
         {
-            "rejected" => ProviderFault.Rejected, "capacity" => ProviderFault.Capacity, "throttled" => ProviderFault.Throttled,
-                "unavailable" or "abandoned" => ProviderFault.Unavailable,
+            "rejected" => ProviderFault.Rejected, "capacity" => ProviderFault.Capacity, "throttled" => ProviderFault.Throttled, "unavailable" or "abandoned" => ProviderFault.Unavailable,
             _ => ProviderFault.Ambiguous,
         };
         // What one host says is no word about the pool.
-        return new ProviderException(fault, result.Message ?? "The host gave no reason.", null, result.RetryAfterMs > 0
-            ? TimeSpan.FromMilliseconds(result.RetryAfterMs) : null)
+        return new ProviderException(fault, result.Message ?? "The host gave no reason.", null, result.RetryAfterMs > 0 ? TimeSpan.FromMilliseconds(result.RetryAfterMs) : null)
         {
             IsOfOneRunner = true,
         };

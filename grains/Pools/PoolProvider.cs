@@ -61,8 +61,7 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
         var seen = _where.TryGetValue(handle, out var host) ? await ObserveAsync(host, handle, cancellationToken) : null;
         if (seen is null || (seen.State == "missing" && seen.Cause is null))
         {
-            if (await FindAsync(handle, cancellationToken) is { } elsewhere && elsewhere != host)
-                seen = await ObserveAsync(elsewhere, handle, cancellationToken);
+            if (await FindAsync(handle, cancellationToken) is { } elsewhere && elsewhere != host) seen = await ObserveAsync(elsewhere, handle, cancellationToken);
         }
 
         return seen?.State switch
@@ -71,8 +70,7 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
             "paused" => new RunnerObservedState(RunnerState.Paused),
             "exited" => new RunnerObservedState(RunnerState.Exited, seen.ExitCode, seen.Cause ?? DeathCauses.Exited, seen.Detail),
             // Recorded, and whoever started it is gone: like an agent that died, it is started again in its place.
-            "ordered" when !_starting.ContainsKey(handle.RunnerKey) =>
-                new RunnerObservedState(RunnerState.Exited, null, DeathCauses.Exited, "Its start was not finished."),
+            "ordered" when !_starting.ContainsKey(handle.RunnerKey) => new RunnerObservedState(RunnerState.Exited, null, DeathCauses.Exited, "Its start was not finished."),
             "missing" or null => new RunnerObservedState(RunnerState.Missing, seen?.ExitCode, seen?.Cause, seen?.Detail),
             _ => new RunnerObservedState(RunnerState.Unknown),
         };
@@ -102,14 +100,6 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
     }
 
     /// <inheritdoc/>
-    public Task FilesRestoredAsync(RunnerHandle handle, CancellationToken cancellationToken) => CountedAsync(
-        async () =>
-        {
-            await Pool.FilesRestoredAsync(handle.RunnerKey, handle.Epoch, cancellationToken);
-            return true;
-        }, cancellationToken);
-
-    /// <inheritdoc/>
     public async IAsyncEnumerable<RunnerHandle> ListOwnedAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var runners = await CountedAsync(() => Pool.ListRunnersAsync(cancellationToken).AsTask(), cancellationToken);
@@ -132,8 +122,7 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
                     break;
                 case PoolRunnerBlocked blocked:
                     var target = blocked.Target;
-                    yield return new EgressBlockedNotice(blocked.RunnerKey, blocked.Epoch, target.Target, target.Port, target.Protocol, target.Reason,
-                        target.Count);
+                    yield return new EgressBlockedNotice(blocked.RunnerKey, blocked.Epoch, target.Target, target.Port, target.Protocol, target.Reason, target.Count);
                     break;
                 case PoolRunnerProgress progress when _starting.TryGetValue(progress.RunnerKey, out var start):
                     start?.Report(new StartStep(progress.Step.Phase, null, progress.Step.Detail));
@@ -147,8 +136,7 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
     {
         var hosts = await AskAsync(() => Pool.ListHostsAsync(cancellationToken).AsTask());
         return [.. hosts.Where(host => host.Status == HostStatus.Online).SelectMany(host => host.Facts.Agents)
-            .GroupBy(agent => (agent.Kind, agent.Program)).Select(same => same.First())
-                .Select(agent => new InstalledAgent(agent.Kind, agent.Program, agent.Path, agent.Version))];
+            .GroupBy(agent => (agent.Kind, agent.Program)).Select(same => same.First()).Select(agent => new InstalledAgent(agent.Kind, agent.Program, agent.Path, agent.Version))];
     }
 
     private async Task<RunnerHandle> StartAsync(RunnerSpec spec, RunnerHandle handle, IProgress<StartStep>? progress, CancellationToken cancellationToken)
@@ -202,8 +190,7 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
 
             if (clock.GetElapsedTime(began) > LongestOrder)
             {
-                throw new ProviderException(ProviderFault.Ambiguous,
-                    $"Host {host} has not said for {LongestOrder.TotalMinutes:0} min whether it started {spec.RunnerKey}.")
+                throw new ProviderException(ProviderFault.Ambiguous, $"Host {host} has not said for {LongestOrder.TotalMinutes:0} min whether it started {spec.RunnerKey}.")
                 {
                     IsOfOneRunner = true,
                 };
@@ -216,8 +203,7 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
     private RunnerHandle Started(RunnerHandle handle, string host, HostOrderResult result, IProgress<StartStep>? progress)
     {
         _where[handle] = host;
-        foreach (var step in result.Steps)
-            progress?.Report(new StartStep(step.Phase, step.TookMs is { } took ? TimeSpan.FromMilliseconds(took) : null, step.Detail));
+        foreach (var step in result.Steps) progress?.Report(new StartStep(step.Phase, step.TookMs is { } took ? TimeSpan.FromMilliseconds(took) : null, step.Detail));
         return handle with { Isolation = Isolation(result.Runner?.Sandbox) };
     }
 

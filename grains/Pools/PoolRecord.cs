@@ -8,8 +8,7 @@ internal sealed record PoolRecord
     public ImmutableArray<JoinTokenRecord> Tokens { get => field.IsDefault ? [] : field; init; } = [];
 
     /// <summary>Hosts that have joined and were not removed, each with the token that it joined by.</summary>
-    public ImmutableDictionary<string, string> Hosts { get => field ?? ImmutableDictionary<string, string>.Empty; init; } =
-        ImmutableDictionary<string, string>.Empty;
+    public ImmutableDictionary<string, string> Hosts { get => field ?? ImmutableDictionary<string, string>.Empty; init; } = ImmutableDictionary<string, string>.Empty;
 }
 
 /// <summary>A join token as it is kept.</summary>

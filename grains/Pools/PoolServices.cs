@@ -20,8 +20,7 @@ public static class PoolServices
         foreach (var name in names)
         {
             if (!PoolKeys.IsPool(name))
-                throw new ArgumentException(
-                    $"\"{name}\" names no pool: 1 to 40 of a-z, 0-9 and -, not {string.Join(", ", PoolKeys.Reserved.Order())}.", nameof(names));
+                throw new ArgumentException($"\"{name}\" names no pool: 1 to 40 of a-z, 0-9 and -, not {string.Join(", ", PoolKeys.Reserved.Order())}.", nameof(names));
             if (!seen.Add(name)) throw new ArgumentException($"The pool \"{name}\" is named twice.", nameof(names));
             services.AddOptions<PoolOptions>(name).Bind(configuration.GetSection($"{PoolOptions.SectionName}:{name}")).ValidateOnStart();
             services.AddSingleton(new ConfiguredPool(name));

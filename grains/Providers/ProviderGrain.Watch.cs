@@ -29,12 +29,6 @@ internal sealed partial class ProviderGrain
         return Task.CompletedTask;
     }
 
-    public Task FilesRestoredAsync(string runnerKey, long epoch, CancellationToken cancellationToken)
-    {
-        RunBeside(Provider().FilesRestoredAsync(new RunnerHandle(runnerKey, epoch), CancellationToken.None), runnerKey);
-        return Task.CompletedTask;
-    }
-
     public ValueTask<ProviderAgentsView> GetAgentsAsync(CancellationToken cancellationToken)
     {
         var provider = Provider();

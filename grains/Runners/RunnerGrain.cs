@@ -170,10 +170,6 @@ internal sealed partial class RunnerGrain(
         await Provider(record).ApplyNetworkAsync(this.GetPrimaryKeyString(), record.Epoch, rules, CancellationToken.None);
     }
 
-    public Task FilesRestoredAsync(long epoch, CancellationToken cancellationToken) => Record is { IsFinal: false } record && record.Epoch == epoch
-        ? Provider(record).FilesRestoredAsync(this.GetPrimaryKeyString(), epoch, CancellationToken.None)
-        : Task.CompletedTask;
-
     public async Task ReleaseAsync(string reason, CancellationToken cancellationToken)
     {
         if (Record is not { } record) return;

@@ -60,9 +60,6 @@ internal sealed partial class SessionGrain
                 case RunnerUnpausing f:
                     UnpauseRunner(f.RunnerId, f.Epoch);
                     break;
-                case WorkspaceReady { Source: "restored" } f when after.RunnerId is { } runner:
-                    Forget(GrainFactory.GetGrain<IRunnerGrain>(GrainKeys.Of(_tenant, runner)).FilesRestoredAsync(f.Epoch), "files restored");
-                    break;
                 case NetworkChanged when after.RunnerId is { } runner:
                     Forget(ApplyNetworkAsync(runner), "apply network");
                     break;

@@ -30,9 +30,7 @@ public interface IRunnerProvider
     /// <exception cref="ProviderException">The backend cannot be asked now; says nothing about the runner.</exception>
     Task<RunnerObservedState> ObserveAsync(RunnerHandle handle, CancellationToken cancellationToken);
 
-    /// <summary>
-    /// Ends its agent, with the grace that the backend is configured to; its place stays, so that Ensure starts it again. Absent is a success.
-    /// </summary>
+    /// <summary>Ends its agent, with the grace that the backend is configured to; its place stays, so that Ensure starts it again. Absent is a success.</summary>
     /// <exception cref="ProviderException">It may still live: call again.</exception>
     Task StopAsync(RunnerHandle handle, CancellationToken cancellationToken);
 
@@ -56,16 +54,7 @@ public interface IRunnerProvider
     Task ApplyEgressAsync(RunnerHandle handle, EgressPolicy policy, CancellationToken cancellationToken) =>
         throw new ProviderException(ProviderFault.Rejected, $"The provider \"{Name}\" does not control what its runners reach.");
 
-    /// <summary>
-    /// The runner's files were made what a checkpoint of their session holds: copies of the workspace in other places are out of date, and may be
-    /// removed. A hint: one that is lost leaves them where they are.
-    /// </summary>
-    /// <exception cref="ProviderException">The backend cannot be told now.</exception>
-    Task FilesRestoredAsync(RunnerHandle handle, CancellationToken cancellationToken) => Task.CompletedTask;
-
-    /// <summary>
-    /// Everything that this installation owns on the backend, by marks on the resources themselves: for the orphan sweep. Warm slots are not in it.
-    /// </summary>
+    /// <summary>Everything that this installation owns on the backend, by marks on the resources themselves: for the orphan sweep. Warm slots are not in it.</summary>
     IAsyncEnumerable<RunnerHandle> ListOwnedAsync(CancellationToken cancellationToken);
 
     /// <summary>

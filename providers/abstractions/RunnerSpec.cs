@@ -7,9 +7,7 @@ namespace Marionette.Providers;
 /// <param name="Epoch">Epoch of its session.</param>
 public sealed record RunnerHandle(string RunnerKey, long Epoch)
 {
-    /// <summary>
-    /// What stands between this one and its host, where a backend's runners differ; null = as <see cref="ProviderCapabilities.Isolation"/> says.
-    /// </summary>
+    /// <summary>What stands between this one and its host, where a backend's runners differ; null = as <see cref="ProviderCapabilities.Isolation"/> says.</summary>
     public string? Isolation { get; init; }
 
     /// <summary>What isolates a runner is no part of its name.</summary>

@@ -98,7 +98,7 @@ internal sealed class Images(Engine engine, DockerProviderOptions options, TimeP
 
     /// <summary>A registry that cannot be reached from the engine answers with the engine's 500; for the caller the image is missing.</summary>
     private static bool IsUnreached(DockerApiException e) => e.StatusCode == HttpStatusCode.InternalServerError
-        && (e.ResponseBody?.Contains("dial tcp", StringComparison.Ordinal) == true
+        && (e.ResponseBody?.Contains("dial tcp", StringComparison.Ordinal) == true 
                 || e.ResponseBody?.Contains("no such host", StringComparison.Ordinal) == true);
 
     /// <summary>Without a tag the engine would pull every one there is.</summary>

@@ -53,13 +53,11 @@ public static class MachineTrial
         using (var file = File.Create(image)) file.SetLength(8 << 20);
         Directory.CreateDirectory(at);
         // In a mount namespace of its own: mount and device end with it.
-        return Try("a file system", "mkfs.ext4", "-q", "-F", image)
-            ?? Try("mounts of disk images", "unshare", "--mount", "mount", "-t", "ext4", "-o", "loop", image, at);
+        return Try("a file system", "mkfs.ext4", "-q", "-F", image) ?? Try("mounts of disk images", "unshare", "--mount", "mount", "-t", "ext4", "-o", "loop", image, at);
     });
 
     private static string? TryRunsc() => Missing("runsc") ?? InFolder(folder => Try(
-        "gVisor", "runsc", "--root", Path.Combine(folder, "runsc"), "--platform=systrap", "--network=none", "--ignore-cgroups", "--host-uds=none",
-        "do", "true"));
+        "gVisor", "runsc", "--root", Path.Combine(folder, "runsc"), "--platform=systrap", "--network=none", "--ignore-cgroups", "--host-uds=none", "do", "true"));
 
     // In every hierarchy that limits something: "cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0".
     private static string? TryGroups()
@@ -99,8 +97,7 @@ public static class MachineTrial
     }
 
     private static string? Find(string program) =>
-        new[] { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin" }
-            .Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
+        new[] { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin" }.Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
 
     // What it says goes into the reason: people read there why their machine cannot.
     private static string? Try(string what, params string[] command)
@@ -120,8 +117,7 @@ public static class MachineTrial
             }
 
             _ = output.GetAwaiter().GetResult();
-            var said = errors.GetAwaiter().GetResult().Trim().Split('\n')[^1];
-            return process.ExitCode == 0 ? null : $"{what} cannot be had here: {said} (exit code {process.ExitCode})";
+            return process.ExitCode == 0 ? null : $"{what} cannot be had here: {errors.GetAwaiter().GetResult().Trim().Split('\n')[^1]} (exit code {process.ExitCode})";
         }
         catch (Win32Exception e)
         {

@@ -37,7 +37,6 @@ internal static partial class SandboxEnding
     /// <summary>Whether a text tells of a full disk.</summary>
     public static bool SaysFull(string text) => FullDisk().IsMatch(text);
 
-    [GeneratedRegex(
-        "No space left on device|Disk quota exceeded|There is not enough space on the disk", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex("No space left on device|Disk quota exceeded|There is not enough space on the disk", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex FullDisk();
 }
