@@ -296,6 +296,13 @@ internal sealed class RunCoordinator(
     private async Task SettleAsync(string reason)
     {
         await EndRunsAsync().ConfigureAwait(false);
+        if (!opened)
+        {
+            // A restore or a clone that stands still for an hour has lost its connections: it is told to go in place of that.
+            log.CommandIgnored("pause", "the folders are not open yet");
+            return;
+        }
+
         await keeper.SettleAsync().ConfigureAwait(false);
         sink.Emit("runner.settled"u8, default, reason, static (json, why) => json.WriteString("reason"u8, why));
         sink.Commit();

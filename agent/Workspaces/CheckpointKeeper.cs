@@ -25,7 +25,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     private Task work = Task.CompletedTask;
     private byte[] run = [];
     private long? dueSince;
-    private bool isHalted;
+    private bool isHalted, isSettled;
 
     /// <summary>Whether this installation keeps a store, and the folders are as they should be.</summary>
     private bool IsOn => setup.Current.Workspace is not null && opening.IsOpen;
@@ -36,6 +36,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
         lock (gate)
         {
             run = Encoding.UTF8.GetBytes(id);
+            isSettled = false;
             interval?.Dispose();
             var every = TimeSpan.FromSeconds(setup.Current.Workspace?.IntervalSeconds ?? 0);
             interval = IsOn && every > TimeSpan.Zero ? clock.CreateTimer(_ => Begin("interval"), null, every, every) : null;
@@ -77,6 +78,8 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
             interval?.Dispose();
             delay?.Dispose();
             dueSince = null;
+            // Nothing follows it until the runner has gone on and works: another one would be cut off by the pause, or come behind it.
+            isSettled = true;
             var before = work;
             work = mine = Task.Run(
                 async () =>
@@ -140,7 +143,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     {
         lock (gate)
         {
-            if (isHalted)
+            if (isHalted || isSettled)
                 return;
             // One that is under way may have passed what has changed since: another follows it.
             if (!work.IsCompleted)
@@ -162,7 +165,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
             return;
         lock (gate)
         {
-            if (isHalted)
+            if (isHalted || isSettled)
                 return;
             delay?.Dispose();
             delay = clock.CreateTimer(_ => Begin(reason), null, FailedPause, Timeout.InfiniteTimeSpan);

@@ -34,6 +34,11 @@ internal sealed partial class ProviderGrain
         {
             refusal = e.Message;
         }
+        catch
+        {
+            held.Freezing = null; // Whoever wishes it again is not told that it is under way.
+            throw;
+        }
 
         await SettleFreezeAsync(key, held, paused: true, refusal);
     }
@@ -59,6 +64,11 @@ internal sealed partial class ProviderGrain
             catch (ProviderException)
             {
                 await Task.Delay(UnpauseAgain, clock, _gone.Token);
+            }
+            catch
+            {
+                if (held.Freezing == false) held.Freezing = null;
+                throw;
             }
         }
 

@@ -49,5 +49,5 @@ internal sealed partial class RunnerGrain
     }
 
     /// <summary>It ended, and its session did not hear of it.</summary>
-    private void TellOfEnd(RunnerRecord record) => TellSession(Session(record).RunnerLostAsync(record.Epoch, DeathCauses.Removed, record.Reason, CancellationToken.None));
+    private void TellOfEnd(RunnerRecord record) => TellSession(Session(record).RunnerLostAsync(record.Epoch, record.LossCause ?? DeathCauses.Removed, record.Reason, CancellationToken.None));
 }

@@ -54,7 +54,7 @@ internal sealed partial class RunnerGrain(
         if (Record is { } known)
         {
             // Its session was not told, or that was lost with a silo. One that has gone on to another epoch takes it for nothing.
-            if (known.IsFinal) TellSession(Session(known).RunnerLostAsync(known.Epoch, known.LossCause ?? DeathCauses.Removed, known.Reason, CancellationToken.None));
+            if (known.IsFinal) TellOfEnd(known);
             else if (known.Status == RunnerStatus.Provisioning) await ProvisionAsync(known);
             else await Provider(known).WatchAsync(this.GetPrimaryKeyString(), known.Epoch, CancellationToken.None);
             return;

@@ -7,8 +7,8 @@ internal static class PauseFold
     {
         RunnerPausing when state.Pause is { Step: PauseStep.Asked } => With(state, new LivePause(PauseStep.Settled, e.At)),
         RunnerPaused when state.Pause is { Step: PauseStep.Settled } => With(state, new LivePause(PauseStep.Paused, e.At)),
-        // Its end is asked for anew, as a command of its own and with its own time.
-        RunnerPauseFailed when state is { Stop: StopIntent.Suspend, Pause: not null } => With(state, null) with { StopSeq = e.Seq, StopRequestedAt = e.At },
+        // What it has stored is not all any more. Its end is asked for anew, as a command of its own and with its own time.
+        RunnerPauseFailed when state is { Stop: StopIntent.Suspend, Pause: not null } => With(state, null) with { StopSeq = e.Seq, StopRequestedAt = e.At, AwakeSeq = e.Seq },
         RunnerUnpausing when state.Pause is { Step: PauseStep.Paused } => With(state, new LivePause(PauseStep.Waking, e.At)) with { AwakeSeq = e.Seq },
         _ => state,
     };

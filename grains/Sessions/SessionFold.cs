@@ -61,7 +61,7 @@ internal static class SessionFold
                 {
                     PermissionTimeoutSeconds = f.PermissionTimeoutSeconds,
                     IncludeRaw = f.IncludeRaw,
-                    Expiry = f.TtlSeconds is null ? null : new LiveExpiry(e.At, int.MaxValue, null),
+                    Expiry = f.TtlSeconds is null ? null : new LiveExpiry(e.At, int.MaxValue, []),
                     View = view with
                     {
                         Name = f.Name, Status = SessionStatus.Pending, Agent = f.Agent, Model = f.Model, BaseUrl = f.BaseUrl,
@@ -115,7 +115,7 @@ internal static class SessionFold
                 {
                     // It was on its way to its end: what waits in it goes on after all.
                     ResumeWhenSuspended = state.ResumeWhenSuspended || state.Stop == StopIntent.Suspend && view.ExpiresAt <= e.At,
-                    Expiry = new LiveExpiry(e.At, int.MaxValue, f.CommandId), View = view with { ExpiresAt = f.ExpiresAt },
+                    Expiry = new LiveExpiry(e.At, int.MaxValue, LiveExpiry.With(state.Expiry, f.CommandId)), View = view with { ExpiresAt = f.ExpiresAt },
                 };
             case SessionSuspended f:
                 return NoStop(state) with

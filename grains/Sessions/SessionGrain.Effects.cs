@@ -18,7 +18,7 @@ internal sealed partial class SessionGrain
     /// <summary>Longest sleep of a reminder, and of a timer; Orleans takes no more than some weeks.</summary>
     private static readonly TimeSpan LongestSleep = TimeSpan.FromDays(1);
 
-    private IGrainTimer? _deadline, _leave;
+    private IGrainTimer? _deadline, _leave, _remindAgain;
 
     /// <summary>From here on the reminder rings every minute; null = not registered by this activation.</summary>
     private DateTimeOffset? _ringsFrom;
@@ -135,6 +135,28 @@ internal sealed partial class SessionGrain
         Forget(_reminder, "reminder");
     }
 
+    /// <summary>
+    /// An end that nothing else would bring about has its reminder before it is written: one that rings for nothing does no harm, and a silo that dies in between leaves
+    /// no session that never ends.
+    /// </summary>
+    /// <exception cref="MarionetteException">Unavailable: nothing was done.</exception>
+    private async Task RemindFirstAsync(Decision decision)
+    {
+        if (decision.IsEmpty || decision.State.View is not { ExpiresAt: not null, RunnerId: null }) return;
+        var rings = Ring(SessionMachine.NextDeadline(decision.State, _timings, _tenantSpending));
+        if (rings is null || _ringsFrom <= rings) return;
+        _ringsFrom = rings;
+        _reminder = SetReminderAsync(_reminder, rings);
+        try
+        {
+            await _reminder;
+        }
+        catch (Exception e) when (e is OrleansException or Npgsql.NpgsqlException or TimeoutException)
+        {
+            throw new MarionetteException(FaultCode.Unavailable, "The session's end cannot be watched now; nothing was done. Try again.");
+        }
+    }
+
     /// <summary>One after the other: a reminder that is taken away must not be the one that was just set.</summary>
     private async Task SetReminderAsync(Task before, DateTimeOffset? rings)
     {
@@ -155,8 +177,16 @@ internal sealed partial class SessionGrain
         catch
         {
             _ringsFrom = null;
+            _remindAgain?.Dispose();
+            _remindAgain = this.RegisterGrainTimer(RemindAgainAsync, ReminderPeriod, Timeout.InfiniteTimeSpan);
             throw;
         }
+    }
+
+    private Task RemindAgainAsync()
+    {
+        Remind();
+        return Task.CompletedTask;
     }
 
     /// <summary>When a reminder of the deadline rings: on the way to a far one it rings for nothing, and is set again.</summary>
@@ -180,7 +210,10 @@ internal sealed partial class SessionGrain
     private async Task TickAsync()
     {
         if (!_state.Tasks.IsEmpty) await RefreshTenantAsync();
-        await CommitAsync(SessionMachine.Tick(_state, Context()), CancellationToken.None);
+        var decision = SessionMachine.Tick(_state, Context());
+        await CommitAsync(decision, CancellationToken.None);
+        // The timer came early, since none sleeps longer than a day.
+        if (decision.IsEmpty && SessionMachine.NextDeadline(_state, _timings, _tenantSpending) > Now) Rearm();
     }
 
     /// <summary>Lets an effect run on this grain's scheduler without the turn waiting for it. A failure is logged; recovery tries again.</summary>

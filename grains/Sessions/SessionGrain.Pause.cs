@@ -40,7 +40,8 @@ internal sealed partial class SessionGrain
     /// <exception cref="MarionetteException">Invalid: it is to be paused, and its provider cannot.</exception>
     private void MustFit(CreateSession command)
     {
-        if (!_state.Exists && command.SuspendStrategy == SuspendStrategies.Pause && !CanPause(command.Provider))
+        // A fork has its source's: where the provider is another one that cannot, it is suspended as that one can, and says so.
+        if (!_state.Exists && command.Origin?.SessionId is null && command.SuspendStrategy == SuspendStrategies.Pause && !CanPause(command.Provider))
             throw Wrong("suspend_strategy", $"must be {SuspendStrategies.Release}: the provider \"{command.Provider ?? Provider}\" cannot pause a runner");
     }
 }

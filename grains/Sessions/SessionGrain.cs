@@ -57,6 +57,7 @@ internal sealed partial class SessionGrain(
         command = await WithConfigAsync(command, cancellationToken);
         MustFit(command);
         var decision = SessionMachine.Create(_state, _id, EntityId.New(EntityId.Workspace, Now), command, Context());
+        await RemindFirstAsync(decision);
         if (!decision.IsEmpty) _secrets = command.Secrets;
         await CommitAsync(decision, command.Secrets is null ? null : SessionRows.Secret(_tenant, _id, command.Secrets), cancellationToken);
         return _state.View;
@@ -88,7 +89,9 @@ internal sealed partial class SessionGrain(
 
     public async Task<SessionView> ExtendAsync(ExtendSession command, CancellationToken cancellationToken)
     {
-        await CommitAsync(SessionMachine.Extend(_state, command, Context()), cancellationToken);
+        var decision = SessionMachine.Extend(_state, command, Context());
+        await RemindFirstAsync(decision);
+        await CommitAsync(decision, cancellationToken);
         return _state.View;
     }
 

@@ -17,7 +17,7 @@ internal static partial class SessionMachine
     public static Decision Extend(SessionState state, ExtendSession c, DecisionContext context)
     {
         MustBeOpen(state);
-        if (state.Expiry?.CommandId == c.CommandId) return new(state);
+        if (state.Expiry is { Commands.IsDefault: false } told && told.Commands.Contains(c.CommandId)) return new(state);
         var from = state.View.ExpiresAt > context.Now ? state.View.ExpiresAt.Value : context.Now;
         DateTimeOffset? until = c.Never ? null : c.Until ?? from.AddSeconds(c.Seconds ?? 0);
         if (until <= context.Now) throw new MarionetteException([new FieldError("expires_at", "must be in the future")]);

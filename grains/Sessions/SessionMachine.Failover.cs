@@ -8,10 +8,10 @@ namespace Marionette.Sessions;
 internal static partial class SessionMachine
 {
     /// <summary>The run ends without a verdict. A suspend meant it; anything else is a loss, and the session's policy says what follows.</summary>
-    private static void Interrupt(Scribe scribe, LiveTask task, TaskInterrupted interrupted, long source)
+    private static void Interrupt(Scribe scribe, LiveTask task, TaskInterrupted interrupted, long source, bool isLoss = false)
     {
         scribe.Write(interrupted, task.View.Id, task.RunId, source);
-        if (scribe.State.Stop == StopIntent.Suspend || scribe.State.Find(task.View.Id) is not { } cut) return;
+        if (scribe.State.Stop == StopIntent.Suspend && !isLoss || scribe.State.Find(task.View.Id) is not { } cut) return;
         switch (scribe.State.View.FailoverPolicy)
         {
             case Failover.Never:
@@ -23,6 +23,10 @@ internal static partial class SessionMachine
                 break;
         }
     }
+
+    /// <summary>A run that goes on by itself does so a few times; where a person says so each time, the person is the limit.</summary>
+    private static bool IsOneTooMany(SessionState state, LiveTask task) =>
+        task.Interruptions + 1 >= InterruptionLimit && state.Stop != StopIntent.Suspend && state.View.FailoverPolicy != Failover.Ask;
 
     private static void AskForFailover(Scribe scribe, LiveTask task, TaskInterrupted interrupted)
     {

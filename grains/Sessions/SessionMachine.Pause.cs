@@ -56,7 +56,10 @@ internal static partial class SessionMachine
     {
         if (scribe.State is not { Stop: StopIntent.Suspend, Pause.Step: PauseStep.Asked, View: { RunnerId: { } runner } view }) return;
         CutOff(scribe, Asked(scribe.State, "The session is suspended."));
-        scribe.Write(new RunnerPausing(runner, view.Epoch), source: source);
+        if (scribe.State.WorkspaceEpoch > 0 && !IsWhole(scribe.State))
+            scribe.Write(new RunnerPauseFailed(runner, view.Epoch, "Its checkpoint could not be stored."), source: source);
+        else
+            scribe.Write(new RunnerPausing(runner, view.Epoch), source: source);
     }
 
     /// <summary>The paused runner goes on: the same one, in the same epoch.</summary>

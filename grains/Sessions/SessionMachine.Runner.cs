@@ -27,7 +27,7 @@ internal static partial class SessionMachine
         if (!state.Exists || state.IsClosed || epoch != state.View.Epoch || state.View.RunnerId is not { } runner) return new(state);
         var scribe = new Scribe(state, context);
         var reason = detail ?? $"The runner was lost: {cause}.";
-        CutOff(scribe, reason);
+        CutOff(scribe, reason, isLoss: true);
         scribe.Write(new RunnerLost(runner, epoch, cause, detail)
         {
             Next = LossAdvice.For(cause, state.View.ProfileId is not null), CheckpointSeq = state.View.RecoveryPoint?.Seq,
@@ -177,7 +177,7 @@ internal static partial class SessionMachine
         }
         else if (outcome == "interrupted")
         {
-            if (task.Interruptions + 1 >= InterruptionLimit && scribe.State.Stop != StopIntent.Suspend)
+            if (IsOneTooMany(scribe.State, task))
                 scribe.Write(EndOf(TaskState.Failed, attempt, report with { Error = new RunError("runner_lost", "The run was cut off too often.") }), task.View.Id, runId, source);
             else
                 Interrupt(scribe, task, new TaskInterrupted(attempt, report.Error?.Message ?? "The run was interrupted.", report.Usage, report.CostUsd), source);

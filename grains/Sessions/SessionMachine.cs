@@ -42,6 +42,8 @@ internal static partial class SessionMachine
         var scribe = new Scribe(state, context);
         if (IsPaused(state) && strategy == SuspendStrategies.Release)
             LetGo(scribe, reason);
+        else if (state.Pause is { Step: PauseStep.Asked or PauseStep.Settled } && strategy == SuspendStrategies.Release)
+            scribe.Write(new RunnerPauseFailed(state.View.RunnerId!, state.View.Epoch, reason)); // It is to go after all.
         else if (state.View.Status == SessionStatus.Suspended || state.Stop == StopIntent.Suspend)
             return new(state);
         else if (state.View.RunnerId is null)
@@ -108,11 +110,12 @@ internal static partial class SessionMachine
             }
         }
 
-        if (StopDeadline(state, context.Timings) <= scribe.Now)
+        // A task that has just been let go is work: the session is not idle any more.
+        if (StopDeadline(scribe.State, context.Timings) <= scribe.Now)
             StopLate(scribe);
-        else if (IdleDeadline(state) <= scribe.Now)
+        else if (IdleDeadline(scribe.State) <= scribe.Now)
             BeginSuspend(scribe, "idle", strategy: null);
-        else if (PauseDeadline(state, context.Timings) <= scribe.Now)
+        else if (PauseDeadline(scribe.State, context.Timings) <= scribe.Now)
             LetGo(scribe, $"It was paused for {context.Timings.PauseLimit.TotalMinutes:0.#} min: its memory is given back.");
         TickExpiry(scribe);
         AfterSuspend(scribe);
@@ -202,16 +205,17 @@ internal static partial class SessionMachine
     }
 
     /// <summary>The run that a runner has ends without a verdict; with too many of them, it is one.</summary>
-    private static void CutOff(Scribe scribe, string reason)
+    /// <param name="isLoss">Also while it is being suspended: nobody gave the run the time to stop where it is safe.</param>
+    private static void CutOff(Scribe scribe, string reason, bool isLoss = false)
     {
         if (scribe.State.Current is not { } task) return;
         CloseRequests(scribe, task.RunId, reason);
         if (task.CancelSeq > 0)
             EndCanceled(scribe, task);
-        else if (task.Interruptions + 1 >= InterruptionLimit && scribe.State.Stop != StopIntent.Suspend)
+        else if (IsOneTooMany(scribe.State, task))
             End(scribe, task, TaskState.Failed, new RunError("runner_lost", $"Cut off {InterruptionLimit} times; last: {reason}"), 0);
         else
-            Interrupt(scribe, task, new TaskInterrupted(task.View.Runs[^1].Attempt, reason), source: 0);
+            Interrupt(scribe, task, new TaskInterrupted(task.View.Runs[^1].Attempt, reason), source: 0, isLoss);
         SettleMessages(scribe, task.View.Id);
     }
 

@@ -150,8 +150,19 @@ internal sealed record LiveMove(long Seq, string To, string By);
 /// <summary>The end of a session's life, as far as it was spoken of.</summary>
 /// <param name="SetAt">When it was set: warnings that would have been due before it are none.</param>
 /// <param name="Warned">Seconds before the end of the last warning; <see cref="int.MaxValue"/> = none yet.</param>
-/// <param name="CommandId">The command that set it, so that it is done once.</param>
-internal sealed record LiveExpiry(DateTimeOffset SetAt, int Warned, string? CommandId);
+/// <param name="Commands">The newest commands that moved it, so that each is done once.</param>
+internal sealed record LiveExpiry(DateTimeOffset SetAt, int Warned, ImmutableArray<string> Commands)
+{
+    private const int Kept = 8;
+
+    /// <summary>With one more command; null = nobody's.</summary>
+    public static ImmutableArray<string> With(LiveExpiry? before, string? command)
+    {
+        ImmutableArray<string> known = before is { Commands.IsDefault: false } ? before.Commands : [];
+        if (command is null) return known;
+        return known.Length < Kept ? known.Add(command) : known.RemoveAt(0).Add(command);
+    }
+}
 
 /// <summary>A change under way.</summary>
 /// <param name="Seq">Of the event that asked for it; the number of its command.</param>

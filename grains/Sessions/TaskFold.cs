@@ -72,6 +72,8 @@ internal static class TaskFold
                 (state, task) = HoldFold.Held(state, task, e, f);
                 break;
             case TaskReleased:
+                // Where a person has looked, what was cut off until then is no loop.
+                if (task.Hold?.Kind == "failover") (state, task) = (state with { LossesInARow = 0 }, task with { Interruptions = 0 });
                 task = task with { Hold = null, View = task.View with { Status = TaskState.Queued, Reason = "", ResumesAt = null, UpdatedAt = e.At } };
                 break;
             case Output f:

@@ -74,6 +74,9 @@ public sealed class ExpiryTests
         walk.Restart();
         Extend(walk, "cmd-1", 3600);
         Assert.Equal(end.AddHours(1), walk.State.View.ExpiresAt);
+        Extend(walk, "cmd-2", 60);
+        Extend(walk, "cmd-1", 3600);
+        Assert.Equal(end.AddHours(1).AddSeconds(60), walk.State.View.ExpiresAt);
     }
 
     [Fact]

@@ -141,6 +141,32 @@ public sealed class FailoverTests
     }
 
     [Fact]
+    public void Ask_HasNoLimitButThePerson()
+    {
+        var (walk, task) = Cut(Failover.Ask);
+        for (var cut = 2; cut <= 6; cut++)
+        {
+            walk.Answer(walk.State.Permissions[0].View.Id, "ann", command: $"cmd-{cut}");
+            walk.Attach();
+            walk.Say("run.started", new { conversation_id = "c1" });
+            walk.Take(SessionMachine.Lost(walk.State, walk.State.View.Epoch, "oom", "It went out of memory.", walk.Context));
+            Assert.Equal(TaskState.WaitingForFailover, walk.Task(task).Status);
+        }
+    }
+
+    [Theory]
+    [InlineData(Failover.Ask, TaskState.WaitingForFailover)]
+    [InlineData(Failover.Never, TaskState.Failed)]
+    public void LossWhileItIsBeingSuspended_IsALoss(string policy, TaskState expected)
+    {
+        var walk = new Walk().Created(failover: policy);
+        var task = walk.Running();
+        walk.Take(SessionMachine.Suspend(walk.State, "asked", walk.Context));
+        walk.Take(SessionMachine.Lost(walk.State, 1, "oom", "It went out of memory.", walk.Context));
+        Assert.Equal((expected, SessionStatus.Suspended), (walk.Task(task).Status, walk.State.View.Status));
+    }
+
+    [Fact]
     public void Policy_MayChange_AndNothingIsRememberedOfAnAnswer()
     {
         var (walk, _) = Cut(Failover.Ask);

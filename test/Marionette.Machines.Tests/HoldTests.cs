@@ -42,6 +42,17 @@ public sealed class HoldTests
     }
 
     [Fact]
+    public void Wait_ThatEndsTogetherWithTheIdleTime_IsWork_AndNoReasonToSuspend()
+    {
+        var walk = new Walk().Created(idle: 60);
+        var task = walk.Running();
+        walk.Fail("rate_limited", walk.Now.AddSeconds(30));
+        walk.Pass(TimeSpan.FromSeconds(90));
+        walk.Tick();
+        Assert.Equal((TaskState.Running, StopIntent.None), (walk.Task(task).Status, walk.State.Stop));
+    }
+
+    [Fact]
     public void Wait_WithoutAHint_GrowsAndEndsAsAFailure()
     {
         var walk = new Walk().Created();

@@ -62,6 +62,7 @@ public sealed class PauseTests
         var task = walk.State.Current!.View.Id;
         Suspend(walk, SuspendStrategies.Pause);
         walk.Say("run.finished", new { outcome = "interrupted", duration_ms = 1 });
+        Keep(walk, "snap_2");
         walk.Say("runner.settled", new { reason = "suspend" });
         Frozen(walk);
         // It waits: only a resume, or new work, brings a suspended session back.
@@ -106,6 +107,7 @@ public sealed class PauseTests
         walk.Finish();
         Suspend(walk, SuspendStrategies.Pause);
         walk.Submit();
+        Keep(walk, "snap_2");
         walk.Say("runner.settled", new { reason = "suspend" });
         Assert.Null(walk.State.Current);
         Frozen(walk);
@@ -118,6 +120,7 @@ public sealed class PauseTests
         var walk = Working();
         walk.Finish();
         Suspend(walk, SuspendStrategies.Pause);
+        Keep(walk, "snap_2");
         walk.Say("runner.settled", new { reason = "suspend" });
         walk.Take(SessionMachine.Frozen(walk.State, 1, "The freezer is broken.", walk.Context));
         Assert.Contains("The freezer is broken.", Read<RunnerPauseFailed>(walk).Reason, StringComparison.Ordinal);
@@ -139,6 +142,7 @@ public sealed class PauseTests
         var walk = Working();
         walk.Finish();
         Suspend(walk, SuspendStrategies.Pause);
+        if (settles) Keep(walk, "snap_2");
         if (settles) walk.Say("runner.settled", new { reason = "suspend" });
         walk.Pass(TimeSpan.FromSeconds(31));
         walk.Tick();
@@ -176,12 +180,14 @@ public sealed class PauseTests
             walk.Take(SessionMachine.Resume(walk.State, "go on", walk.Context));
             Assert.Equal(i + 2, walk.State.View.Epoch);
             walk.Attach();
+            walk.Say("workspace.ready", new { source = "restored", took_ms = 1 });
             Suspend(walk, SuspendStrategies.Pause);
+            Keep(walk, "snap_2");
             walk.Say("runner.settled", new { reason = "suspend" });
             Frozen(walk);
         }
 
-        Assert.Equal("snap_1", walk.State.View.RecoveryPoint!.Workspace);
+        Assert.Equal("snap_2", walk.State.View.RecoveryPoint!.Workspace);
     }
 
     [Fact]
@@ -202,6 +208,7 @@ public sealed class PauseTests
         Suspend(walk, SuspendStrategies.Pause);
         walk.Attach();
         Assert.IsType<PauseCommand>(Assert.Single(PendingCommands.Of(walk.State, 0)));
+        Keep(walk, "snap_2");
         walk.Say("runner.settled", new { reason = "suspend" });
         Frozen(walk);
         Assert.Equal(("paused", 1L), (walk.State.View.Phase, walk.State.View.Epoch));
@@ -272,13 +279,38 @@ public sealed class PauseTests
         Assert.Equal(["runner.released", "session.moved"], Since(walk, "runner.released"));
         Assert.Equal(("docker", SessionStatus.Suspended), (walk.State.View.Provider, walk.State.View.Status));
 
-        var without = Working();
-        without.Finish();
-        Suspend(without, SuspendStrategies.Pause);
-        without.Say("runner.settled", new { reason = "suspend" });
-        Frozen(without);
-        Assert.Equal(FaultCode.Conflict, Assert.Throws<MarionetteException>(() => Change(without, "docker")).Code);
-        Assert.NotNull(without.State.View.PausedAt);
+    }
+
+    /// <summary>A paused runner dies with its machine: what is not stored would die with it, so it is stopped, which tries again to store it.</summary>
+    [Fact]
+    public void Runner_WhoseCheckpointCouldNotBeStored_IsNotPaused_ButStopped()
+    {
+        var walk = Working();
+        walk.Finish();
+        Suspend(walk, SuspendStrategies.Pause);
+        walk.Say("runner.settled", new { reason = "suspend" });
+        Assert.Contains(walk.Log, e => e.Type == "runner.pause_failed");
+        Assert.IsType<StopCommand>(Assert.Single(PendingCommands.Of(walk.State, 0)));
+        Frozen(walk);
+        Assert.Null(walk.State.View.PausedAt);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Release_WhileAPauseIsUnderWay_HasItGo(bool settled)
+    {
+        var walk = Working();
+        walk.Finish();
+        Suspend(walk, SuspendStrategies.Pause);
+        Keep(walk, "snap_1");
+        if (settled) walk.Say("runner.settled", new { reason = "suspend" });
+        Suspend(walk, SuspendStrategies.Release);
+        Assert.IsType<StopCommand>(Assert.Single(PendingCommands.Of(walk.State, 0)));
+        // Its programs went on after what was stored: that is not everything any more.
+        walk.Say("runner.stopped", new { reason = "suspend" });
+        Assert.Equal(SessionStatus.Suspended, walk.State.View.Status);
+        Assert.Equal(FaultCode.Conflict, Assert.Throws<MarionetteException>(() => Change(walk, "docker")).Code);
     }
 
     /// <summary>The checkpoint has everything until the runner has gone on; from then on it is one like any other.</summary>
