@@ -20,7 +20,16 @@ internal static class HostLeave
             throw new HostSetupException($"{state} is not there: nothing has joined");
         using var folder = HostLock.Take(state);
         var identity = HostIdentity.Load(state);
-        await HostTrial.ClearAsync(state, clock, log).ConfigureAwait(false);
+        try
+        {
+            await HostTrial.ClearAsync(state, clock, log).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or HostFault)
+        {
+            // What a killed check left is no reason to stay; its folder is kept, and says what it was.
+            log.CheckFailed(exception.Message);
+        }
+
         var keeper = HostKeeper.Create(state, identity?.Tools ?? [], clock, log);
         await using (keeper.ConfigureAwait(false))
             return await RunAsync(identity, state, keeper, Console.Out, clock, log).ConfigureAwait(false);

@@ -39,14 +39,18 @@ internal static class HostTrial
     {
         var keeper = HostKeeper.Create(trial, tools, clock, log);
         IReadOnlyList<SandboxFacts> found;
+        int left;
         await using (keeper.ConfigureAwait(false))
         {
             await keeper.RecoverAsync(gateway: null, CancellationToken.None).ConfigureAwait(false); // what is left of one that was killed
             found = await work(keeper).ConfigureAwait(false);
             await keeper.ClearAsync(files: true).ConfigureAwait(false);
+            left = keeper.List().Count;
         }
 
-        SandboxHost.RemoveTree(trial);
+        // Whoever looks for what could not be ended finds it by its records.
+        if (left == 0)
+            SandboxHost.RemoveTree(trial);
         return found;
     }
 }

@@ -44,8 +44,16 @@ internal sealed class OrphanReaper : IDisposable
         while (!life.IsCancellationRequested)
         {
             var some = Libc.WaitForAnyEnd();
-            if (some)
-                ChildProcess.ReapStrangers();
+            try
+            {
+                if (some)
+                    ChildProcess.ReapStrangers();
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // No descriptor is left to read the list of processes with: it is read again in a moment, and this thread must not end the program.
+            }
+
             ended.WaitOne(some ? Rest : Alone);
         }
     }

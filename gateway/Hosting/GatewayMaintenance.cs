@@ -24,9 +24,9 @@ internal sealed partial class GatewayMaintenance(
                     await keys.FlushUsesAsync(stoppingToken);
                     if (clock.GetUtcNow() - purged < PurgePeriod) continue;
                     await idempotency.PurgeAsync(stoppingToken);
+                    purged = clock.GetUtcNow();
                     chunks.Clear();
                     uploads.Clear();
-                    purged = clock.GetUtcNow();
                 }
                 catch (Exception exception) when (exception is not OperationCanceledException)
                 {

@@ -47,15 +47,20 @@ public sealed record ChunkKeys
         return new ChunkKeys(parsed.ToImmutable());
     }
 
-    /// <summary>Asks the key that wraps whether it can be used: better told at the start than by the first tenant.</summary>
+    /// <summary>
+    /// Asks the key that wraps whether it can be used: better told at the start than by the first tenant. Those that only open may have no right to wrap; that they have
+    /// a region and credentials is seen, too.
+    /// </summary>
     /// <exception cref="IOException">It cannot be used; one line that names it.</exception>
     public async Task PrepareAsync(CancellationToken cancellationToken = default)
     {
-        if (Keys[0] is not { } first) return;
         try
         {
-            using var key = new KmsMasterKey(first);
-            await key.ProbeAsync(cancellationToken);
+            foreach (var one in Keys.OfType<KmsKey>())
+            {
+                using var key = new KmsMasterKey(one);
+                if (one == Keys[0]) await key.ProbeAsync(cancellationToken);
+            }
         }
         catch (WorkspaceException e)
         {

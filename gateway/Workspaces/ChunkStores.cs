@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Marionette.Gateway.Workspaces.Upkeep;
 using Marionette.Workspaces;
 using Marionette.Workspaces.S3;
 using Npgsql;
@@ -19,7 +20,7 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
 
     private readonly FolderBlobStore? _folder = options.ChunkStore?.Folder is { } path ? new FolderBlobStore(path) : null;
     private readonly S3BlobStore? _bucket = options.ChunkStore?.Bucket is { } place ? new S3BlobStore(place, clock) : null;
-    private readonly IReadOnlyList<IMasterKey> _masters = options.ChunkKeys.Open(options.MasterKey);
+    private readonly IReadOnlyList<IMasterKey> _masters = (options.ChunkStore is null ? ChunkKeys.OfMaster : options.ChunkKeys).Open(options.MasterKey);
     private readonly ConcurrentDictionary<string, TenantChunks> _tenants = new(StringComparer.Ordinal);
 
     /// <summary>Whether this installation keeps a store.</summary>
@@ -43,7 +44,7 @@ internal sealed class ChunkStores(GatewayOptions options, NpgsqlDataSource datab
         // The name becomes a folder's.
         if (Blobs is null || !GrainKeys.IsTenant(name)) throw new InvalidOperationException("There is no such part of a chunk store.");
         var blobs = new PrefixedBlobStore(Blobs, PartOf(name));
-        return new TenantChunks(blobs, new PostgresChunkIndex(database, name), new KeyRing(blobs, name, _masters), clock);
+        return new TenantChunks(blobs, new PostgresChunkIndex(database, name), new KeyRing(blobs, name, _masters), token => new UpkeepTable(database).NoteTenantAsync(name, token), clock);
     });
 
     /// <summary>A tenant's snapshots.</summary>

@@ -5,7 +5,7 @@ namespace Marionette.Gateway.Workspaces;
 /// <summary>
 /// One tenant's part of the chunk store. Its keys are believed for <see cref="KeysFor"/>, so that a shred or a rotation by another process is seen.
 /// </summary>
-internal sealed class TenantChunks(IBlobStore blobs, IChunkIndex index, KeyRing ring, TimeProvider clock)
+internal sealed class TenantChunks(IBlobStore blobs, IChunkIndex index, KeyRing ring, Func<CancellationToken, Task> noteTenant, TimeProvider clock)
 {
     /// <summary>How late a change of the keys may be noticed.</summary>
     public static readonly TimeSpan KeysFor = TimeSpan.FromMinutes(1);
@@ -24,6 +24,8 @@ internal sealed class TenantChunks(IBlobStore blobs, IChunkIndex index, KeyRing 
     public async ValueTask<KeyGeneration> CurrentKeyAsync(CancellationToken cancellationToken)
     {
         if (Known() is { } known) return known.Current;
+        // Before it has keys: whoever looks after all tenants finds those that have stored nothing yet.
+        await noteTenant(cancellationToken);
         var keys = await ring.OpenOrCreateAsync(cancellationToken);
         await ServedMark.PutAsync(blobs, cancellationToken);
         return Hold(keys).Current;

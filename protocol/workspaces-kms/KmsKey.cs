@@ -9,7 +9,7 @@ public sealed partial record KmsKey
 
     private KmsKey(string name) => Name = name;
 
-    /// <summary>Key id, ARN or <c>alias/NAME</c>, as KMS takes them.</summary>
+    /// <summary>Key id or ARN. Not an alias: pointed at another key it would open nothing that it has wrapped.</summary>
     public string Name { get; }
 
     /// <summary>What stands beside that which it wraps: two spellings of one key are two names.</summary>
@@ -32,7 +32,9 @@ public sealed partial record KmsKey
     {
         var name = text[Scheme.Length..];
         if (!KeyName().IsMatch(name))
-            throw new FormatException($"\"{name}\" is no key of KMS: its id, its ARN, or alias/NAME, at most 180 characters.");
+            throw new FormatException($"\"{name}\" is no key of KMS: its id or its ARN, at most 180 characters.");
+        if (name.Contains("alias/", StringComparison.Ordinal))
+            throw new FormatException($"\"{name}\" is an alias, which may come to stand for another key: give the key's id or its ARN.");
         if (!string.IsNullOrEmpty(region) && !RegionName().IsMatch(region)) throw new FormatException($"\"{region}\" is no region: as in eu-central-1.");
         return new KmsKey(name)
         {

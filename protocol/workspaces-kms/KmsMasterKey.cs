@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using Amazon;
@@ -96,17 +97,22 @@ public sealed class KmsMasterKey : IMasterKey, IDisposable
         }
         catch (Exception exception) when (exception is InvalidCiphertextException or IncorrectKeyException)
         {
-            throw new WorkspaceException(WorkspaceFault.WrongKey, $"The tenant's keys do not open with {_key}: another key, another tenant, or changed bytes.", exception);
+            throw new WorkspaceException(WorkspaceFault.WrongKey, $"The tenant's keys do not open with {_key}: another key, another tenant, or changed bytes.", Refusal((AmazonServiceException)exception));
         }
         catch (AmazonServiceException refused) when (refused.StatusCode != 0)
         {
             // What the service says in free text is left out: it may repeat what it was sent.
-            throw WorkspaceException.Io($"{_key}: refused with {(int)refused.StatusCode} {refused.ErrorCode}; docs/guides/keys.md says which rights it needs.", refused);
+            throw WorkspaceException.Io($"{_key}: refused with {(int)refused.StatusCode} {refused.ErrorCode}; docs/guides/keys.md says which rights it needs.", Refusal(refused));
         }
-        catch (Exception exception) when (exception is AmazonClientException or HttpRequestException or IOException or TimeoutException
+        catch (Exception exception) when (exception is AmazonClientException or AmazonServiceException or HttpRequestException or IOException or TimeoutException
             || exception is OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
             throw WorkspaceException.Io($"{_key}: the key service does not answer, or there are no credentials for it; docs/guides/keys.md says where they are looked for.", exception);
         }
     }
+
+    private static KmsRefusal Refusal(AmazonServiceException refused) => new(refused.StatusCode, refused.ErrorCode);
 }
+
+/// <summary>What the service answered, without its words.</summary>
+internal sealed class KmsRefusal(HttpStatusCode status, string code) : Exception($"{(int)status} {code}");

@@ -5,7 +5,7 @@ namespace Marionette.Providers.Docker;
 
 /// <summary>
 /// Whether the engine limits what a volume holds: its own driver takes a size where its storage has project quotas (xfs, mounted with them), and
-/// refuses it elsewhere. It is asked once, by a volume that is made for it and removed.
+/// refuses it elsewhere. It is asked until it answers, by a volume that is made for it and removed.
 /// </summary>
 internal sealed class DiskQuota(Engine engine, ResourceNames names)
 {
@@ -28,7 +28,7 @@ internal sealed class DiskQuota(Engine engine, ResourceNames names)
         {
             Name = names.Probe(Guid.NewGuid()), Driver = Driver, DriverOpts = Options(1), Labels = names.Labels(ResourceNames.ProbeRole),
         };
-        // An engine that cannot says so as a wrong request, and one that fails at it says so in its own words: neither limits anything.
+        // An engine that cannot says so as a wrong request. One that fails at it may be busy or about to end: it limits nothing now, and is asked again.
         var outcome = await engine.DoAsync(
             "try a volume with a size", token => engine.Client.Volumes.CreateAsync(probe, token), cancellationToken, Refused,
                 HttpStatusCode.InternalServerError);
@@ -38,7 +38,7 @@ internal sealed class DiskQuota(Engine engine, ResourceNames names)
                 "remove a volume", token => engine.Client.Volumes.RemoveAsync(probe.Name, force: true, token), cancellationToken, HttpStatusCode.NotFound);
         }
 
-        _holds = outcome == HttpStatusCode.OK;
+        if (outcome != HttpStatusCode.InternalServerError) _holds = outcome == HttpStatusCode.OK;
     }
 
     /// <summary>The driver of a volume of a profile; null where there is no limit, or none that holds.</summary>

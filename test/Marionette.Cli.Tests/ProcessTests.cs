@@ -56,7 +56,7 @@ public sealed class ProcessTests : IDisposable
         string[] options =
         [
             "--chunk-store", "s3://bucket/part", "--chunk-store-endpoint", "http://minio:9000", "--chunk-store-region", "eu-x", "--chunk-store-direct", "off",
-            "--chunk-key", "aws-kms:alias/x,local", "--chunk-key-endpoint", "http://kms:9000", "--chunk-key-region", "eu-y",
+            "--chunk-key", "aws-kms:x,local", "--chunk-key-endpoint", "http://kms:9000", "--chunk-key-region", "eu-y",
         ];
         var said = await Shell.RunAsync(
             Shell.Program, ["up", "--data-dir", folder["data dir"], "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", .. options],

@@ -16,7 +16,7 @@ namespace Marionette.TestBucket;
 /// </summary>
 public sealed class StrictKeyService : IAsyncDisposable
 {
-    public const string Key = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", OtherKey = "alias/other";
+    public const string Key = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", OtherKey = "mrk-0987dcba09fe87dc65ba43fe21dc87ba";
 
     private const string Json = "application/x-amz-json-1.1";
 

@@ -113,7 +113,8 @@ public static class MachineTrial
             if (!process.WaitForExit(Patience))
             {
                 process.Kill(entireProcessTree: true);
-                return $"{what} cannot be had here: {command[0]} did not end within {Patience.TotalSeconds:0} s";
+                // A machine that is busy is not one that cannot: nothing is skipped for it.
+                throw new TimeoutException($"{what}: {command[0]} did not end within {Patience.TotalSeconds:0} s");
             }
 
             _ = output.GetAwaiter().GetResult();

@@ -73,6 +73,14 @@ internal sealed class UpkeepTable(NpgsqlDataSource database)
         return new UpkeepTimes(Time(row, 0), Time(row, 1), row.GetBoolean(2), report);
     }
 
+    /// <summary>Makes the tenant one of <see cref="TenantsAsync"/>.</summary>
+    public async Task NoteTenantAsync(string tenant, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("insert into marionette.chunk_upkeep (tenant, dirty) values ($1, true) on conflict (tenant) do nothing");
+        command.Parameters.Add(new() { Value = tenant });
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
     /// <summary>There is something to collect, or there is not.</summary>
     public async Task MarkAsync(string tenant, bool isDirty, CancellationToken cancellationToken)
     {

@@ -41,7 +41,12 @@ public sealed class KeyRing(IBlobStore store, string tenant, IReadOnlyList<IMast
     {
         var found = await ReadAsync(cancellationToken).ConfigureAwait(false) ?? throw WorkspaceException.Missing($"Tenant {tenant} has no keys here.");
         if (found.Master == masters[0].Id)
+        {
+            // A change that broke off has left the older ones, and an older master key still opens them.
+            await DeleteBeforeAsync(found.Number, cancellationToken).ConfigureAwait(false);
             return false;
+        }
+
         await RewrapAsync(cancellationToken).ConfigureAwait(false);
         return true;
     }
@@ -62,9 +67,14 @@ public sealed class KeyRing(IBlobStore store, string tenant, IReadOnlyList<IMast
         var keys = change(found.Keys);
         if (!await PutAsync(found.Number + 1, keys, cancellationToken).ConfigureAwait(false))
             throw new WorkspaceException(WorkspaceFault.Busy, $"The keys of tenant {tenant} were changed by someone else at the same time.");
-        for (var old = 1; old <= found.Number; old++)
-            await store.DeleteAsync(Name(old), cancellationToken).ConfigureAwait(false);
+        await DeleteBeforeAsync(found.Number + 1, cancellationToken).ConfigureAwait(false);
         return keys;
+    }
+
+    private async Task DeleteBeforeAsync(int number, CancellationToken cancellationToken)
+    {
+        for (var old = 1; old < number; old++)
+            await store.DeleteAsync(Name(old), cancellationToken).ConfigureAwait(false);
     }
 
     private static string Name(int number) => $"{StoreNames.Keys}{number:00000000}";

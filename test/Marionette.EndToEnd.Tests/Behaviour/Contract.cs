@@ -11,7 +11,7 @@ internal sealed record Operation(HttpMethod Method, string Path, string Scope, J
 {
     /// <summary>Takes a body of JSON and refuses a wrong one.</summary>
     public bool HasBody => Method == HttpMethod.Post && !Path.EndsWith("/execute", StringComparison.Ordinal)
-        && Path is not ("/api/v1/snapshots" or "/api/v1/storage/collect" or "/api/v1/storage/check");
+        && Path is not ("/api/v1/snapshots" or "/api/v1/storage/collect" or "/api/v1/storage/check" or "/api/v1/storage/rewrap");
 
     /// <summary>It belongs to no tenant: only the scope "operator" opens it, which "*" does not have.</summary>
     public bool IsOperators => Scope == "operator";

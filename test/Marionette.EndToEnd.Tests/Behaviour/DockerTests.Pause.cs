@@ -13,8 +13,10 @@ public sealed partial class DockerTests
         setsid sh -c '
           word=$(cat /proc/sys/kernel/random/uuid); n=0
           trap "echo \$\$ \$word \$n > said.new; mv said.new said" USR1
+          : > hears
           while :; do n=$((n+1)); sleep 0.05; done' >/dev/null 2>&1 </dev/null &
         echo $! > pid
+        for i in $(seq 300); do [ -e hears ] && exit 0; sleep 0.1; done; exit 1
         """;
 
     private const string AskCounter = "rm -f said; kill -USR1 $(cat pid); for i in $(seq 100); do [ -e said ] && break; sleep 0.1; done; cat said";

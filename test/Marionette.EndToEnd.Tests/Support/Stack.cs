@@ -9,11 +9,12 @@ internal sealed class Stack : IAsyncDisposable
     private const UnixFileMode Passable = (UnixFileMode)0b111_101_101;
 
     private readonly string _folder;
-    private readonly string[] _arguments;
+    /// <summary>Beside its own; those of the next start.</summary>
+    public string[] Arguments { get; set; }
     private readonly IReadOnlyDictionary<string, string>? _environment;
 
     private Stack(string folder, RunningModelServer model, string[] arguments, IReadOnlyDictionary<string, string>? environment) =>
-        (_folder, Model, _arguments, _environment) = (folder, model, arguments, environment);
+        (_folder, Model, Arguments, _environment) = (folder, model, arguments, environment);
 
     public RunningModelServer Model { get; }
 
@@ -62,7 +63,7 @@ internal sealed class Stack : IAsyncDisposable
             Artifacts.Silo,
             [
                 "up", "--data-dir", DataDirectory, "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--agent-binary", Artifacts.Agent,
-                "--tools-path", Path.GetDirectoryName(Artifacts.Claude)!, .. _arguments,
+                "--tools-path", Path.GetDirectoryName(Artifacts.Claude)!, .. Arguments,
             ],
             _environment);
         await Wait.ForAsync(

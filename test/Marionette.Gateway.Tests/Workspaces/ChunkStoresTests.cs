@@ -74,6 +74,6 @@ public sealed class ChunkStoresTests : IDisposable
         ChunkFolder.Prepare(Store);
         var blobs = new PrefixedBlobStore(new FolderBlobStore(Store), "acme/");
         KeyRing Ring() => new(blobs, "acme", [new LocalMasterKey(new byte[32])]);
-        return (new TenantChunks(blobs, new StoreIndex(blobs), Ring(), clock), Ring());
+        return (new TenantChunks(blobs, new StoreIndex(blobs), Ring(), _ => Task.CompletedTask, clock), Ring());
     }
 }
