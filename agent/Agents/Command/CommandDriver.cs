@@ -54,11 +54,13 @@ internal sealed class CommandDriver(AgentServices services) : IAgentDriver
     {
         if (running is not { } asker || permissions.Take(answer.Request) is not { } question)
             return false;
+        if (answer is { Allow: false, Interrupt: true })
+            asker.IsToEnd = true;
         if (await asker.TellAsync(LineProtocol.Answer(answer)).ConfigureAwait(false))
             permissions.Received(question, answer.Request);
         else
             permissions.Lost(question, answer.Request);
-        if (answer is { Allow: false, Interrupt: true })
+        if (asker.IsToEnd)
             asker.End();
         return true;
     }
@@ -152,7 +154,7 @@ internal sealed class CommandDriver(AgentServices services) : IAgentDriver
         await feeding.ConfigureAwait(false);
         services.Sink.Commit();
         services.Log.ChildEnded(process.Child.Pid, status.ToString());
-        if (process.Ending.IsCancellationRequested)
+        if (process.IsToEnd)
             return new RunResult { Outcome = Outcomes.Canceled, Exit = status };
         return Conclude(status, protocol, answer.ToString(), errors.ToString());
     }

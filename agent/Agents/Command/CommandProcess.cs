@@ -7,10 +7,14 @@ internal sealed class CommandProcess(ChildProcess child, CommandOptions options,
 {
     private readonly SemaphoreSlim writing = new(1, 1);
     private readonly CancellationTokenSource ending = new();
+    private volatile bool isToEnd;
 
     public ChildProcess Child => child;
 
     public CommandOptions Options => options;
+
+    /// <summary>A person's answer ends the run: set before the program hears it, which may be quicker to end by itself.</summary>
+    public bool IsToEnd { get => isToEnd; set => isToEnd = value; }
 
     /// <summary>Cancelled when a person's answer ends the run.</summary>
     public CancellationToken Ending => ending.Token;
