@@ -216,11 +216,20 @@ public sealed class WorkspaceGrpcTests(PostgresFixture postgres) : WorkspaceTest
     public async Task Pack_ThatIsTooLarge_OrBreaksOff_LeavesNothing()
     {
         await FailsAsync(StatusCode.InvalidArgument, () => Client.PutPackAsync(new byte[WorkspaceGrpc.MaxPackBytes + 1], SomePack[6..]));
+        await DraftsAsync(any: false);
         var call = Client.PutPack();
         await call.RequestStream.WriteAsync(new PackPart { Content = ByteString.CopyFrom(new byte[100_000]) }, Cancel);
+        // It breaks off once the gateway has begun to write, and not before.
+        await DraftsAsync(any: true);
         call.Dispose();
-        for (var i = 0; i < 100 && Directory.EnumerateFiles(Path.Combine(Store, ".tmp")).Any(); i++) await Task.Delay(50, Cancel);
+        await DraftsAsync(any: false);
         AssertEmpty();
+    }
+
+    /// <summary>Waits until the store has drafts, or none.</summary>
+    private async Task DraftsAsync(bool any)
+    {
+        for (var i = 0; i < 1200 && Directory.EnumerateFiles(Path.Combine(Store, ".tmp")).Any() != any; i++) await Task.Delay(50, Cancel);
     }
 
     [Fact]
