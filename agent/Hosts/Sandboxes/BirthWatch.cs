@@ -15,13 +15,13 @@ internal readonly record struct BirthWatch
     /// <summary>Part of its processors that is left to one that is throttled.</summary>
     public const double Part = 0.1;
 
-    /// <summary>Time of storm that it takes; calm in between is taken off.</summary>
+    /// <summary>Time of storm that it takes. A storm twice as strong counts twice, no more; half of the calm in between is taken off.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     /// <summary>Time without a stir that ends it.</summary>
     public static readonly TimeSpan Calm = TimeSpan.FromSeconds(10);
 
-    // One look is never enough, however late it comes.
+    // Two looks are never enough, however late they come and however much they see.
     private static readonly TimeSpan MostOfALook = TimeSpan.FromMilliseconds(400);
 
     /// <summary>Whether it is to have <see cref="Part"/> of its processors.</summary>
@@ -52,8 +52,10 @@ internal readonly record struct BirthWatch
             return next with { IsThrottled = calm < Calm, Held = calm < Calm ? calm : TimeSpan.Zero };
         }
 
-        var counts = passed < MostOfALook ? passed : MostOfALook;
-        var storm = rate >= Storm ? Held + counts : Held > counts ? Held - counts : TimeSpan.Zero;
+        var counts = rate >= Storm ? passed * Math.Min(rate / Storm, 2) : passed / -2;
+        var storm = Held + TimeSpan.FromTicks(Math.Clamp(counts.Ticks, -MostOfALook.Ticks / 2, MostOfALook.Ticks));
+        if (storm < TimeSpan.Zero)
+            storm = TimeSpan.Zero;
         return next with { IsThrottled = storm >= Patience, Held = storm < Patience ? storm : TimeSpan.Zero };
     }
 }

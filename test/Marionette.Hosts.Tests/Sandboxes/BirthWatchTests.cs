@@ -9,21 +9,22 @@ public sealed class BirthWatchTests
 
     // As measured on a machine, in a look's time each: bash's bomb of 2048 processes, and one of C that never waits.
     [Theory]
-    [InlineData(274, 386, 543, 162, 168, 92)]
-    [InlineData(3525, 3565, 2089, 1116, 2847, 3200)]
+    [InlineData(274, 386, 543)]
+    [InlineData(3525, 3565, 2089)]
     [InlineData(20, 20, 20, 20, 20)]
-    public void Storm_IsThrottledWithinASecondOrTwo(params int[] refused) => Assert.True(Walk(Begun(), refused).IsThrottled);
+    [InlineData(300, 300, 0, 0, 0, 0, 300, 300)] // its agent has died between, and its sandbox was started anew
+    public void Storm_IsThrottledWithinASecond(params int[] refused) => Assert.True(Walk(Begun(), refused).IsThrottled);
 
     // A build that meets its limit once, one that tries again every second, bash's bomb of 64 processes, and much that is little.
     [Theory]
-    [InlineData(5000, 0, 0, 0, 0, 0, 0)]
+    [InlineData(5000, 5000, 0, 0, 0, 0, 0, 0)]
     [InlineData(60, 0, 0, 0, 0, 60, 0, 0, 0, 0, 60, 0, 0, 0, 0, 60, 0, 0, 0, 0, 60, 0, 0, 0, 0)]
     [InlineData(0, 0, 60, 0, 0, 0, 0, 5, 0, 0, 0, 0, 57, 0, 0, 0, 0, 8, 0, 0, 0, 0)]
     [InlineData(19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19)]
     public void LessThanAStorm_IsLeftAlone(params int[] refused) => Assert.False(Walk(Begun(), refused).IsThrottled);
 
     [Fact]
-    public void OneLook_HoweverLateAndHoweverMuch_IsNotEnough()
+    public void TwoLooks_HoweverLateAndHoweverMuch_AreNotEnough()
     {
         var watch = Begun().Look(1_000_000, TimeSpan.FromHours(1));
         Assert.False(watch.IsThrottled);
@@ -43,7 +44,7 @@ public sealed class BirthWatchTests
     [Fact]
     public void GroupThatIsNew_CountsFromNothing()
     {
-        var watch = Begun().Look(1_000_000, Look);
+        var watch = BirthWatch.Begin(false).Look(1_000_000, Look);
         for (var look = 1; look <= 5; look++) watch = watch.Look(look * 20, Look);
         Assert.True(watch.IsThrottled);
     }
@@ -69,7 +70,7 @@ public sealed class BirthWatchTests
             var (watch, refused) = (BirthWatch.Begin(random.Next(2) == 0), 0L);
             for (var look = random.Next(40); look >= 0; look--)
                 watch = watch.Look(refused = random.Next(5) == 0 ? random.Next(1000) : refused + random.Next(500), Look * (random.NextDouble() * 4));
-            for (var passed = TimeSpan.Zero; passed <= BirthWatch.Calm + Look; passed += Look) watch = watch.Look(refused, Look);
+            for (var passed = TimeSpan.Zero; passed <= BirthWatch.Calm; passed += Look) watch = watch.Look(refused, Look);
             Assert.False(watch.IsThrottled, $"round {round} of seed {seed}: calm");
             for (var passed = TimeSpan.Zero; passed < BirthWatch.Patience; passed += Look) watch = watch.Look(refused += 20, Look);
             Assert.True(watch.IsThrottled, $"round {round} of seed {seed}: a new storm");
