@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using Marionette.Cli.Api;
@@ -15,6 +16,8 @@ internal static class RunnerText
     {
         "network.blocked" => (Blocked(entry), Style.Ask),
         "network.changed" => (Changed(entry.Data), Style.Dim),
+        "runner.throttled" => ($"! {Cores(entry.Data)} until it is calm: it {Fault(entry.Data.Text("reason"))}", Style.Bad),
+        "runner.unthrottled" => ($"~ {Cores(entry.Data)} again", Style.Dim),
         "workspace.ready" => Opened(entry.Data),
         "workspace.restore_failed" => ($"! the workspace is not there: {Format.Fit(entry.Data.Text("reason") ?? "", Longest)}", Style.Bad),
         "checkpoint.failed" => ($"! no checkpoint: {Format.Fit(entry.Data.Text("message") ?? "", Longest)}", Style.Bad),
@@ -37,6 +40,14 @@ internal static class RunnerText
     }
 
     private static bool IsWaiting(JsonElement data) => data.Text("phase") == "queue" && data.Number("took_ms") is null && data.Text("detail") is { Length: > 0 };
+
+    private static string Cores(JsonElement data) => string.Create(CultureInfo.InvariantCulture, $"the runner has {data.Amount("cpus") ?? 0:0.###} cores");
+
+    private static string Fault(string? reason) => reason switch
+    {
+        "births_refused" => "starts processes without end, beyond its limit",
+        _ => Format.Fit((reason ?? "does too much").Replace('_', ' '), Longest),
+    };
 
     private static string Blocked(SessionEvent entry)
     {

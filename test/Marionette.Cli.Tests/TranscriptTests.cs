@@ -73,6 +73,18 @@ public sealed class TranscriptTests
     }
 
     [Fact]
+    public void Show_RunnerThatIsThrottled_AndItsEnd()
+    {
+        Assert.Equal("""
+            ! the runner has 0.1 cores until it is calm: it starts processes without end, beyond its limit
+            ~ the runner has 1 cores again
+
+            """, Draw(new TranscriptOptions(),
+            ("runner.throttled", new { runner_id = "run_1", epoch = 1, cpus = 0.1, reason = "births_refused", count = 1 }),
+            ("runner.unthrottled", new { runner_id = "run_1", epoch = 1, cpus = 1, count = 1 })));
+    }
+
+    [Fact]
     public void Show_PromptsAndThinking_WhenAskedFor()
     {
         Assert.Equal("> do it\nhmm\nyes\n", Draw(new TranscriptOptions { Prompts = true, Thinking = true },
