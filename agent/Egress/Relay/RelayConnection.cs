@@ -111,26 +111,19 @@ internal sealed class RelayConnection(Socket client, Destination destination, IR
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 30);
     }
 
-    private static BlockedReason ReasonOf(Verdict verdict) => verdict switch
-    {
-        Verdict.Private => BlockedReason.Private,
-        Verdict.Metadata => BlockedReason.Metadata,
-        _ => BlockedReason.NotListed,
-    };
-
     private async Task<Socket?> OpenAsync()
     {
         var policy = host.Policy;
         var verdict = destination.Judge(policy);
         if (verdict != Verdict.Allowed)
         {
-            host.Blocked(destination, ReasonOf(verdict));
+            host.Blocked(destination, BlockedReasons.Of(verdict));
             return null;
         }
 
         var result = await host.Connector.ConnectAsync(destination, policy, life.Token).ConfigureAwait(false);
         if (result.Refused != Verdict.Allowed)
-            host.Blocked(destination, ReasonOf(result.Refused));
+            host.Blocked(destination, BlockedReasons.Of(result.Refused));
         if (result.Socket is not { } socket)
             return null;
         grant = result.Grant;
