@@ -14,8 +14,8 @@ internal static unsafe class Firewall
     public const int UdpPort = 15002;
     public const int NamePort = 15053;
 
-    // TPROXY leaves packets as they are, so the accepted socket's own address is where the runner wanted to go, and nothing
-    // is tracked that a runner could fill up; a datagram's address is told beside it. Only questions for names are tracked: their answers must come from the server asked.
+    // TPROXY leaves packets as they are, so the accepted socket's own address is where the runner wanted to go, a datagram's is told beside it, and
+    // nothing is tracked that a runner could fill up. Only questions for names are tracked: their answers must come from the server asked.
     private static readonly string Rules = $$"""
         table inet marionette {
           chain early {

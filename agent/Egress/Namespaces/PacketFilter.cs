@@ -28,11 +28,12 @@ internal static unsafe class PacketFilter
     private static readonly Instruction[] V4 =
     [
         new(LoadByte, 0, 0, 9),
-        new(JumpEqual, 7, 0, Tcp), // → nothing
+        new(JumpEqual, 8, 0, Tcp), // → nothing
         new(JumpEqual, 1, 0, Udp), // → udp
-        new(JumpEqual, 2, 6, Icmp), // → icmp : told
+        new(JumpEqual, 3, 7, Icmp), // → icmp : told
         new(LoadByte, 0, 0, 16), // udp
-        new(JumpAtLeast, 4, 3, 224), // told : nothing
+        new(JumpAtLeast, 0, 4, 224), // : nothing
+        new(JumpAtLeast, 3, 4, 240), // nothing : told
         new(LoadHeaderLength, 0, 0, 0), // icmp
         new(LoadByteIndexed, 0, 0, 0),
         new(JumpEqual, 0, 1, 3),

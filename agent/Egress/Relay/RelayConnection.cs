@@ -4,7 +4,7 @@ using Marionette.Agent.Egress.Policy;
 
 namespace Marionette.Agent.Egress.Relay;
 
-/// <summary>What a connection needs of its runner.</summary>
+/// <summary>What a connection, or a flow, needs of its runner.</summary>
 internal interface IRelayHost
 {
     EgressPolicy Policy { get; }

@@ -17,6 +17,7 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
     private volatile Grant? grant;
     private volatile bool isCut;
     private volatile bool isQuic;
+    private volatile bool isRefused;
     private long used = clock.GetTimestamp();
 
     public DatagramPath Path => path;
@@ -47,6 +48,8 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
             inside?.Dispose();
             opened?.Dispose();
             life.Dispose();
+            if (isRefused)
+                Tell(Unreachable.Prohibited); // only now: no datagram after this can find the socket inside, and be lost without a word
         }
     }
 
@@ -66,16 +69,17 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
     public void Recheck(EgressPolicy policy)
     {
         var stands = grant is { } given ? given.Holds(policy) && !IsHidden(policy) : destination.Judge(policy) == Verdict.Allowed;
-        if (stands || isCut)
+        if (stands)
             return;
+        isRefused = true;
         Cut();
-        Tell(Unreachable.Prohibited);
     }
 
-    /// <summary>Ends the flow; the next datagram begins another.</summary>
+    /// <summary>Ends the flow: not a datagram is sent after it, and the runner's next one begins another.</summary>
     public void Cut()
     {
-        isCut = true;
+        lock (gate)
+            isCut = true;
         try
         {
             life.Cancel();
@@ -176,6 +180,8 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
 
         void Deliver(ReadOnlySpan<byte> datagram)
         {
+            if (isCut)
+                return;
             Touch();
             inside.Send(datagram, SocketFlags.None, out var error); // no room: lost, as on any link
             if (error == SocketError.ConnectionRefused)
@@ -185,6 +191,8 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
 
     private void Send(ReadOnlySpan<byte> datagram)
     {
+        if (isCut)
+            return;
         isQuic |= QuicOpening.Is(datagram);
         if (IsHidden(host.Policy))
         {
@@ -212,7 +220,7 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
     private void Refuse(BlockedReason reason)
     {
         host.Blocked(destination, reason);
-        Tell(Unreachable.Prohibited);
+        isRefused = true;
     }
 
     private void Tell(Unreachable why, int length = 0) => peer.Errors.Tell(path, length, why);

@@ -20,6 +20,8 @@ internal sealed class UdpRelay(string key, PeerNamespace peer, NameTable table, 
     /// <summary>Datagrams a second that are looked at; what the socket's buffer does not hold meanwhile is lost. Those of open flows do not count.</summary>
     private const int MostLooks = 2000;
 
+    private const int Burst = 64;
+
     private readonly ConcurrentDictionary<DatagramPath, UdpFlow> flows = new();
     private readonly WaitingRoom room = new();
     private int open;
@@ -34,8 +36,10 @@ internal sealed class UdpRelay(string key, PeerNamespace peer, NameTable table, 
             while (true)
             {
                 await peer.Datagrams.ReceiveAsync(Memory<byte>.Empty, cancellationToken).ConfigureAwait(false);
-                if (!Drain())
+                if (!MayLook())
                     await Task.Delay(50, cancellationToken).ConfigureAwait(false);
+                else if (Drain())
+                    await Task.Yield(); // a runner that never pauses leaves the thread to others
             }
         }
         catch (Exception exception) when (exception is SocketException or OperationCanceledException or ObjectDisposedException)
@@ -65,21 +69,21 @@ internal sealed class UdpRelay(string key, PeerNamespace peer, NameTable table, 
             Drop(flow);
     }
 
-    // False: there were more than may be looked at now.
+    // Whether there may be more.
     private bool Drain()
     {
         var buffer = ArrayPool<byte>.Shared.Rent(DatagramReader.MaxDatagram);
         try
         {
-            while (MayLook())
+            for (var taken = 0; taken < Burst; taken++, looks++)
             {
                 if (!DatagramReader.TryRead(peer.Datagrams, buffer, out var path, out var read))
-                    return true;
+                    return false;
                 if (path is { } known)
                     Take(known, buffer.AsSpan(0, read));
             }
 
-            return false;
+            return true;
         }
         finally
         {
@@ -91,7 +95,7 @@ internal sealed class UdpRelay(string key, PeerNamespace peer, NameTable table, 
     {
         if (services.Clock.GetElapsedTime(second) >= TimeSpan.FromSeconds(1))
             (second, looks) = (services.Clock.GetTimestamp(), 0);
-        return looks < MostLooks && ++looks > 0;
+        return looks < MostLooks;
     }
 
     private void Take(DatagramPath path, ReadOnlySpan<byte> datagram)

@@ -221,10 +221,11 @@ public sealed class UdpTests(EgressWorld world) : IClassFixture<EgressWorld>
     }
 
     [Theory]
-    [InlineData("239.1.1.1")]
-    [InlineData("255.255.255.255")]
-    [InlineData("ff0e::1")]
-    public async Task Groups_AreNotReached_AndTold(string address)
+    [InlineData("239.1.1.1", "protocol")]
+    [InlineData("ff0e::1", "protocol")]
+    [InlineData("255.255.255.255", "private")]
+    [InlineData("10.200.0.3", "private")]
+    public async Task GroupsAndBroadcasts_AreNotReached_AndTold(string address, string reason)
     {
         Need();
         using var runner = await world.RunnerAsync(EgressWorld.Policy("open", "0.0.0.0/0", "::/0"));
@@ -232,7 +233,7 @@ public sealed class UdpTests(EgressWorld world) : IClassFixture<EgressWorld>
         using var socket = runner.NewSocket(target.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         socket.EnableBroadcast = true;
         await socket.SendToAsync(Random(8), new IPEndPoint(target, 5000));
-        Assert.Equal("protocol", (string?)(await world.Netd.BlockedAsync(runner.Key, address, 5000, "udp"))["reason"]);
+        Assert.Equal(reason, (string?)(await world.Netd.BlockedAsync(runner.Key, address, 5000, "udp"))["reason"]);
     }
 
     [Fact]
