@@ -14,7 +14,7 @@ internal enum Unreachable
     Port,
 
     /// <summary>There is no way there.</summary>
-    Host,
+    Network,
 }
 
 /// <summary>
@@ -31,6 +31,10 @@ internal sealed class UnreachableSender : IDisposable
     private const byte Icmp = 1;
     private const byte Icmp6 = 58;
     private const byte Hops = 64;
+
+    // Kernels pass these on to every program, and the usual codes for "no way there" to none that did not ask for them.
+    private const byte NetworkUnknown = 6;
+    private const byte RejectRoute = 6;
 
     // Raw: they send whole packets and receive nothing.
     private readonly Socket v4 = new(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Raw);
@@ -67,7 +71,7 @@ internal sealed class UnreachableSender : IDisposable
             WriteV4(packet, path.Target.Address, path.Client.Address, Icmp, packet.Length - HeaderV4);
             var error = packet.AsSpan(HeaderV4);
             error[0] = 3;
-            error[1] = why switch { Unreachable.Prohibited => 13, Unreachable.Port => 3, _ => 1 };
+            error[1] = why switch { Unreachable.Prohibited => 13, Unreachable.Port => 3, _ => NetworkUnknown };
             WriteV4(error[HeaderError..], path.Client.Address, path.Target.Address, Udp, HeaderUdp + length);
             WriteUdp(error[(HeaderError + HeaderV4)..], path, length);
             BinaryPrimitives.WriteUInt16BigEndian(error[2..], Checksum(error, 0));
@@ -79,7 +83,7 @@ internal sealed class UnreachableSender : IDisposable
             WriteV6(packet, path.Target.Address, path.Client.Address, Icmp6, packet.Length - HeaderV6);
             var error = packet.AsSpan(HeaderV6);
             error[0] = 1;
-            error[1] = why switch { Unreachable.Prohibited => 1, Unreachable.Port => 4, _ => 3 };
+            error[1] = why switch { Unreachable.Prohibited => 1, Unreachable.Port => 4, _ => RejectRoute };
             WriteV6(error[HeaderError..], path.Client.Address, path.Target.Address, Udp, HeaderUdp + length);
             WriteUdp(error[(HeaderError + HeaderV6)..], path, length);
             // Over both addresses, the length and the protocol too.

@@ -40,7 +40,7 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
         catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException or ObjectDisposedException)
         {
             if (inside is null && !isCut)
-                Tell(Unreachable.Host); // its name has no address now, there is no way there, or there are too many files
+                Tell(Unreachable.Network); // its name has no address now, there is no way there, or there are too many files
         }
         finally
         {
@@ -54,14 +54,18 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
     }
 
     /// <summary>Takes a datagram of the runner that did not come to the flow's own socket: the first, and those that were under way meanwhile.</summary>
-    public void Take(ReadOnlySpan<byte> datagram)
+    /// <returns>False when the flow has ended: it is for another one.</returns>
+    public bool Take(ReadOnlySpan<byte> datagram)
     {
         lock (gate)
         {
+            if (isCut)
+                return false;
             if (outside is not null)
                 Send(datagram);
-            else if (!isCut && room.TryEnter(datagram.Length))
+            else if (room.TryEnter(datagram.Length))
                 waiting.Add(datagram.ToArray());
+            return true;
         }
     }
 
@@ -148,7 +152,7 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
     {
         try
         {
-            await DatagramPump.RunAsync(inside, Take, life.Token).ConfigureAwait(false);
+            await DatagramPump.RunAsync(inside, datagram => Take(datagram), life.Token).ConfigureAwait(false);
         }
         finally
         {
@@ -169,7 +173,7 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
                 catch (SocketException exception) when (exception.SocketErrorCode is SocketError.ConnectionRefused or SocketError.HostUnreachable
                     or SocketError.NetworkUnreachable)
                 {
-                    Tell(exception.SocketErrorCode == SocketError.ConnectionRefused ? Unreachable.Port : Unreachable.Host);
+                    Tell(exception.SocketErrorCode == SocketError.ConnectionRefused ? Unreachable.Port : Unreachable.Network);
                 }
             }
         }
@@ -211,7 +215,7 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
         }
 
         if (error is SocketError.MessageSize or SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.AccessDenied)
-            Tell(Unreachable.Host, datagram.Length);
+            Tell(Unreachable.Network, datagram.Length);
     }
 
     // An address was granted as an address; of a name nobody could tell whether it is still the one that is spoken to.

@@ -105,8 +105,9 @@ internal sealed class UdpRelay(string key, PeerNamespace peer, NameTable table, 
             return;
         if (flows.TryGetValue(path, out var present))
         {
-            present.Take(datagram);
-            return;
+            if (present.Take(datagram))
+                return;
+            Drop(present);
         }
 
         var address = AddressClass.Canonical(path.Target.Address);

@@ -152,6 +152,30 @@ public sealed class UdpTests(EgressWorld world) : IClassFixture<EgressWorld>
         Assert.DoesNotContain(world.Netd.Notices, notice => (string?)notice["key"] == runner.Key);
     }
 
+    [Theory]
+    [InlineData("93.184.216.1", SocketError.NetworkUnreachable)]
+    [InlineData("2606:2800:ffff::1", SocketError.AccessDenied)]
+    public async Task TargetWithoutAWay_IsTold(string address, SocketError error)
+    {
+        Need();
+        EgressWorld.In(world.Machine, $"ip route replace unreachable {address}");
+        using var runner = await world.RunnerAsync(EgressWorld.Policy("open"));
+        using var socket = runner.Datagram(address, TestInternet.EchoPort);
+        await TestRunner.IsRefusedAsync(socket, Random(8), error);
+        Assert.DoesNotContain(world.Netd.Notices, notice => (string?)notice["key"] == runner.Key);
+    }
+
+    [Fact]
+    public async Task DatagramThatTheOtherFamilyCannotHold_IsRefused_AndTheFlowGoesOn()
+    {
+        Need();
+        world.Internet.Name("four.good.test", TestInternet.Site);
+        using var runner = await world.RunnerAsync(EgressWorld.Policy("open"));
+        using var socket = await runner.DatagramByNameAsync("four.good.test", TestInternet.EchoPort, AddressFamily.InterNetworkV6);
+        await TestRunner.IsRefusedAsync(socket, Random(65_527), SocketError.AccessDenied);
+        await TestRunner.EchoesAsync(socket, Random(65_507));
+    }
+
     [Fact]
     public async Task AnswerThatNobodyWaitsFor_EndsTheFlow_AndIsNoDenial()
     {

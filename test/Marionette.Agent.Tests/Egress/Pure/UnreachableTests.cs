@@ -9,10 +9,10 @@ public sealed class UnreachableTests
     [Theory]
     [InlineData("10.200.0.2", "93.184.215.14", nameof(Unreachable.Prohibited), 3, 13)]
     [InlineData("10.200.0.2", "93.184.215.14", nameof(Unreachable.Port), 3, 3)]
-    [InlineData("10.200.0.2", "93.184.215.14", nameof(Unreachable.Host), 3, 1)]
+    [InlineData("10.200.0.2", "93.184.215.14", nameof(Unreachable.Network), 3, 6)]
     [InlineData("fd6d:6172:696f::2", "2606:2800::1", nameof(Unreachable.Prohibited), 1, 1)]
     [InlineData("fd6d:6172:696f::2", "2606:2800::1", nameof(Unreachable.Port), 1, 4)]
-    [InlineData("fd6d:6172:696f::2", "2606:2800::1", nameof(Unreachable.Host), 1, 3)]
+    [InlineData("fd6d:6172:696f::2", "2606:2800::1", nameof(Unreachable.Network), 1, 6)]
     public void Error_ComesFromTheTarget_AndQuotesTheDatagram(string client, string target, string why, int type, int code)
     {
         var path = new DatagramPath(new IPEndPoint(IPAddress.Parse(client), 40_001), new IPEndPoint(IPAddress.Parse(target), 443));
