@@ -113,6 +113,6 @@ internal static partial class AgentLog
     [LoggerMessage(7082, LogLevel.Warning, "{Key}: {Reason}", EventName = "netd.fault")]
     public static partial void EgressFault(this ILogger log, string key, string reason);
 
-    [LoggerMessage(7083, LogLevel.Information, "netd {Version}, pid {Pid}, {Limit} connections a runner", EventName = "netd.started")]
-    public static partial void EgressStarted(this ILogger log, string version, int pid, int limit);
+    [LoggerMessage(7083, LogLevel.Information, "netd {Version}, pid {Pid}, {Limit} connections a runner and {Flows} UDP flows", EventName = "netd.started")]
+    public static partial void EgressStarted(this ILogger log, string version, int pid, int limit, int flows);
 }
