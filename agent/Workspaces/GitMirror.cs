@@ -3,8 +3,8 @@ using Marionette.Workspaces;
 namespace Marionette.Agent.Workspaces;
 
 /// <summary>
-/// The mirror in one clone. Its packs lie in the clone before it fetches, so that the server sends what is new alone; afterwards what the server has not named to
-/// this session is taken out again. The agent program sees neither the mirror nor what was taken out: it starts later.
+/// The mirror in one clone. Its packs lie in the clone before it fetches, so that the server sends what is new alone; afterwards what the server has not
+/// named to this session is taken out again. The agent program sees neither the mirror nor what was taken out: it starts later.
 /// </summary>
 /// <param name="own">A folder of this clone's own.</param>
 /// <param name="tree">The clone.</param>
@@ -57,7 +57,8 @@ internal sealed class GitMirror(IGitMirrors mirrors, GitSeedOptions options, str
 
         if (loaded.Shallow.Count > 0)
             await File.WriteAllLinesAsync(Path.Combine(Git, "shallow"), loaded.Shallow, cancellationToken).ConfigureAwait(false);
-        await GitAsync(git, string.Concat(loaded.Tips.Select((tip, at) => $"create {Names}{at} {tip}\n")), cancellationToken, "update-ref", "--stdin").ConfigureAwait(false);
+        var creates = string.Concat(loaded.Tips.Select((tip, at) => $"create {Names}{at} {tip}\n"));
+        await GitAsync(git, creates, cancellationToken, "update-ref", "--stdin").ConfigureAwait(false);
         // What a name leads to is taken to be there, and not fetched. A partial clone gets what it lacks when it needs it.
         if (options.UsedFilter.Length == 0)
             await GitAsync(git, "", cancellationToken, "rev-list", "--objects", "--quiet", $"--glob={Names}*").ConfigureAwait(false);
@@ -71,8 +72,10 @@ internal sealed class GitMirror(IGitMirrors mirrors, GitSeedOptions options, str
         {
             var fetched = PackBytes() - loaded.Bytes;
             report = new MirrorReport(MirrorState.Used, loaded.Bytes, fetched);
-            await GitAsync(git, string.Concat(loaded.Tips.Select((_, at) => $"delete {Names}{at}\n")), cancellationToken, "update-ref", "--stdin").ConfigureAwait(false);
-            var left = await GitAsync(git, string.Concat(loaded.Tips.Select(tip => tip + "\n")), cancellationToken, "rev-list", "--objects", "--missing=allow-any", "--stdin", "--not", "--all")
+            var deletes = string.Concat(loaded.Tips.Select((_, at) => $"delete {Names}{at}\n"));
+            await GitAsync(git, deletes, cancellationToken, "update-ref", "--stdin").ConfigureAwait(false);
+            var all = string.Concat(loaded.Tips.Select(tip => tip + "\n"));
+            var left = await GitAsync(git, all, cancellationToken, "rev-list", "--objects", "--missing=allow-any", "--stdin", "--not", "--all")
                 .ConfigureAwait(false);
             // Behind the commits of a history that is cut lies what an older cut has left, too.
             if (left.Length > 0 || options.Depth > 0 && fetched > 0)
@@ -93,7 +96,8 @@ internal sealed class GitMirror(IGitMirrors mirrors, GitSeedOptions options, str
         if (report.State == MirrorState.Failed || tips.Count > MirrorFolder.MostTips || shallow.Length > (options.Depth == 0 ? 0 : MirrorFolder.MostTips))
             return report;
         var bytes = PackBytes();
-        var offer = new MirrorOffer(Directory.GetFiles(PackFolder, "*.pack"), tips, shallow, bytes, report.State == MirrorState.Used ? Math.Min(report.Fetched, bytes) : bytes);
+        var fetched = report.State == MirrorState.Used ? Math.Min(report.Fetched, bytes) : bytes;
+        var offer = new MirrorOffer(Directory.GetFiles(PackFolder, "*.pack"), tips, shallow, bytes, fetched);
         await mirrors.OfferAsync(options, offer, cancellationToken).ConfigureAwait(false);
         return report;
     }
@@ -114,7 +118,8 @@ internal sealed class GitMirror(IGitMirrors mirrors, GitSeedOptions options, str
         }
 
         // repack keeps everything of a partial clone that the server has ever sent, whether a name leads to it or not.
-        var name = (await GitAsync(git, "", cancellationToken, "pack-objects", "-q", "--revs", "--all", "--missing=allow-any", Path.Combine(PackFolder, "pack")).ConfigureAwait(false)).Trim();
+        string[] arguments = ["pack-objects", "-q", "--revs", "--all", "--missing=allow-any", Path.Combine(PackFolder, "pack")];
+        var name = (await GitAsync(git, "", cancellationToken, arguments).ConfigureAwait(false)).Trim();
         await File.WriteAllBytesAsync(Path.Combine(PackFolder, $"pack-{name}.promisor"), [], cancellationToken).ConfigureAwait(false);
         foreach (var path in Directory.GetFiles(PackFolder))
             if (!Path.GetFileName(path).StartsWith($"pack-{name}.", StringComparison.Ordinal))

@@ -44,7 +44,8 @@ internal sealed class GitSeed(string workspace, IReadOnlyDictionary<string, stri
         }
     }
 
-    private async Task<MirrorReport?> CloneAsync(SeedFolder folder, GitSeedOptions options, IProgress<GitSeedProgress>? progress, CancellationToken cancellationToken)
+    private async Task<MirrorReport?> CloneAsync(
+        SeedFolder folder, GitSeedOptions options, IProgress<GitSeedProgress>? progress, CancellationToken cancellationToken)
     {
         var started = clock.GetTimestamp();
         using var limit = new CancellationTokenSource(options.TimeLimit, clock);
@@ -92,7 +93,8 @@ internal sealed class GitSeed(string workspace, IReadOnlyDictionary<string, stri
         {
             return await OnceAsync(mirror).ConfigureAwait(false);
         }
-        catch (Exception exception) when (mirror is { IsLoaded: true } && exception is GitSeedException or IOException && !cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (
+            mirror is { IsLoaded: true } && exception is GitSeedException or IOException && !cancellationToken.IsCancellationRequested)
         {
             folder.Begin();
             var (commit, name, _) = await OnceAsync(null).ConfigureAwait(false);
@@ -101,7 +103,8 @@ internal sealed class GitSeed(string workspace, IReadOnlyDictionary<string, stri
 
         async Task<(string Commit, string Name, MirrorReport? Mirror)> OnceAsync(GitMirror? with)
         {
-            var (commit, name) = await new GitClone(new GitCommand(options, environment, folder.Own), options, folder.Tree, progress).RunAsync(with, cancellationToken).ConfigureAwait(false);
+            var clone = new GitClone(new GitCommand(options, environment, folder.Own), options, folder.Tree, progress);
+            var (commit, name) = await clone.RunAsync(with, cancellationToken).ConfigureAwait(false);
             return (commit, name, with is null ? null : await with.OfferAsync(cancellationToken).ConfigureAwait(false));
         }
     }

@@ -33,8 +33,8 @@ internal sealed record MirrorReport(MirrorState State, long Bytes = 0, long Fetc
 internal sealed record MirrorOffer(IReadOnlyList<string> Packs, IReadOnlyList<string> Tips, IReadOnlyList<string> Shallow, long Bytes, long Fetched);
 
 /// <summary>
-/// Where mirrors are kept: folders with packs of git, <c>tips</c>, and <c>shallow</c> where a history is cut. What is in one is believed by nobody: git counts the
-/// names of all objects anew.
+/// Where mirrors are kept: folders with packs of git, <c>tips</c>, and <c>shallow</c> where a history is cut. What is in one is believed by nobody: git
+/// counts the names of all objects anew.
 /// </summary>
 internal interface IGitMirrors
 {

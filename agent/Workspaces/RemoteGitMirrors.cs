@@ -75,7 +75,8 @@ internal sealed class RemoteGitMirrors(AgentConfig config, byte[] secret, Direct
         {
             using var connection = new StoreConnection(config, secret, direct, clock);
             var request = new Wire.OfferMirrorRequest { Name = NameOf(options), Bytes = offer.Bytes, Fetched = offer.Fetched };
-            if (await OnceAsync(call => connection.Client.OfferMirrorAsync(request, call), connection, cancellationToken).ConfigureAwait(false) is not { Wanted: true })
+            var answer = await OnceAsync(call => connection.Client.OfferMirrorAsync(request, call), connection, cancellationToken).ConfigureAwait(false);
+            if (answer is not { Wanted: true })
                 return;
             MirrorFolder.Remove(Place);
             MirrorFolder.Write(Place, offer);
@@ -112,7 +113,8 @@ internal sealed class RemoteGitMirrors(AgentConfig config, byte[] secret, Direct
 
     private static Wire.MirrorName NameOf(GitSeedOptions options) => new()
     {
-        Url = options.Url, Depth = options.Depth, Filter = options.UsedFilter, User = options.Credential?.User ?? "", Secret = options.Credential?.Secret ?? "",
+        Url = options.Url, Depth = options.Depth, Filter = options.UsedFilter,
+        User = options.Credential?.User ?? "", Secret = options.Credential?.Secret ?? "",
     };
 
     private async Task StoreAsync(Wire.MirrorName name, CancellationToken cancellationToken)
@@ -122,20 +124,24 @@ internal sealed class RemoteGitMirrors(AgentConfig config, byte[] secret, Direct
             using var connection = new StoreConnection(config, secret, direct, clock);
             var opened = await connection.CallAsync(call => connection.Client.OpenAsync(new Wire.OpenRequest(), call), cancellationToken).ConfigureAwait(false);
             var uploader = new Uploader(new RemoteBlobStore(connection), new RemoteChunkIndex(connection), new ConvergenceKey(opened.Key.Span), clock);
-            var report = await uploader.SnapshotAsync(Place, new SnapshotOptions { Workers = 1 }, RecordAsync, ForgetAsync, cancellationToken).ConfigureAwait(false);
+            var how = new SnapshotOptions { Workers = 1 };
+            var report = await uploader.SnapshotAsync(Place, how, RecordAsync, ForgetAsync, cancellationToken).ConfigureAwait(false);
             log.MirrorStored(report.Id, report.Bytes);
 
             async Task<string> RecordAsync(SnapshotReport made, CancellationToken token)
             {
                 if (made.SkippedCount > 0)
                     throw new WorkspaceException(WorkspaceFault.Io, $"{made.Skipped[0].Path} cannot be read: {made.Skipped[0].Detail}");
-                var request = new Wire.RecordMirrorRequest { Name = name, Root = ByteString.CopyFrom(made.Root.ToArray()), Files = made.Files, Bytes = made.Bytes };
+                var root = ByteString.CopyFrom(made.Root.ToArray());
+                var request = new Wire.RecordMirrorRequest { Name = name, Root = root, Files = made.Files, Bytes = made.Bytes };
                 return (await connection.CallAsync(call => connection.Client.RecordMirrorAsync(request, call), token).ConfigureAwait(false)).Snapshot;
             }
 
-            async Task ForgetAsync(string id) =>
-                await connection.CallAsync(call => connection.Client.DropMirrorAsync(new Wire.DropMirrorRequest { Name = name, Snapshot = id }, call), CancellationToken.None)
-                    .ConfigureAwait(false);
+            async Task ForgetAsync(string id)
+            {
+                var request = new Wire.DropMirrorRequest { Name = name, Snapshot = id };
+                await connection.CallAsync(call => connection.Client.DropMirrorAsync(request, call), CancellationToken.None).ConfigureAwait(false);
+            }
         }
         catch (Exception exception)
         {
@@ -150,7 +156,8 @@ internal sealed class RemoteGitMirrors(AgentConfig config, byte[] secret, Direct
 
     /// <summary>A call that only newer gateways know, once.</summary>
     /// <returns>Null: this one does not.</returns>
-    private async Task<T?> OnceAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> call, StoreConnection connection, CancellationToken cancellationToken) where T : class
+    private async Task<T?> OnceAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> call, StoreConnection connection, CancellationToken cancellationToken)
+        where T : class
     {
         try
         {
