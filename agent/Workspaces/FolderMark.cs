@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Marionette.Agent.Hosting;
+using Marionette.Workspaces;
 
 namespace Marionette.Agent.Workspaces;
 
@@ -20,7 +21,10 @@ internal sealed record FolderMark([property: JsonPropertyName("session")] string
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(Path.Combine(home, FileName)), AgentJsonContext.Default.FolderMark);
+            // The home is the driven agent's as well: a pipe in its place would be read for ever.
+            var path = Path.Combine(home, FileName);
+            return EntryStat.Read(Libc.AtCwd, Files.Terminated(path), Libc.AtSymlinkNoFollow, out var stat) && stat.IsFile
+                ? JsonSerializer.Deserialize(File.ReadAllBytes(path), AgentJsonContext.Default.FolderMark) : null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {

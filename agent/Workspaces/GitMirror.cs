@@ -8,17 +8,20 @@ namespace Marionette.Agent.Workspaces;
 /// </summary>
 /// <param name="own">A folder of this clone's own.</param>
 /// <param name="tree">The clone.</param>
-internal sealed class GitMirror(IGitMirrors mirrors, GitSeedOptions options, string own, string tree)
+/// <param name="clock">For the time that its loading may take.</param>
+internal sealed class GitMirror(IGitMirrors mirrors, GitSeedOptions options, string own, string tree, TimeProvider clock)
 {
     private const string Names = "refs/marionette/";
 
-    private MirrorReport report = new(MirrorState.None);
     private MirrorOffer? loaded;
     private string? id;
     private IReadOnlyList<string> tips = [];
 
     /// <summary>There is a mirror, and some of it may be in the clone.</summary>
     public bool IsLoaded => id is not null;
+
+    /// <summary>What came of it.</summary>
+    public MirrorReport Report { get; private set; } = new(MirrorState.None);
 
     private string Git => Path.Combine(tree, ".git");
 
@@ -36,13 +39,27 @@ internal sealed class GitMirror(IGitMirrors mirrors, GitSeedOptions options, str
         }
         catch (Exception exception) when (exception is WorkspaceException or IOException or UnauthorizedAccessException)
         {
-            report = new MirrorReport(MirrorState.Failed, Why: exception.Message);
-            MirrorFolder.Remove(folder);
+            Report = new MirrorReport(MirrorState.Failed, Why: exception.Message);
         }
 
         if (id is null)
             return;
-        loaded = MirrorFolder.Read(folder);
+        // The clone without it still has to fit into its time, whatever lies in the mirror.
+        using var limit = new CancellationTokenSource(options.TimeLimit / 3, clock);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await PutInAsync(git, MirrorFolder.Read(folder), both.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new GitSeedException(GitSeedFault.TimedOut, $"the mirror was not in its place after {options.TimeLimit.TotalSeconds / 3:0} s");
+        }
+    }
+
+    private async Task PutInAsync(GitCommand git, MirrorOffer brought, CancellationToken cancellationToken)
+    {
+        loaded = brought;
         if (loaded.Shallow.Count > 0 && options.Depth == 0)
             throw new IOException("the mirror has a part of the history, and all of it is wanted");
         Directory.CreateDirectory(PackFolder);
@@ -71,7 +88,7 @@ internal sealed class GitMirror(IGitMirrors mirrors, GitSeedOptions options, str
         if (loaded is not null)
         {
             var fetched = PackBytes() - loaded.Bytes;
-            report = new MirrorReport(MirrorState.Used, loaded.Bytes, fetched);
+            Report = new MirrorReport(MirrorState.Used, loaded.Bytes, fetched);
             var deletes = string.Concat(loaded.Tips.Select((_, at) => $"delete {Names}{at}\n"));
             await GitAsync(git, deletes, cancellationToken, "update-ref", "--stdin").ConfigureAwait(false);
             var all = string.Concat(loaded.Tips.Select(tip => tip + "\n"));
@@ -87,19 +104,30 @@ internal sealed class GitMirror(IGitMirrors mirrors, GitSeedOptions options, str
         tips = [.. (names + head).Split('\n', StringSplitOptions.RemoveEmptyEntries).Distinct(StringComparer.Ordinal)];
     }
 
-    /// <summary>Offers what the clone has for later ones.</summary>
-    public async Task<MirrorReport> OfferAsync(CancellationToken cancellationToken)
+    /// <summary>Offers what the clone has for later ones. The clone is whole, and stays so whatever comes of that.</summary>
+    public async Task OfferAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await MakeOfferAsync(cancellationToken).ConfigureAwait(false) is { } offer)
+                await mirrors.OfferAsync(options, offer, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Later clones have none.
+        }
+    }
+
+    private async Task<MirrorOffer?> MakeOfferAsync(CancellationToken cancellationToken)
     {
         var cut = Path.Combine(Git, "shallow");
         var shallow = File.Exists(cut) ? await File.ReadAllLinesAsync(cut, cancellationToken).ConfigureAwait(false) : [];
         // A server may have no more than a part itself; a store that is away takes nothing.
-        if (report.State == MirrorState.Failed || tips.Count > MirrorFolder.MostTips || shallow.Length > (options.Depth == 0 ? 0 : MirrorFolder.MostTips))
-            return report;
+        if (Report.State == MirrorState.Failed || tips.Count > MirrorFolder.MostTips || shallow.Length > (options.Depth == 0 ? 0 : MirrorFolder.MostTips))
+            return null;
         var bytes = PackBytes();
-        var fetched = report.State == MirrorState.Used ? Math.Min(report.Fetched, bytes) : bytes;
-        var offer = new MirrorOffer(Directory.GetFiles(PackFolder, "*.pack"), tips, shallow, bytes, fetched);
-        await mirrors.OfferAsync(options, offer, cancellationToken).ConfigureAwait(false);
-        return report;
+        var fetched = Report.State == MirrorState.Used ? Math.Min(Report.Fetched, bytes) : bytes;
+        return new MirrorOffer(Directory.GetFiles(PackFolder, "*.pack"), tips, shallow, bytes, fetched);
     }
 
     /// <summary>It did not serve: the clone was made without it.</summary>

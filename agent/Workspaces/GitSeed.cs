@@ -57,7 +57,7 @@ internal sealed class GitSeed(string workspace, IReadOnlyDictionary<string, stri
         {
             folder.Begin();
             watch = Task.Run(() => WatchAsync(folder, options, large, ended.Token), CancellationToken.None);
-            var (commit, name, mirror) = await TryAsync(folder, options, progress, any.Token).ConfigureAwait(false);
+            var (commit, name, report, mirror) = await TryAsync(folder, options, progress, any.Token).ConfigureAwait(false);
             var bytes = folder.Measure();
             if (bytes > options.MaxBytes)
                 throw TooLarge(options);
@@ -67,7 +67,9 @@ internal sealed class GitSeed(string workspace, IReadOnlyDictionary<string, stri
             folder.MarkWhole(string.Create(CultureInfo.InvariantCulture, $"{commit}\n{name}\n{bytes}\n{clock.GetElapsedTime(started).Ticks}"));
             await ended.CancelAsync().ConfigureAwait(false);
             await watch.ConfigureAwait(false);
-            return mirror;
+            if (mirror is not null)
+                await mirror.OfferAsync(cancellationToken).ConfigureAwait(false);
+            return report;
         }
         catch (Exception exception)
         {
@@ -84,29 +86,26 @@ internal sealed class GitSeed(string workspace, IReadOnlyDictionary<string, stri
     }
 
     /// <summary>Clones, with the mirror if there is one and it serves; otherwise as if there were none.</summary>
-    private async Task<(string Commit, string Name, MirrorReport? Mirror)> TryAsync(
+    /// <returns>The last: who may offer what the clone has; null: nobody.</returns>
+    private async Task<(string Commit, string Name, MirrorReport? Report, GitMirror? Mirror)> TryAsync(
         SeedFolder folder, GitSeedOptions options, IProgress<GitSeedProgress>? progress, CancellationToken cancellationToken)
     {
         // Whether the server still gives a commit that no branch leads to, it is not asked where a mirror has it.
-        var mirror = mirrors is null || options.IsCommit ? null : new GitMirror(mirrors, options, folder.Own, folder.Tree);
+        var mirror = mirrors is null || options.IsCommit ? null : new GitMirror(mirrors, options, folder.Own, folder.Tree, clock);
         try
         {
-            return await OnceAsync(mirror).ConfigureAwait(false);
+            var (commit, name) = await OnceAsync(mirror).ConfigureAwait(false);
+            return (commit, name, mirror?.Report, mirror);
         }
-        catch (Exception exception) when (
-            mirror is { IsLoaded: true } && exception is GitSeedException or IOException && !cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (mirror is { IsLoaded: true } && exception is not OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
             folder.Begin();
-            var (commit, name, _) = await OnceAsync(null).ConfigureAwait(false);
-            return (commit, name, await mirror.DropAsync(exception.Message, cancellationToken).ConfigureAwait(false));
+            var (commit, name) = await OnceAsync(null).ConfigureAwait(false);
+            return (commit, name, await mirror.DropAsync(exception.Message, cancellationToken).ConfigureAwait(false), null);
         }
 
-        async Task<(string Commit, string Name, MirrorReport? Mirror)> OnceAsync(GitMirror? with)
-        {
-            var clone = new GitClone(new GitCommand(options, environment, folder.Own), options, folder.Tree, progress);
-            var (commit, name) = await clone.RunAsync(with, cancellationToken).ConfigureAwait(false);
-            return (commit, name, with is null ? null : await with.OfferAsync(cancellationToken).ConfigureAwait(false));
-        }
+        Task<(string Commit, string Name)> OnceAsync(GitMirror? with) =>
+            new GitClone(new GitCommand(options, environment, folder.Own), options, folder.Tree, progress).RunAsync(with, cancellationToken);
     }
 
     /// <summary>git has no limit of its own for what it writes.</summary>

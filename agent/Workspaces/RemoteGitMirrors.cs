@@ -36,12 +36,14 @@ internal sealed class RemoteGitMirrors(AgentConfig config, byte[] secret, Direct
         {
             var blobs = new RemoteBlobStore(connection);
             var restorer = new Restorer(blobs, new RemoteChunkIndex(connection, blobs), new ConvergenceKey(opened.Key.Span));
-            var how = new RestoreOptions { MaxBytes = options.MaxBytes, MaxEntries = MostEntries, SnapshotId = opened.Snapshot };
+            var how = new RestoreOptions { MaxBytes = options.MaxBytes / 2, MaxEntries = MostEntries, SnapshotId = opened.Snapshot };
             await restorer.RestoreAsync(new ChunkRef(opened.Root.Span), folder, how, both.Token).ConfigureAwait(false);
             return opened.Snapshot;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
+            // One that is too slow now is too slow for the next clone as well.
+            await DropAsync(options, opened.Snapshot, cancellationToken).ConfigureAwait(false);
             throw WorkspaceException.Io($"The mirror was not here after {options.TimeLimit.TotalSeconds / 3:0} s.");
         }
         catch (WorkspaceException fault) when (fault.Fault is WorkspaceFault.Missing or WorkspaceFault.Corrupt or WorkspaceFault.Limit)

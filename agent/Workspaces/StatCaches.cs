@@ -1,4 +1,6 @@
+using System.Text;
 using Marionette.Agent.Hosting;
+using Marionette.Workspaces;
 using Microsoft.Extensions.Logging;
 
 namespace Marionette.Agent.Workspaces;
@@ -9,6 +11,8 @@ namespace Marionette.Agent.Workspaces;
 /// </summary>
 internal static class StatCaches
 {
+    private const ulong Most = 1 << 30;
+
     public static string Workspace(AgentConfig config) => Path.Combine(config.StateDir, "workspace.stat");
 
     public static string Home(AgentConfig config) => Path.Combine(config.StateDir, "home.stat");
@@ -44,11 +48,13 @@ internal static class StatCaches
     {
         try
         {
+            if (!IsFile(from))
+                return;
+            Remove(to);
             // Two disks, often: a copy that breaks off is no cache, which its checksum tells.
-            if (File.Exists(from))
-                File.Move(from, to, overwrite: true);
+            File.Move(from, to, overwrite: true);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or WorkspaceException)
         {
             log.StatCacheLost(exception.Message);
         }
@@ -58,12 +64,16 @@ internal static class StatCaches
     {
         try
         {
-            if (File.Exists(path))
-                File.Delete(path);
+            Remove(path);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or WorkspaceException)
         {
             log.StatCacheLost(exception.Message);
         }
     }
+
+    // The home is the driven agent's as well: a pipe or a link in the place of a file would hold its reader up for ever.
+    private static bool IsFile(string path) => EntryStat.Read(Libc.AtCwd, Files.Terminated(path), Libc.AtSymlinkNoFollow, out var stat) && stat.IsFile && stat.Size <= Most;
+
+    private static void Remove(string path) => SafeFolder.RemoveTree(Libc.AtCwd, Encoding.UTF8.GetBytes(path), path);
 }

@@ -66,9 +66,10 @@ internal sealed class GitMirrors(ChunkStores stores, GitMirrorTable table, Gatew
     {
         // Scheme and host in small letters and no port where it is the usual one.
         var name = $"git mirror\n{url.AbsoluteUri.TrimEnd('/')}\n{depth}\n{filter}";
-        var key = (await stores.Of(tenant).CurrentKeyAsync(cancellationToken)).ConvergenceBytes;
+        // Of the key that never leaves the gateways: a runner has the other one, and could try out what a copy of the table means.
+        var key = HKDF.DeriveKey(HashAlgorithmName.SHA256, (await stores.Of(tenant).CurrentKeyAsync(cancellationToken)).Record, 32, info: "marionette git mirror"u8.ToArray());
         return new MirrorKey(Hash(name), Hash($"{name}\n{user}\n{secret}"));
 
-        byte[] Hash(string text) => HMACSHA256.HashData(key.Span, Encoding.UTF8.GetBytes(text));
+        byte[] Hash(string text) => HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(text));
     }
 }

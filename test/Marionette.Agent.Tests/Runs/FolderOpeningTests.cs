@@ -63,6 +63,41 @@ public sealed class FolderOpeningTests
         Assert.Equal([FolderMark.FileName], Directory.GetFileSystemEntries(harness.Home, FolderMark.FileName + "*").Select(Path.GetFileName));
     }
 
+    [Theory]
+    [InlineData("mkfifo \"$1\"")]
+    [InlineData("mkdir -p \"$1/sub\"")]
+    [InlineData("ln -s /dev/zero \"$1\"")]
+    public async Task WhatAnAgentPuts_WhereTheRunnersFilesAre_HoldsNobodyUp(string plant)
+    {
+        await using var harness = new DriverHarness(new Setup { Agent = "command", Session = "sess_1", Workspace = new WorkspaceSetup { LastEpoch = 3 } });
+        var config = harness.Services.Config;
+        Directory.CreateDirectory(harness.Workspace);
+        Directory.CreateDirectory(config.StateDir);
+        new FolderMark("sess_1", 3).Write(harness.Home);
+        var planted = Path.Combine(harness.Home, FolderMark.FileName + ".workspace");
+        await PlantAsync(plant, planted);
+        var opening = Opening(harness);
+        opening.Begin(harness.Setup.Current, TestContext.Current.CancellationToken);
+        Assert.Null(await opening.Ready.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        Assert.False(Path.Exists(StatCaches.Workspace(config)));
+
+        // Nor at the end, where it is in the way.
+        await File.WriteAllTextAsync(StatCaches.Workspace(config), "seen", TestContext.Current.CancellationToken);
+        StatCaches.Leave(config, harness.Log);
+        Assert.Equal("seen", await File.ReadAllTextAsync(planted, TestContext.Current.CancellationToken));
+
+        File.Delete(Path.Combine(harness.Home, FolderMark.FileName));
+        await PlantAsync(plant, Path.Combine(harness.Home, FolderMark.FileName));
+        Assert.Null(FolderMark.Read(harness.Home));
+    }
+
+    private static async Task PlantAsync(string script, string path)
+    {
+        using var shell = System.Diagnostics.Process.Start("/bin/sh", ["-c", script, "sh", path]);
+        await shell.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(0, shell.ExitCode);
+    }
+
     [Fact]
     public async Task Conversation_OfAHomeThatIsLost_IsNotGoneOnIn()
     {
