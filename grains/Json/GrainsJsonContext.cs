@@ -29,6 +29,7 @@ namespace Marionette.Json;
 [JsonSerializable(typeof(FailoverQuestion))]
 [JsonSerializable(typeof(SessionRestored))]
 [JsonSerializable(typeof(CheckpointView))]
+[JsonSerializable(typeof(WorkspaceView))]
 [JsonSerializable(typeof(SessionSuspended))]
 [JsonSerializable(typeof(SessionResuming))]
 [JsonSerializable(typeof(SessionTerminated))]

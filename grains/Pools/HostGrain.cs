@@ -104,12 +104,10 @@ internal sealed partial class HostGrain(
         return View(Known());
     }
 
-    public async Task ForgetWorkspaceAsync(string workspaceKey, CancellationToken cancellationToken)
+    public async Task ForgetFilesAsync(WorkspaceCopy copy, CancellationToken cancellationToken)
     {
-        var workspace = GrainKeys.Split(workspaceKey).Id;
-        if (_record?.Workspaces.Contains(workspace) != true) return;
-        // A start that was recorded meanwhile counts on them, old as they are.
-        await WriteAsync(record => record.Runners.Values.Any(runner => runner.WorkspaceId == workspace && runner is { IsReleasing: false, IsGivenUp: false }) ? record : record.WithoutFiles(workspaceKey));
+        if (_record is null) return;
+        await WriteAsync(record => HostChanges.MayForget(record, copy) ? record.WithoutFiles(copy.Key) : record);
         RemoveOutdated();
         Changed();
     }
@@ -122,7 +120,7 @@ internal sealed partial class HostGrain(
             var living = record.Runners.Where(runner => runner.Value is { IsReleasing: false, IsGivenUp: false }).ToList();
             if (!force && living.Count > 0)
                 throw new MarionetteException(FaultCode.Conflict, $"Host {NameOf(record)} has {living.Count} runner(s): drain it and wait, or remove it by force.");
-            await WriteAsync(r => r with { Status = HostStatus.Removed, Runners = r.Runners.Clear(), Workspaces = [], Outdated = [] });
+            await WriteAsync(r => r with { Status = HostStatus.Removed, Runners = r.Runners.Clear(), Workspaces = [], Copies = r.Copies.Clear(), Outdated = [] });
             Log.Removed(logger, Id, PoolName);
             foreach (var (key, runner) in living) Tell(new PoolRunnerEnded(key, runner.Epoch));
             Abandon(_ => true, "The host was removed.");

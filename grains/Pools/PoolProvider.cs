@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Marionette.Providers;
 using Marionette.Runners;
+using Marionette.Workspaces;
 using Microsoft.Extensions.Options;
 
 namespace Marionette.Pools;
@@ -142,13 +143,13 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
     private async Task<RunnerHandle> StartAsync(RunnerSpec spec, RunnerHandle handle, IProgress<StartStep>? progress, CancellationToken cancellationToken)
     {
         var began = clock.GetTimestamp();
-        var (shape, network) = (Shape(spec), spec.Egress.ToRules());
+        var (shape, network, use) = (Shape(spec), spec.Egress.ToRules(), new WorkspaceUse(spec.WorkspaceUse, spec.FilesOfUse));
         var orders = new Dictionary<string, EnsureRunnerOrder>(StringComparer.Ordinal);
         // What the last host said that could not: one host's trouble is not the pool's, so the next one is asked.
         var (refused, said) = (ImmutableArray<string>.Empty, default(ProviderException?));
         while (refused.Length < MaxRefusals)
         {
-            var placing = new PlaceRunner(spec.RunnerKey, spec.Epoch, spec.WorkspaceId, shape, network, refused);
+            var placing = new PlaceRunner(spec.RunnerKey, spec.Epoch, spec.WorkspaceId, shape, network, refused) { Use = use };
             string host;
             try
             {
@@ -161,7 +162,7 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
 
             // One order for each host: to ask again is to wait on.
             if (!orders.TryGetValue(host, out var order))
-                orders[host] = order = new EnsureRunnerOrder(NewOrderId(), spec.RunnerKey, spec.Epoch, spec.Token, spec.WorkspaceId, shape, network);
+                orders[host] = order = new EnsureRunnerOrder(NewOrderId(), spec.RunnerKey, spec.Epoch, spec.Token, spec.WorkspaceId, shape, network) { Use = use };
             try
             {
                 if (await Host(host).OrderAsync(order, Patience, cancellationToken) is { } result)

@@ -22,7 +22,7 @@ internal static partial class SessionMachine
         scribe.Write(
             new CheckpointCreated(
                 scribe.State.View.Epoch, workspace, home, report.Reason ?? "run", report.ConversationId, report.Files, report.Bytes, report.BytesStored,
-                report.TookMs, Shortened(report.Skipped)),
+                report.TookMs, Shortened(report.Skipped)) { Quiet = report.Quiet },
             runId: runId, source: source);
     }
 
@@ -85,6 +85,13 @@ internal static partial class SessionMachine
         { Reason: "restore" } point => point.Epoch == state.View.Epoch + 1,
         _ => false,
     };
+
+    /// <summary>
+    /// Of a session that has ended: a checkpoint has what its last runner left, or at least all that its runs wrote. What else a process or a person wrote
+    /// behind that was given up with the session.
+    /// </summary>
+    public static bool IsStored(SessionState state) =>
+        IsWhole(state) || state.RunSeq == 0 || (state.View.RecoveryPoint is { IsQuiet: true } point && point.Seq > state.RunSeq);
 
     private static MarionetteException Conflict(string message) => new(FaultCode.Conflict, message);
 

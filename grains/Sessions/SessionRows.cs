@@ -82,6 +82,7 @@ internal static class SessionRows
             Expiry = mark.Expiry,
             Pause = mark.Pause,
             AwakeSeq = mark.AwakeSeq,
+            RunSeq = RunSeqOf(view, mark),
             Messages = [.. mark.Messages ?? []],
             RecentMessages = [.. mark.RecentMessages ?? []],
             Change = mark.Change,
@@ -98,6 +99,18 @@ internal static class SessionRows
             })],
         };
     }
+
+    /// <summary>The part of the state that tells whose files lie in its folders, and whether they are stored: without its tasks and requests.</summary>
+    public static SessionState FilesOf(byte[] row)
+    {
+        var view = JsonSerializer.Deserialize(row, Json.SessionView)!;
+        using var document = JsonDocument.Parse(row);
+        var mark = document.RootElement.GetProperty("checkpoint").Deserialize(Json.SessionCheckpoint)!;
+        return new SessionState { View = view, WorkspaceEpoch = mark.WorkspaceEpoch, AwakeSeq = mark.AwakeSeq, RunSeq = RunSeqOf(view, mark) };
+    }
+
+    /// <summary>Of a row that does not say it, no checkpoint that it has is taken to be behind its runs.</summary>
+    private static long RunSeqOf(SessionView view, SessionCheckpoint mark) => mark.RunSeq ?? view.LastSeq;
 
     public static TaskView Task(byte[] row) => JsonSerializer.Deserialize(row, Json.TaskView)!;
 
@@ -116,7 +129,7 @@ internal static class SessionRows
         state.Stop, state.StopSeq, state.StopRequestedAt, state.ResumeWhenSuspended, state.LossesInARow,
         OrNull(state.Messages), OrNull(state.RecentMessages), state.Change, OrNull(state.Warned), state.WorkspaceEpoch, state.Move, state.Expiry)
     {
-        Pause = state.Pause, AwakeSeq = state.AwakeSeq,
+        Pause = state.Pause, AwakeSeq = state.AwakeSeq, RunSeq = state.RunSeq,
     };
 
     private static T[]? OrNull<T>(ImmutableArray<T> array) => array.IsEmpty ? null : [.. array];

@@ -64,8 +64,8 @@ public sealed class HostChangesTests
     public void Workspaces_AreRemembered_TheOldestGoFirst()
     {
         var host = new HostRecord { Id = "host_1" };
-        for (var i = 0; i <= HostChanges.MaxWorkspaces; i++) host = HostChanges.Give(host, Order($"ws_{i}"));
-        host = HostChanges.Give(host, Order("ws_7"));
+        for (var i = 0; i <= HostChanges.MaxWorkspaces; i++) host = HostChanges.Give(host, Order($"ws_{i}"), Now);
+        host = HostChanges.Give(host, Order("ws_7"), Now);
         Assert.Equal(HostChanges.MaxWorkspaces, host.Workspaces.Length);
         Assert.DoesNotContain("ws_0", host.Workspaces);
         Assert.Equal("ws_7", host.Workspaces[^1]);
@@ -75,11 +75,11 @@ public sealed class HostChangesTests
     [Fact]
     public void AFailedStart_BindsNoWorkspace_ThatHadNoFilesThere()
     {
-        var host = HostChanges.Give(new HostRecord { Id = "host_1" }, Order("ws_1"));
+        var host = HostChanges.Give(new HostRecord { Id = "host_1" }, Order("ws_1"), Now);
         Assert.Empty(host.WithoutStart(Key).Workspaces);
         // What was made of them goes, so that it is not taken for the files later.
         Assert.Single(host.WithoutStart(Key).Outdated, "acme/ws_1");
-        var again = HostChanges.Give(host.Without(Key), Order("ws_1"));
+        var again = HostChanges.Give(host.Without(Key), Order("ws_1"), Now);
         Assert.Single(again.WithoutStart(Key).Workspaces, "ws_1");
         Assert.Empty(again.WithoutStart(Key).Outdated);
     }
