@@ -85,14 +85,14 @@ internal static class SessionEndpoints
     }
 
     /// <summary>A provider knows folders, not tenants: whose workspace it is, is asked here.</summary>
-    /// <exception cref="MarionetteException">NotFound; Conflict: its files were given up.</exception>
+    /// <exception cref="MarionetteException">NotFound; Invalid: its files were given up.</exception>
     internal static async Task MustHaveAsync(string workspace, Caller caller, HttpContext http, Api api, StateReader rows)
     {
         try
         {
             var grain = api.Grain<IWorkspaceGrain>(caller, EntityId.Workspace, workspace);
             var view = await api.CallAsync(token => grain.GetAsync(token).AsTask(), http.RequestAborted);
-            if (view.RetiredAt is not null) throw view.Retired();
+            if (view.RetiredAt is not null) throw new MarionetteException([new FieldError("workspace_id", view.Retired().Message)]);
         }
         catch (MarionetteException fault) when (fault.Code == FaultCode.NotFound)
         {

@@ -14,16 +14,16 @@ internal sealed partial class PoolGrain
 
     private Task Sweep()
     {
-        if (!_sweeping) RunBeside(SweepAsync());
+        if (!_sweeping) RunBeside(SweepAsync(_gone.Token));
         return Task.CompletedTask;
     }
 
-    private async Task SweepAsync()
+    private async Task SweepAsync(CancellationToken cancellationToken)
     {
         _sweeping = true;
         try
         {
-            foreach (var keys in Copies().Select(copy => copy.Key).Distinct().Chunk(KeysAtOnce)) await SweepAsync(keys);
+            foreach (var keys in Copies().Select(copy => copy.Key).Distinct().Chunk(KeysAtOnce)) await SweepAsync(keys, cancellationToken);
         }
         finally
         {
@@ -31,29 +31,31 @@ internal sealed partial class PoolGrain
         }
     }
 
-    private async Task SweepAsync(IReadOnlyCollection<string> keys)
+    private async Task SweepAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken)
     {
-        var facts = await workspaces.ReadAsync(keys, _gone.Token);
+        var facts = await workspaces.ReadAsync(keys, cancellationToken);
         foreach (var copy in Copies(facts.Keys))
             if (OldFiles.IsOutOfDate(copy, facts[copy.Key])) Forget(copy);
 
         // Where its newest files are at another provider, it may be begun on there.
         var over = Copies(facts.Keys).Where(copy => !OldFiles.IsOutOfDate(copy, facts[copy.Key]) && OldFiles.IsOver(facts[copy.Key], Now, Options().KeepFiles))
             .Select(copy => copy.Key).Distinct().ToList();
-        foreach (var tenant in over.GroupBy(key => GrainKeys.Split(key).Tenant, StringComparer.Ordinal)) await GiveUpAsync(tenant.Key, [.. tenant], facts);
+        foreach (var tenant in over.GroupBy(key => GrainKeys.Split(key).Tenant, StringComparer.Ordinal))
+            await GiveUpAsync(tenant.Key, [.. tenant], facts, cancellationToken);
     }
 
-    private async Task GiveUpAsync(string tenant, IReadOnlyCollection<string> keys, IReadOnlyDictionary<string, WorkspaceFacts> facts)
+    private async Task GiveUpAsync(
+        string tenant, IReadOnlyCollection<string> keys, IReadOnlyDictionary<string, WorkspaceFacts> facts, CancellationToken cancellationToken)
     {
         string[] ids = [.. keys.Select(key => GrainKeys.Split(key).Id)];
-        var naming = await workspaces.NamingAsync(tenant, ids, _gone.Token);
-        var scheduled = await workspaces.ScheduledAsync(tenant, ids, _gone.Token);
+        var naming = await workspaces.NamingAsync(tenant, ids, cancellationToken);
+        var scheduled = await workspaces.ScheduledAsync(tenant, ids, cancellationToken);
         foreach (var key in keys)
         {
             var id = GrainKeys.Split(key).Id;
             if (scheduled.Contains(id) || !OldFiles.AreOver(naming[id], Now, Options().KeepFiles)) continue;
             // From here on no session gets it: one that was made meanwhile has it already, and then it stays.
-            if (!await GrainFactory.GetGrain<IWorkspaceGrain>(key).RetireAsync(facts[key].Workspace.LastSessionId!, _gone.Token)) continue;
+            if (!await GrainFactory.GetGrain<IWorkspaceGrain>(key).RetireAsync(facts[key].Workspace.LastSessionId!, cancellationToken)) continue;
             foreach (var copy in Copies([key])) Forget(copy);
         }
     }

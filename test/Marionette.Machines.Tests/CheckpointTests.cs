@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Marionette.Runners;
 using Marionette.Sessions;
 
@@ -172,6 +174,66 @@ public sealed class CheckpointTests
         Assert.Equal(StopIntent.Suspend, walk.State.Stop);
     }
 
+    [Theory]
+    // What is said behind the run's end, and whether all that runs wrote is stored.
+    [InlineData("run", true, true)]
+    [InlineData("run", false, false)]
+    [InlineData("interval", false, false)]
+    [InlineData("stop", false, true)]
+    [InlineData(null, false, false)]
+    public async Task Stored_IsWhatACheckpointBehindTheLastRunHas(string? reason, bool quiet, bool isStored)
+    {
+        var walk = Working();
+        walk.Finish();
+        if (reason is not null) Keep(walk, "snap_1", reason, quiet);
+        walk.Take(SessionMachine.Terminate(walk.State, "done", walk.Context));
+        Assert.Equal(isStored, SessionMachine.IsStored(walk.State));
+        Assert.Equal(isStored, SessionMachine.IsStored(walk.Refolded()));
+        Assert.Equal(isStored, SessionMachine.IsStored(await walk.ReloadedAsync()));
+        Assert.Equal(isStored, SessionMachine.IsStored(SessionRows.FilesOf(walk.Rows[$"session:t/{walk.State.View.Id}"])));
+    }
+
+    [Fact]
+    public void Stored_IsNothingOfARunThatTheEndCutOff()
+    {
+        var walk = Working();
+        walk.Finish();
+        Keep(walk, "snap_1", "run", quiet: true);
+        walk.Submit();
+        walk.Say("run.started", new { });
+        walk.Take(SessionMachine.Terminate(walk.State, "enough", walk.Context));
+        Assert.False(SessionMachine.IsStored(walk.State));
+    }
+
+    [Fact]
+    public void Stored_IsWhatTheOneBeforeLeft_WhenTheLastRunnerRanNothing()
+    {
+        var walk = Working();
+        walk.Finish();
+        Keep(walk, "snap_1", "run", quiet: true);
+        walk.Take(SessionMachine.Lost(walk.State, 1, "killed", null, walk.Context));
+        walk.Take(SessionMachine.Resume(walk.State, "asked", walk.Context));
+        walk.Attach();
+        walk.Say("workspace.ready", new { source = "kept", took_ms = 1 });
+        walk.Take(SessionMachine.Terminate(walk.State, "done", walk.Context));
+        Assert.True(SessionMachine.IsStored(walk.State));
+    }
+
+    [Fact]
+    public void Stored_OfARowFromBefore_IsWhatAStopHas()
+    {
+        var walk = Working();
+        walk.Finish();
+        Keep(walk, "snap_1", "run", quiet: true);
+        var row = JsonNode.Parse(walk.Rows[$"session:t/{walk.State.View.Id}"])!;
+        row["checkpoint"]!.AsObject().Remove("run_seq");
+        Assert.False(SessionMachine.IsStored(SessionRows.FilesOf(JsonSerializer.SerializeToUtf8Bytes(row))));
+        Keep(walk, "snap_2", "stop");
+        row = JsonNode.Parse(walk.Rows[$"session:t/{walk.State.View.Id}"])!;
+        row["checkpoint"]!.AsObject().Remove("run_seq");
+        Assert.True(SessionMachine.IsStored(SessionRows.FilesOf(JsonSerializer.SerializeToUtf8Bytes(row))));
+    }
+
     [Fact]
     public void Move_ToWhereItIs_IsNothing()
     {
@@ -327,8 +389,8 @@ public sealed class CheckpointTests
 
     private static T Read<T>(Walk walk) where T : Fact => walk.Log.Select(e => FactCodec.Read(e.Type, e.Payload)).OfType<T>().Last();
 
-    private static void Keep(Walk walk, string snapshot, string reason = "run") => walk.Say("checkpoint.created", new
+    private static void Keep(Walk walk, string snapshot, string reason = "run", bool quiet = false) => walk.Say("checkpoint.created", new
     {
-        workspace = snapshot, home = snapshot + "h", reason, conversation_id = "c1", files = 3, bytes = 10, bytes_stored = 5, took_ms = 2,
+        workspace = snapshot, home = snapshot + "h", reason, conversation_id = "c1", files = 3, bytes = 10, bytes_stored = 5, took_ms = 2, quiet,
     });
 }

@@ -23,6 +23,23 @@ public sealed class CheckpointTests(HealthyStack healthy, ITestOutputHelper outp
         output.WriteLine(made.GetProperty("data").ToString());
     }
 
+    /// <summary>The first run's checkpoint is made beside the second run, which waits for it; the second one's has nothing beside it.</summary>
+    [Fact]
+    public async Task Checkpoint_BesideARun_SaysSo_AndTheOneBehindItIsQuiet()
+    {
+        var session = await CreateAsync();
+        await Api.SubmitAsync(session, "printf one > a.txt");
+        var second = await Api.SubmitAsync(session, "until test -e go; do sleep 0.1; done");
+        await PointAsync(session, "run");
+        await File.WriteAllTextAsync(Path.Combine(await FolderAsync(session), "workspace", "go"), "");
+        await Api.TaskEndedAsync(second);
+        await Wait.ForAsync(async () => (await MadeAsync()).Count > 1, "the checkpoint behind the second run");
+        Assert.Equal([false, true], await MadeAsync());
+
+        async Task<List<bool>> MadeAsync() => [.. (await Api.EventsAsync(session)).Where(e => e.Text("type") == "checkpoint.created")
+            .Select(e => e.GetProperty("data").GetProperty("quiet").GetBoolean())];
+    }
+
     [Fact]
     public async Task Folders_GoneAfterASuspend_ComeBackAsTheyWere()
     {

@@ -8,6 +8,8 @@ public sealed class HostChangesTests
 {
     private const string Key = "acme/run_1";
 
+    private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
     [Theory]
     // recorded: epoch, made, given up, releasing; there: epoch or 0; then: leftover, recorded, unseen
     [InlineData(0, false, false, false, 1, true, false, false)]
@@ -70,6 +72,7 @@ public sealed class HostChangesTests
         Assert.DoesNotContain("ws_0", host.Workspaces);
         Assert.Equal("ws_7", host.Workspaces[^1]);
         Assert.Single(host.Workspaces, "ws_7");
+        Assert.Equal(host.Workspaces.Order(), host.Copies.Keys.Order());
     }
 
     [Fact]
