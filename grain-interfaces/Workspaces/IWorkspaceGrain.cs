@@ -71,5 +71,6 @@ public sealed record WorkspaceView
     /// <summary>What whoever wants it is told once it is given up.</summary>
     public MarionetteException Retired() => new(
         FaultCode.Conflict,
-        $"The files of workspace {Id} were removed from their host after session {LastSessionId} had ended. They are in its last checkpoint: begin with \"from\" and that session_id in place of the workspace_id.");
+        $"The files of workspace {Id} were removed from their host after session {LastSessionId} had ended. They are in its last checkpoint: "
+        + "begin with \"from\" and that session_id in place of the workspace_id.");
 }

@@ -47,12 +47,16 @@ internal static class HostChanges
     }
 
     /// <summary>Its lease has run out. A start that was not finished goes elsewhere, so it must not go on here when the host is back.</summary>
-    public static HostRecord GiveUp(HostRecord host) => host.Runners.Values.Where(runner => !runner.IsMade).Aggregate(host, (record, runner) => record.Unused(runner)) with
+    public static HostRecord GiveUp(HostRecord host)
     {
-        Status = HostStatus.Lost,
-        Runners = host.Runners.ToImmutableDictionary(
-            pair => pair.Key, pair => pair.Value with { IsGivenUp = true, IsReleasing = pair.Value.IsReleasing || !pair.Value.IsMade }),
-    };
+        var unfinished = host.Runners.Values.Where(runner => !runner.IsMade);
+        return unfinished.Aggregate(host, (record, runner) => record.Unused(runner)) with
+        {
+            Status = HostStatus.Lost,
+            Runners = host.Runners.ToImmutableDictionary(
+                pair => pair.Key, pair => pair.Value with { IsGivenUp = true, IsReleasing = pair.Value.IsReleasing || !pair.Value.IsMade }),
+        };
+    }
 
     /// <summary>
     /// What the host has and was not given to it, has an older epoch or was given back is a leftover. The rest is adopted, also what was given up and not

@@ -107,7 +107,10 @@ internal sealed partial class HostGrain(
     public async Task ForgetFilesAsync(WorkspaceCopy copy, CancellationToken cancellationToken)
     {
         if (_record is null) return;
-        await WriteAsync(record => HostChanges.MayForget(record, copy) ? record.WithoutFiles(copy.Key) : record);
+        var mayGo = false;
+        await WriteAsync(record => (mayGo = HostChanges.MayForget(record, copy)) ? record.WithoutFiles(copy.Key) : record);
+        if (!mayGo) return;
+        Log.FilesForgotten(logger, copy.Key, Id, PoolName);
         RemoveOutdated();
         Changed();
     }
@@ -189,6 +192,11 @@ internal sealed partial class HostGrain(
 
         [LoggerMessage(5114, LogLevel.Warning, "Host {Host} of pool {Pool} takes no new runners: {Reason}", EventName = "pool.host.tainted")]
         public static partial void Tainted(ILogger logger, string host, string pool, string reason);
+
+        [LoggerMessage(
+            5119, LogLevel.Information, "The files of workspace {Workspace} on host {Host} of pool {Pool} are of no use any more; they are removed",
+            EventName = "pool.host.files_forgotten")]
+        public static partial void FilesForgotten(ILogger logger, string workspace, string host, string pool);
 
         [LoggerMessage(5115, LogLevel.Warning, "Runner {Runner} is on host {Host} and not to be there; it is removed", EventName = "pool.host.leftover")]
         public static partial void Leftover(ILogger logger, string runner, string host);

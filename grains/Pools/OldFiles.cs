@@ -10,9 +10,9 @@ namespace Marionette.Pools;
 internal static class OldFiles
 {
     /// <summary>
-    /// The session has gone on elsewhere: a runner of a later use has opened the workspace's files there, and there is a checkpoint. Before that an old copy may
-    /// be the newest that there is: the runner may never get as far, and where there is no checkpoint it begins with nothing. Files of an earlier session of
-    /// the same workspace are none of this one's.
+    /// The session has gone on elsewhere: a runner of a later use has opened the workspace's files there, and there is a checkpoint. Before that an old copy
+    /// may be the newest that there is: the runner may never get as far, and where there is no checkpoint it begins with nothing. Files of an earlier session
+    /// of the same workspace are none of this one's.
     /// </summary>
     public static bool IsOutOfDate(WorkspaceCopy copy, WorkspaceFacts facts)
     {

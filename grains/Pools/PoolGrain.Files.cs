@@ -73,9 +73,7 @@ internal sealed partial class PoolGrain
         var workspace = GrainKeys.Split(copy.Key).Id;
         foreach (var (id, host) in _hosts)
         {
-            if (host.View.Copies.GetValueOrDefault(workspace) != copy) continue;
-            Log.FilesForgotten(logger, copy.Key, id, Name);
-            RunBeside(Host(id).ForgetFilesAsync(copy, CancellationToken.None), id);
+            if (host.View.Copies.GetValueOrDefault(workspace) == copy) RunBeside(Host(id).ForgetFilesAsync(copy, CancellationToken.None), id);
         }
     }
 

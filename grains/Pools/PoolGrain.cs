@@ -152,10 +152,7 @@ internal sealed partial class PoolGrain(
         [LoggerMessage(5101, LogLevel.Warning, "Host {Host} of pool {Pool} could not be asked", EventName = "pool.host.not_asked")]
         public static partial void HostNotAsked(ILogger logger, Exception exception, string host, string pool);
 
-        [LoggerMessage(5102, LogLevel.Information, "Files of workspace {Workspace} on host {Host} of pool {Pool} are of no use any more; they are removed", EventName = "pool.files.forgotten")]
-        public static partial void FilesForgotten(ILogger logger, string workspace, string host, string pool);
-
-        [LoggerMessage(5103, LogLevel.Warning, "The look for old files in pool {Pool} failed; it comes again", EventName = "pool.files.sweep_failed")]
+        [LoggerMessage(5102, LogLevel.Warning, "The look for old files in pool {Pool} failed; it comes again", EventName = "pool.files.sweep_failed")]
         public static partial void SweepFailed(ILogger logger, Exception exception, string pool);
     }
 }

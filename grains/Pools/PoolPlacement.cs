@@ -61,7 +61,8 @@ internal static class PoolPlacement
     private static List<PlacementHost> Homes(IEnumerable<PlacementHost> hosts, PlaceRunner need)
     {
         var having = hosts.Where(host => host.View.Status is HostStatus.Online or HostStatus.Offline && host.View.Workspaces.Contains(need.WorkspaceId))
-            .Select(host => (Host: host, Copy: host.View.Copies.GetValueOrDefault(need.WorkspaceId) ?? new WorkspaceCopy("", 0, 0, DateTimeOffset.MinValue))).ToList();
+            .Select(host => (Host: host, Copy: host.View.Copies.GetValueOrDefault(need.WorkspaceId) ?? new WorkspaceCopy("", 0, 0, DateTimeOffset.MinValue)))
+            .ToList();
         if (need.Use.Files > 0)
             having = having.Where(home => home.Copy.Has(need.Use.Files)).ToList();
         else if (having.Count > 0)

@@ -142,7 +142,10 @@ internal static class SessionFold
 
     private static RecoveryPoint? PointOf(Entry e, SessionOrigin? origin) => origin is null or { Workspace: "" }
         ? null
-        : new RecoveryPoint(e.At, e.Seq, origin.Workspace, origin.Home ?? "", "origin", origin.Files, origin.Bytes) { ConversationId = origin.ConversationId, IsQuiet = true };
+        : new RecoveryPoint(e.At, e.Seq, origin.Workspace, origin.Home ?? "", "origin", origin.Files, origin.Bytes)
+        {
+            ConversationId = origin.ConversationId, IsQuiet = true,
+        };
 
     /// <summary>The conversation is the one that the agent's home holds now.</summary>
     private static SessionState Opened(SessionState state, WorkspaceReady f) => state with
