@@ -13,13 +13,13 @@ public interface IWorkspaceGrain : IGrainWithStringKey
     /// <param name="written">Epoch of the session's newest runner that wrote in the files, by its log; 0 = none is known.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="MarionetteException">Conflict: another session has it, or its files were given up; Fenced: a newer epoch has it.</exception>
-    [Alias("acquire")] Task<WorkspaceView> AcquireAsync(string sessionId, long epoch, long written, CancellationToken cancellationToken = default);
+    [Alias("acquire-use")] Task<WorkspaceView> AcquireAsync(string sessionId, long epoch, long written, CancellationToken cancellationToken = default);
 
     /// <summary>Gives it free, if this session still has it.</summary>
     /// <param name="sessionId">The session.</param>
     /// <param name="written">As for <see cref="AcquireAsync"/>.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    [Alias("free")] Task FreeAsync(string sessionId, long written, CancellationToken cancellationToken = default);
+    [Alias("free-use")] Task FreeAsync(string sessionId, long written, CancellationToken cancellationToken = default);
 
     /// <summary>
     /// From here on nobody gets it: its last session has ended, and where its files lie they are removed. Final, idempotent.
