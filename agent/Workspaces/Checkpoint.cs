@@ -47,6 +47,9 @@ internal sealed class Checkpoint(
         told = (workspace.Id, home.Id);
     }
 
+    /// <summary>Behind the last one: the next runner that finds these folders need not read what is in it.</summary>
+    public void LeaveCaches() => StatCaches.Leave(config, log);
+
     private async Task<Kept> KeepAsync(
         StoreConnection connection, RemoteBlobStore blobs, Uploader uploader, Part part, Kept? before, string reason, CancellationToken cancellationToken)
     {
@@ -104,7 +107,7 @@ internal sealed class Checkpoint(
         json.WriteEndArray();
     }
 
-    /// <summary>One of the two folders. The mark says whose the folders on one machine are: it never comes back with a snapshot.</summary>
+    /// <summary>One of the two folders. The mark, and what lies beside it under its name, says whose the folders on one machine are: it never comes back with a snapshot.</summary>
     private sealed record Part(string Name, string Folder, string Cache, string LeaveOut);
 
     /// <summary>A snapshot that is recorded.</summary>

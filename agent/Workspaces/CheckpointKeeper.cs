@@ -69,6 +69,8 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
         using var life = StartShowingLife();
         await HaltAsync().ConfigureAwait(false);
         await MakeBeforeAsync("stop").ConfigureAwait(false);
+        if (IsOn)
+            checkpoint.LeaveCaches();
     }
 
     /// <summary>One before the runner is paused; those that were due are in it. A store that is away is waited for, for a while.</summary>

@@ -91,6 +91,7 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
         var session = welcome.Session;
         var mark = FolderMark.Read(config.HomeDir);
         var source = SourceOf(mark, session, wanted);
+        StatCaches.Take(config, areOurs: source == "kept" && mark?.Session == session, log);
         RestoreReport? workspace = null, home = null;
         if (source == "restored")
         {
@@ -194,12 +195,4 @@ internal sealed class FolderOpening(AgentConfig config, SetupHolder setup, Event
 
         json.WriteEndArray();
     }
-}
-
-/// <summary>Where a runner keeps what it saw of its folders, so that the next snapshot reads what has changed alone.</summary>
-internal static class StatCaches
-{
-    public static string Workspace(AgentConfig config) => Path.Combine(config.StateDir, "workspace.stat");
-
-    public static string Home(AgentConfig config) => Path.Combine(config.StateDir, "home.stat");
 }

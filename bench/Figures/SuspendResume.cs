@@ -55,7 +55,7 @@ internal sealed class SuspendResume(string size, long bytes) : IMeasurement
         }
 
         await session.ResumeAsync("kept", cancellationToken);
-        await SuspendAsync("suspend-unread", "nothing has changed, and this runner has not looked at the files before: it reads them all");
+        await SuspendAsync("suspend-kept", "nothing has changed, and this runner found the folders as the one before had left them");
 
         var (_, unpack) = await TarFloor.MeasureAsync(session.Workspace, cancellationToken);
         session.ForgetFolders();

@@ -21,12 +21,14 @@ internal static class SessionChange
         var labels = Arguments.Pairs("--labels", "Labels instead of those that it has", "--label");
         var autoContinue = new Option<bool?>("--auto-continue") { Description = "Whether tasks that wait for quota go on by themselves" };
         var failover = Failover("What becomes of a run whose runner is lost, from now on");
+        var strategy = new Option<string?>("--suspend-strategy") { Description = "What becomes of its runner when it is suspended, from the next time on" }
+            .AcceptOnlyFromAmong("release", "pause");
         var policy = PlacementOptions.Policy("What its runner may reach, at once, where its provider controls it");
         var hosts = PlacementOptions.AllowedHosts("Hosts instead of those that it may reach now; \"\" = none");
         var unlimited = new Option<bool>("--no-budget") { Description = "Take the limits away" };
         var budget = new BudgetOptions();
-        var command = new Command("change", "Change name, labels, model, permission mode, budget, network policy or failover policy")
-            { id, name, model, mode, labels, policy, hosts, autoContinue, failover, unlimited };
+        var command = new Command("change", "Change name, labels, model, permission mode, budget, network policy, failover policy or suspend strategy")
+            { id, name, model, mode, labels, policy, hosts, autoContinue, failover, strategy, unlimited };
         command.Aliases.Add("update");
         budget.AddTo(command);
         command.SetAction(async (result, cancellationToken) =>
@@ -34,7 +36,7 @@ internal static class SessionChange
             using var api = globals.Api(result, context);
             var body = new JsonObject().Put("name", result.GetValue(name)).Put("model", result.GetValue(model)).Put("permission_mode", result.GetValue(mode))
                 .Put("labels", Arguments.Map(result.GetValue(labels), "--labels")).Put("auto_continue", result.GetValue(autoContinue))
-                .Put("failover_policy", result.GetValue(failover))
+                .Put("failover_policy", result.GetValue(failover)).Put("suspend_strategy", result.GetValue(strategy))
                 .Put("network_policy", result.GetValue(policy)).Put("allowed_hosts", Arguments.Whole(result, hosts))
                 .Put("budget", result.GetValue(unlimited) ? new JsonObject() : budget.Body(result));
             var session = await api.PatchAsync($"/api/v1/sessions/{Uri.EscapeDataString(result.GetValue(id)!)}", body, cancellationToken).ConfigureAwait(false);

@@ -21,7 +21,7 @@ internal static class SessionEndpoints
             .Query("lifecycle_mode", "on_demand, persistent", true).Query("labels[key]", "Sessions that have this label", true);
         routes.MapGet("/api/v1/sessions/{id}", GetAsync).Api(Read, "GetSession", "A session", 404).Produces<SessionModel>();
         routes.MapDelete("/api/v1/sessions/{id}", TerminateAsync).Api(Write, "TerminateSession", "End a session: its tasks are canceled", 404).Produces(204);
-        routes.MapPatch("/api/v1/sessions/{id}", ChangeAsync).Api(Write, "ChangeSession", "Change name, labels, model, permission mode, budget, network policy, failover policy", 404, 409, 413)
+        routes.MapPatch("/api/v1/sessions/{id}", ChangeAsync).Api(Write, "ChangeSession", "Change name, labels, model, permission mode, budget, network policy, failover policy, suspend strategy", 404, 409, 413)
             .Accepts<ChangeSessionModel>("application/json").Produces<SessionModel>();
         routes.MapPost("/api/v1/sessions/{id}/network/allow", AllowAsync).Api(Write, "AllowHost", "Let the session's runner reach one more host, at once", 404, 409, 413)
             .Accepts<AllowHostModel>("application/json").Produces<SessionModel>();

@@ -74,6 +74,7 @@ internal static class SessionRules
             body.PermissionMode, BudgetRules.Check(errors, "budget", body.Budget), body.AutoContinue, Network(errors, body))
         {
             Provider = errors.Text("provider", body.Provider, 64), FailoverPolicy = FailoverOf(errors, body.FailoverPolicy),
+            SuspendStrategy = Strategy(errors, "suspend_strategy", body.SuspendStrategy),
         };
         errors.ThrowIfAny();
         return change;

@@ -163,6 +163,9 @@ public sealed record ChangeSession(
 
     /// <summary>One of <see cref="Failover"/>; null = as it was.</summary>
     [Id(10)] public string? FailoverPolicy { get; init; }
+
+    /// <summary>One of <see cref="SuspendStrategies"/>; null = as it was. Refused where its provider cannot pause.</summary>
+    [Id(11)] public string? SuspendStrategy { get; init; }
 }
 
 /// <summary>A change of what the session's runner may reach; in force at once where its provider controls it.</summary>

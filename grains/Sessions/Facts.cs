@@ -42,6 +42,9 @@ internal sealed record SessionChanged(
 {
     /// <summary>One of <see cref="Failover"/>; null = as it was.</summary>
     public string? FailoverPolicy { get; init; }
+
+    /// <summary>One of <see cref="SuspendStrategies"/>; null = as it was.</summary>
+    public string? SuspendStrategy { get; init; }
 }
 
 /// <summary>The end of its life is near.</summary>

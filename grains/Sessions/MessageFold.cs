@@ -35,7 +35,7 @@ internal static class MessageFold
             View = view with
             {
                 Name = f.Name ?? view.Name, Labels = f.Labels ?? view.Labels, AutoContinue = f.AutoContinue ?? view.AutoContinue,
-                FailoverPolicy = f.FailoverPolicy ?? view.FailoverPolicy,
+                FailoverPolicy = f.FailoverPolicy ?? view.FailoverPolicy, SuspendStrategy = f.SuspendStrategy ?? view.SuspendStrategy,
                 Model = f.Model is null ? view.Model : f.Model.Length == 0 ? null : f.Model,
                 PermissionMode = f.PermissionMode ?? view.PermissionMode, IsChanging = view.IsChanging || tells,
             },

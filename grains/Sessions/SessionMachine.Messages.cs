@@ -29,12 +29,15 @@ internal static partial class SessionMachine
     public static Decision Change(SessionState state, ChangeSession c, DecisionContext context)
     {
         MustBeOpen(state);
+        // Where it moves to decides when it is suspended there, and says so if it cannot.
+        if (c.Provider is null) MustFit(state, "suspend_strategy", c.SuspendStrategy, context);
         var scribe = new Scribe(state, context);
         var model = c.Model is null || (c.Model.Length == 0 ? null : c.Model) == state.View.Model ? null : c.Model;
         var mode = c.PermissionMode == state.View.PermissionMode ? null : c.PermissionMode;
         var failover = c.FailoverPolicy == state.View.FailoverPolicy ? null : c.FailoverPolicy;
-        if (c.Name is not null || c.Labels is not null || model is not null || mode is not null || c.AutoContinue is not null || failover is not null)
-            scribe.Write(new SessionChanged(c.By, c.Name, c.Labels, model, mode, c.AutoContinue) { FailoverPolicy = failover });
+        var strategy = c.SuspendStrategy == state.View.SuspendStrategy ? null : c.SuspendStrategy;
+        if ((c.Name ?? model ?? mode ?? failover ?? strategy) is not null || c.Labels is not null || c.AutoContinue is not null)
+            scribe.Write(new SessionChanged(c.By, c.Name, c.Labels, model, mode, c.AutoContinue) { FailoverPolicy = failover, SuspendStrategy = strategy });
         // Without a runner there is nobody to tell: the next one starts with it.
         if (state.View.RunnerId is null && scribe.State.Change is not null)
             scribe.Write(new SessionConfigured(scribe.State.View.Model, scribe.State.View.PermissionMode));

@@ -42,10 +42,10 @@ internal static partial class SessionMachine
     }
 
     /// <summary>A strategy that somebody asks for is one that the session's provider can.</summary>
-    private static void MustFit(SessionState state, string? strategy, DecisionContext context)
+    private static void MustFit(SessionState state, string field, string? strategy, DecisionContext context)
     {
         if (strategy == SuspendStrategies.Pause && !context.CanPause)
-            throw new MarionetteException(ImmutableArray.Create(new FieldError("strategy", $"must be {SuspendStrategies.Release}: {CannotPause(state, context)}")));
+            throw new MarionetteException(ImmutableArray.Create(new FieldError(field, $"must be {SuspendStrategies.Release}: {CannotPause(state, context)}")));
     }
 
     private static string CannotPause(SessionState state, DecisionContext context) =>

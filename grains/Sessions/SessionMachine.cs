@@ -38,7 +38,7 @@ internal static partial class SessionMachine
     public static Decision Suspend(SessionState state, string reason, DecisionContext context, string? strategy = null)
     {
         MustBeOpen(state);
-        MustFit(state, strategy, context);
+        MustFit(state, "strategy", strategy, context);
         var scribe = new Scribe(state, context);
         if (IsPaused(state) && strategy == SuspendStrategies.Release)
             LetGo(scribe, reason);

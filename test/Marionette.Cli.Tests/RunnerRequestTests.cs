@@ -54,6 +54,7 @@ public sealed class RunnerRequestTests : IAsyncLifetime
     [InlineData("sessions extend sess_1 12h", "POST", "/api/v1/sessions/sess_1/extend", """{"seconds":43200}""")]
     [InlineData("sessions extend sess_1 --until 2027-01-31T00:00:00Z", "POST", "/api/v1/sessions/sess_1/extend", """{"expires_at":"2027-01-31T00:00:00Z"}""")]
     [InlineData("sessions extend sess_1 --never", "POST", "/api/v1/sessions/sess_1/extend", """{"never":true}""")]
+    [InlineData("sessions change sess_1 --suspend-strategy pause", "PATCH", "/api/v1/sessions/sess_1", """{"suspend_strategy":"pause"}""")]
     [InlineData("sessions change sess_1 --failover ask", "PATCH", "/api/v1/sessions/sess_1", """{"failover_policy":"ask"}""")]
     [InlineData("sessions create --agent claude --ttl 7d --failover never", "POST", "/api/v1/sessions", """{"agent":"claude","ttl_seconds":604800,"failover_policy":"never"}""")]
     [InlineData("sessions move ../keys docker", "PATCH", "/api/v1/sessions/..%2Fkeys", """{"provider":"docker"}""")]

@@ -56,6 +56,30 @@ public sealed class PauseTests
     }
 
     [Fact]
+    public void Strategy_MayChange_WhereItsProviderCan()
+    {
+        var walk = Working();
+        walk.Finish();
+        Change(walk, new ChangeSession("ann") { SuspendStrategy = SuspendStrategies.Pause });
+        Assert.Equal(SuspendStrategies.Pause, walk.State.View.SuspendStrategy);
+        var before = walk.Log.Count;
+        Change(walk, new ChangeSession("ann") { SuspendStrategy = SuspendStrategies.Pause });
+        Assert.Equal(before, walk.Log.Count);
+        Suspend(walk, null);
+        Assert.IsType<PauseCommand>(Assert.Single(PendingCommands.Of(walk.State, 0)));
+
+        var other = new Walk().Created();
+        var cannot = other.Context with { CanPause = false };
+        var refusal = Assert.Throws<MarionetteException>(() => SessionMachine.Change(other.State, new ChangeSession("ann") { SuspendStrategy = SuspendStrategies.Pause }, cannot));
+        Assert.Equal("suspend_strategy", Assert.Single(refusal.Errors).Field);
+        // Where it moves to is another matter: that provider is asked when it is suspended there.
+        other.Take(SessionMachine.Change(other.State, new ChangeSession("ann") { SuspendStrategy = SuspendStrategies.Pause, Provider = "docker" }, cannot));
+        Assert.Equal(SuspendStrategies.Pause, other.State.View.SuspendStrategy);
+    }
+
+    private static void Change(Walk walk, ChangeSession change) => walk.Take(SessionMachine.Change(walk.State, change, walk.Context));
+
+    [Fact]
     public void RunUnderWay_IsInterrupted_AndGoesOnAsItsNextAttempt()
     {
         var walk = Working();

@@ -65,6 +65,9 @@ internal sealed class ChangeSessionModel
     /// <summary>What becomes of a run whose runner is lost, from now on.</summary>
     [OneOf("at_once", "ask", "never")]
     public string? FailoverPolicy { get; init; }
+    /// <summary>What becomes of its runner when it is suspended, from the next time on.</summary>
+    [OneOf("release", "pause")]
+    public string? SuspendStrategy { get; init; }
     /// <summary>Where it goes on: its runner stores a last checkpoint and goes, and the next one is made there.</summary>
     public string? Provider { get; init; }
     /// <summary>In force at once where the provider controls it.</summary>

@@ -70,7 +70,7 @@ internal sealed unsafe class FolderListing
     public ReadOnlySpan<byte> Name(in EntryStat entry) => _names.AsSpan(entry.NameAt, entry.NameLength);
 
     /// <summary>Lists and asks of each entry; what vanishes in between is left out.</summary>
-    /// <param name="without">Name of an entry that does not count; empty: none.</param>
+    /// <param name="without">Entries whose names begin with it do not count; empty: all do.</param>
     /// <returns>0, or the error.</returns>
     public int Read(int dir, ReadOnlySpan<byte> without = default)
     {
@@ -87,7 +87,7 @@ internal sealed unsafe class FolderListing
         for (var i = 0; i < Count; i++)
         {
             var (at, length) = (_entries[i].NameAt, _entries[i].NameLength);
-            if (length == without.Length && without.SequenceEqual(_names.AsSpan(at, length)))
+            if (!without.IsEmpty && _names.AsSpan(at, length).StartsWith(without))
                 continue;
             fixed (byte* name = &_names[at])
             {

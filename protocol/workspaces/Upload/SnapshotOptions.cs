@@ -9,7 +9,7 @@ public sealed record SnapshotOptions
     /// <summary>Keep owners and groups. Default: no, what is restored belongs to who restores.</summary>
     public bool KeepOwner { get; init; }
 
-    /// <summary>Name of an entry of the folder itself that is not kept; empty: none.</summary>
+    /// <summary>Entries of the folder itself whose names begin with it are not kept; empty: all are.</summary>
     public string LeaveOut { get; init; } = "";
 
     /// <summary>For people; at most 1,000 characters.</summary>

@@ -38,6 +38,31 @@ public sealed class FolderOpeningTests
         Assert.Equal(hasFiles, File.Exists(Path.Combine(harness.Workspace, "a.txt")));
     }
 
+    [Theory]
+    [InlineData("sess_1", 3, true)]
+    [InlineData("sess_1", 2, false)]
+    [InlineData("sess_2", 9, false)]
+    public async Task WhatTheLastRunnerSawOfTheFiles_IsTakenUp_WhereTheyAreItsOwn(string session, long epoch, bool isTaken)
+    {
+        await using var harness = new DriverHarness(new Setup { Agent = "command", Session = "sess_1", Workspace = new WorkspaceSetup { LastEpoch = 3 } });
+        var config = harness.Services.Config;
+        Directory.CreateDirectory(harness.Workspace);
+        Directory.CreateDirectory(config.StateDir);
+        new FolderMark(session, epoch).Write(harness.Home);
+        string[] caches = [StatCaches.Workspace(config), StatCaches.Home(config)];
+        foreach (var cache in caches)
+            await File.WriteAllTextAsync(cache, cache, TestContext.Current.CancellationToken);
+        StatCaches.Leave(config, harness.Log);
+        Assert.DoesNotContain(caches, File.Exists);
+
+        var opening = Opening(harness);
+        opening.Begin(harness.Setup.Current, TestContext.Current.CancellationToken);
+        Assert.Null(await opening.Ready);
+        foreach (var cache in caches)
+            Assert.Equal(isTaken ? cache : null, File.Exists(cache) ? await File.ReadAllTextAsync(cache, TestContext.Current.CancellationToken) : null);
+        Assert.Equal([FolderMark.FileName], Directory.GetFileSystemEntries(harness.Home, FolderMark.FileName + "*").Select(Path.GetFileName));
+    }
+
     [Fact]
     public async Task Conversation_OfAHomeThatIsLost_IsNotGoneOnIn()
     {
