@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Marionette.Runners;
-using Marionette.Workspaces;
 
 namespace Marionette.Pools;
 
@@ -80,9 +79,6 @@ public sealed record EnsureRunnerOrder(
     [property: Id(2)] RunnerShape Shape,
     [property: Id(3)] NetworkRules Network) : HostOrder(OrderId, RunnerKey, Epoch)
 {
-    /// <summary>Its use of the workspace: for the host's record, and no word to the host.</summary>
-    [Id(4)] public WorkspaceUse Use { get => field ?? WorkspaceUse.None; init; } = WorkspaceUse.None;
-
     /// <summary>Never the token.</summary>
     public override string ToString() => $"EnsureRunnerOrder({RunnerKey}, epoch {Epoch})";
 }
@@ -126,11 +122,7 @@ public sealed record PlaceRunner(
     [property: Id(2)] string WorkspaceId,
     [property: Id(3)] RunnerShape Shape,
     [property: Id(4)] NetworkRules Network,
-    [property: Id(5)] ImmutableArray<string> Refused)
-{
-    /// <summary>Its use of the workspace.</summary>
-    [Id(6)] public WorkspaceUse Use { get => field ?? WorkspaceUse.None; init; } = WorkspaceUse.None;
-}
+    [property: Id(5)] ImmutableArray<string> Refused);
 
 /// <summary>Something that a pool's hosts told.</summary>
 [GenerateSerializer, Immutable, Alias("mn.pool.notice.v1")]

@@ -125,27 +125,6 @@ public sealed record HostView
     [Id(13)] public DateTimeOffset CreatedAt { get; init; }
     /// <summary>Workspaces whose files lie on it: their next runner comes here.</summary>
     [Id(14)] public ImmutableArray<string> Workspaces { get => field.IsDefault ? [] : field; init; } = [];
-    /// <summary>What is known of their files, by workspace; one that was last used before this was noted is not in it.</summary>
-    [Id(15)] public ImmutableDictionary<string, WorkspaceCopy> Copies { get => field ?? ImmutableDictionary<string, WorkspaceCopy>.Empty; init; } =
-        ImmutableDictionary<string, WorkspaceCopy>.Empty;
-}
-
-/// <summary>
-/// The files of a workspace on a host. A use that never got as far as to open them leaves them as they were, so two numbers tell whose they are.
-/// </summary>
-/// <param name="Key">"tenant/ws_…".</param>
-/// <param name="Files">An earlier use that left its files here, and whose were the newest when the last one began; 0 = none.</param>
-/// <param name="Last">The last use here; 0 = not known.</param>
-/// <param name="UsedAt">When that began.</param>
-[GenerateSerializer, Immutable, Alias("mn.host.copy.v1")]
-public sealed record WorkspaceCopy(
-    [property: Id(0)] string Key,
-    [property: Id(1)] long Files,
-    [property: Id(2)] long Last,
-    [property: Id(3)] DateTimeOffset UsedAt)
-{
-    /// <summary>Whether the files may be those that this use left.</summary>
-    public bool Has(long use) => use > 0 && (use == Last || use == Files);
 }
 
 /// <summary>A pool for people.</summary>

@@ -48,12 +48,11 @@ public interface IHostGrain : IGrainWithStringKey
     [Alias("runners")] ValueTask<ImmutableArray<HostRunnerView>> ListRunnersAsync(CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// The files of a workspace that lie here are of no use any more: the host is told to remove them, as soon as it can be. Files that a runner has, or
-    /// that were used since they were looked at, stay. Called by the pool's grain, which does not wait. Idempotent.
+    /// The files of a workspace that lie here are out of date: they go on at another host, and the host is told to remove them. Called by the pool's
+    /// grain, which does not wait. Idempotent.
     /// </summary>
-    /// <param name="copy">As the host's view had it.</param>
-    /// <param name="cancellationToken">Gives up.</param>
-    [Alias("forget-files")] Task ForgetFilesAsync(WorkspaceCopy copy, CancellationToken cancellationToken = default);
+    /// <param name="workspaceKey">"tenant/ws_…".</param>
+    [Alias("forget-workspace")] Task ForgetWorkspaceAsync(string workspaceKey, CancellationToken cancellationToken = default);
 
     /// <summary>No new runners (true), or takes them again (false). Those it has go on. Idempotent.</summary>
     [Alias("drain")] Task<HostView> DrainAsync(bool drain, CancellationToken cancellationToken = default);

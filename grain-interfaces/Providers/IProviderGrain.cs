@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Marionette.Runners;
-using Marionette.Workspaces;
 
 namespace Marionette.Providers;
 
@@ -52,9 +51,6 @@ public sealed record ProvisionRunner(
 
     /// <summary>What it may reach.</summary>
     [Id(5)] public NetworkRules Network { get => field ?? NetworkRules.Open; init; } = NetworkRules.Open;
-
-    /// <summary>Its use of the workspace.</summary>
-    [Id(6)] public WorkspaceUse Use { get => field ?? WorkspaceUse.None; init; } = WorkspaceUse.None;
 
     /// <summary>Never the token.</summary>
     public override string ToString() => $"ProvisionRunner({RunnerKey}, epoch {Epoch})";

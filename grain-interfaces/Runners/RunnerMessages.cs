@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Marionette.Workspaces;
 
 namespace Marionette.Runners;
 
@@ -37,9 +36,6 @@ public sealed record RunnerRequest(
 
     /// <summary>What it may reach.</summary>
     [Id(5)] public NetworkRules Network { get => field ?? NetworkRules.Open; init; } = NetworkRules.Open;
-
-    /// <summary>Its use of the workspace.</summary>
-    [Id(6)] public WorkspaceUse Use { get => field ?? WorkspaceUse.None; init; } = WorkspaceUse.None;
 }
 
 /// <summary>A runner for lists, and the JSON of its state row.</summary>

@@ -14,49 +14,23 @@ internal static class HostChanges
     public const int MaxWorkspaces = 1000;
 
     /// <summary>Records a runner before the host hears of it.</summary>
-    public static HostRecord Give(HostRecord host, EnsureRunnerOrder order, DateTimeOffset now)
+    public static HostRecord Give(HostRecord host, EnsureRunnerOrder order) => host.With(order.RunnerKey, new HostRunnerRecord
     {
-        var before = host.Copies.GetValueOrDefault(order.WorkspaceId);
-        ImmutableArray<string> others = host.Workspaces.Remove(order.WorkspaceId), kept = [.. others.TakeLast(MaxWorkspaces - 1)];
-        return host.With(order.RunnerKey, new HostRunnerRecord
-        {
-            Epoch = order.Epoch,
-            Cpus = order.Shape.Cpus, MemoryMib = order.Shape.MemoryMib, DiskMib = order.Shape.DiskMib, WorkspaceId = order.WorkspaceId,
-            IsFirstOfWorkspace = !host.Workspaces.Contains(order.WorkspaceId), Use = order.Use.Number, FilesBefore = before,
-        }) with
-        {
-            Workspaces = kept.Add(order.WorkspaceId),
-            Copies = host.Copies.RemoveRange(others.Except(kept)).SetItem(order.WorkspaceId, Used(before, order, now)),
-        };
-    }
-
-    /// <summary>Until a runner has opened the files they are those of before. Whose these are counts as long as they are the newest.</summary>
-    private static WorkspaceCopy Used(WorkspaceCopy? before, EnsureRunnerOrder order, DateTimeOffset now)
+        Epoch = order.Epoch,
+        Cpus = order.Shape.Cpus, MemoryMib = order.Shape.MemoryMib, DiskMib = order.Shape.DiskMib, WorkspaceId = order.WorkspaceId,
+        IsFirstOfWorkspace = !host.Workspaces.Contains(order.WorkspaceId),
+    }) with
     {
-        var (number, newest) = order.Use;
-        var files = before is null ? 0 : before.Has(newest) ? newest : newest == 0 ? before.Files : 0;
-        return new WorkspaceCopy(GrainKeys.Of(GrainKeys.Split(order.RunnerKey).Tenant, order.WorkspaceId), files, number, now);
-    }
-
-    /// <summary>Whether files may go: nobody has used them since they were looked at, and none of its runners has them.</summary>
-    public static bool MayForget(HostRecord host, WorkspaceCopy copy)
-    {
-        var workspace = GrainKeys.Split(copy.Key).Id;
-        return host.Copies.GetValueOrDefault(workspace) == copy
-            && !host.Runners.Values.Any(runner => runner.WorkspaceId == workspace && runner is { IsReleasing: false, IsGivenUp: false });
-    }
+        Workspaces = [.. host.Workspaces.Remove(order.WorkspaceId).TakeLast(MaxWorkspaces - 1), order.WorkspaceId],
+    };
 
     /// <summary>Its lease has run out. A start that was not finished goes elsewhere, so it must not go on here when the host is back.</summary>
-    public static HostRecord GiveUp(HostRecord host)
+    public static HostRecord GiveUp(HostRecord host) => host with
     {
-        var unfinished = host.Runners.Values.Where(runner => !runner.IsMade);
-        return unfinished.Aggregate(host, (record, runner) => record.Unused(runner)) with
-        {
-            Status = HostStatus.Lost,
-            Runners = host.Runners.ToImmutableDictionary(
-                pair => pair.Key, pair => pair.Value with { IsGivenUp = true, IsReleasing = pair.Value.IsReleasing || !pair.Value.IsMade }),
-        };
-    }
+        Status = HostStatus.Lost,
+        Runners = host.Runners.ToImmutableDictionary(
+            pair => pair.Key, pair => pair.Value with { IsGivenUp = true, IsReleasing = pair.Value.IsReleasing || !pair.Value.IsMade }),
+    };
 
     /// <summary>
     /// What the host has and was not given to it, has an older epoch or was given back is a leftover. The rest is adopted, also what was given up and not

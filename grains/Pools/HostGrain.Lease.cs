@@ -70,7 +70,7 @@ internal sealed partial class HostGrain
             Id = record.Id, Pool = PoolName, Status = record.Status == HostStatus.Online && IsAway ? HostStatus.Offline : record.Status, Draining = record.Draining,
             Taint = record.Taint, Tenants = record.Tenants, Facts = record.Facts, Load = _load, Runners = held.Count(runner => !runner.IsReleasing),
             CpusHeld = held.Sum(runner => runner.Cpus), MemoryHeldMib = held.Sum(runner => runner.MemoryMib), DiskHeldMib = held.Sum(runner => PoolPlacement.DisksOfRunner * runner.DiskMib),
-            LastSeenAt = _seenAt ?? record.LastSeenAt, CreatedAt = record.CreatedAt, Workspaces = record.Workspaces, Copies = record.Copies,
+            LastSeenAt = _seenAt ?? record.LastSeenAt, CreatedAt = record.CreatedAt, Workspaces = record.Workspaces,
         };
     }
 

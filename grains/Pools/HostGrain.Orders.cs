@@ -101,7 +101,7 @@ internal sealed partial class HostGrain
         {
             if (Refusal(_record!, order) is { } early) throw early;
             MarionetteException? refusal = null;
-            await WriteAsync(record => (refusal = Refusal(record, order)) is null ? HostChanges.Give(record, order, Now) : record);
+            await WriteAsync(record => (refusal = Refusal(record, order)) is null ? HostChanges.Give(record, order) : record);
             if (refusal is not null) throw refusal;
             Forget(key);
             Changed();

@@ -104,13 +104,12 @@ internal sealed partial class HostGrain(
         return View(Known());
     }
 
-    public async Task ForgetFilesAsync(WorkspaceCopy copy, CancellationToken cancellationToken)
+    public async Task ForgetWorkspaceAsync(string workspaceKey, CancellationToken cancellationToken)
     {
-        if (_record is null) return;
-        var mayGo = false;
-        await WriteAsync(record => (mayGo = HostChanges.MayForget(record, copy)) ? record.WithoutFiles(copy.Key) : record);
-        if (!mayGo) return;
-        Log.FilesForgotten(logger, copy.Key, Id, PoolName);
+        var workspace = GrainKeys.Split(workspaceKey).Id;
+        if (_record?.Workspaces.Contains(workspace) != true) return;
+        // A start that was recorded meanwhile counts on them, old as they are.
+        await WriteAsync(record => record.Runners.Values.Any(runner => runner.WorkspaceId == workspace && runner is { IsReleasing: false, IsGivenUp: false }) ? record : record.WithoutFiles(workspaceKey));
         RemoveOutdated();
         Changed();
     }
@@ -123,7 +122,7 @@ internal sealed partial class HostGrain(
             var living = record.Runners.Where(runner => runner.Value is { IsReleasing: false, IsGivenUp: false }).ToList();
             if (!force && living.Count > 0)
                 throw new MarionetteException(FaultCode.Conflict, $"Host {NameOf(record)} has {living.Count} runner(s): drain it and wait, or remove it by force.");
-            await WriteAsync(r => r with { Status = HostStatus.Removed, Runners = r.Runners.Clear(), Workspaces = [], Copies = r.Copies.Clear(), Outdated = [] });
+            await WriteAsync(r => r with { Status = HostStatus.Removed, Runners = r.Runners.Clear(), Workspaces = [], Outdated = [] });
             Log.Removed(logger, Id, PoolName);
             foreach (var (key, runner) in living) Tell(new PoolRunnerEnded(key, runner.Epoch));
             Abandon(_ => true, "The host was removed.");
@@ -192,11 +191,6 @@ internal sealed partial class HostGrain(
 
         [LoggerMessage(5114, LogLevel.Warning, "Host {Host} of pool {Pool} takes no new runners: {Reason}", EventName = "pool.host.tainted")]
         public static partial void Tainted(ILogger logger, string host, string pool, string reason);
-
-        [LoggerMessage(
-            5119, LogLevel.Information, "The files of workspace {Workspace} on host {Host} of pool {Pool} are of no use any more; they are removed",
-            EventName = "pool.host.files_forgotten")]
-        public static partial void FilesForgotten(ILogger logger, string workspace, string host, string pool);
 
         [LoggerMessage(5115, LogLevel.Warning, "Runner {Runner} is on host {Host} and not to be there; it is removed", EventName = "pool.host.leftover")]
         public static partial void Leftover(ILogger logger, string runner, string host);

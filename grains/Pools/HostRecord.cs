@@ -25,8 +25,6 @@ internal sealed record HostRecord
 
     public DateTimeOffset? LastSeenAt { get; init; }
 
-    private static ImmutableDictionary<string, WorkspaceCopy> NoCopies => ImmutableDictionary<string, WorkspaceCopy>.Empty;
-
     private static ImmutableDictionary<string, HostRunnerRecord> None => ImmutableDictionary<string, HostRunnerRecord>.Empty;
 
     /// <summary>Runners by key.</summary>
@@ -34,9 +32,6 @@ internal sealed record HostRecord
 
     /// <summary>Workspaces whose files lie on it; the one that was used last is last.</summary>
     public ImmutableArray<string> Workspaces { get => field.IsDefault ? [] : field; init; } = [];
-
-    /// <summary>What is known of their files, by workspace.</summary>
-    public ImmutableDictionary<string, WorkspaceCopy> Copies { get => field ?? NoCopies; init; } = NoCopies;
 
     /// <summary>Workspaces, as "tenant/ws_…", whose files here are out of date or were never used: the host is to remove them.</summary>
     public ImmutableArray<string> Outdated { get => field.IsDefault ? [] : field; init; } = [];
@@ -46,25 +41,14 @@ internal sealed record HostRecord
     public HostRecord Without(string key) => this with { Runners = Runners.Remove(key) };
 
     /// <summary>Its start failed. Where it would have been the first with the workspace's files, what was made of them is to go.</summary>
-    public HostRecord WithoutStart(string key) => Runners.GetValueOrDefault(key) switch
-    {
-        { IsFirstOfWorkspace: true } first => Without(key).WithoutFiles(GrainKeys.Of(GrainKeys.Split(key).Tenant, first.WorkspaceId)),
-        { } runner => Without(key).Unused(runner),
-        null => this,
-    };
-
-    /// <summary>A runner that was given the workspace's files never had them: they are those of before.</summary>
-    public HostRecord Unused(HostRunnerRecord runner) =>
-        Copies.GetValueOrDefault(runner.WorkspaceId) is not { } copy || copy.Last != runner.Use ? this : this with
-        {
-            Copies = Copies.SetItem(runner.WorkspaceId, runner.FilesBefore ?? copy with { Files = 0, Last = 0 }),
-        };
+    public HostRecord WithoutStart(string key) => Runners.GetValueOrDefault(key) is { IsFirstOfWorkspace: true } runner
+        ? Without(key).WithoutFiles(GrainKeys.Of(GrainKeys.Split(key).Tenant, runner.WorkspaceId))
+        : Without(key);
 
     /// <summary>The files of a workspace are not to be here any more.</summary>
     public HostRecord WithoutFiles(string workspaceKey) => this with
     {
         Workspaces = Workspaces.Remove(GrainKeys.Split(workspaceKey).Id),
-        Copies = Copies.Remove(GrainKeys.Split(workspaceKey).Id),
         Outdated = Outdated.Contains(workspaceKey) ? Outdated : Outdated.Add(workspaceKey),
     };
 }
@@ -84,12 +68,6 @@ internal sealed record HostRunnerRecord
 
     /// <summary>No files of its workspace were here when it was ordered.</summary>
     public bool IsFirstOfWorkspace { get; init; }
-
-    /// <summary>Number of its use of the workspace; 0 = not known.</summary>
-    public long Use { get; init; }
-
-    /// <summary>The workspace's files as they were when it was ordered; null = there were none, or nothing was known of them.</summary>
-    public WorkspaceCopy? FilesBefore { get; init; }
 
     /// <summary>The host has made it.</summary>
     public bool IsMade { get; init; }

@@ -1,16 +1,18 @@
+using Marionette.Sessions;
 using Marionette.Workspaces;
 
 namespace Marionette.Pools;
 
 /// <content>
-/// Files of workspaces that are of no use on a host any more. They are looked for now and then: a look finds what messages that were lost would have told,
-/// what hosts that were away still have, and does no harm when it comes again.
+/// Files of sessions that have ended. They are looked for now and then: a look finds what messages that were lost would have told, what hosts that were away
+/// still have, and does no harm when it comes again.
 /// </content>
 internal sealed partial class PoolGrain
 {
-    private const int KeysAtOnce = 500;
+    private const int WorkspacesAtOnce = 500;
 
     private bool _sweeping;
+    private string _sweptTo = "";
 
     private Task Sweep()
     {
@@ -23,7 +25,9 @@ internal sealed partial class PoolGrain
         _sweeping = true;
         try
         {
-            foreach (var keys in Copies().Select(copy => copy.Key).Distinct().Chunk(KeysAtOnce)) await SweepAsync(keys, cancellationToken);
+            var keys = await workspaces.KeysAsync(NextWorkspaces(), cancellationToken);
+            foreach (var tenant in keys.GroupBy(key => GrainKeys.Split(key).Tenant, StringComparer.Ordinal))
+                await TryAsync($"tenant {tenant.Key}", () => SweepAsync(tenant.Key, [.. tenant], cancellationToken));
         }
         finally
         {
@@ -31,49 +35,70 @@ internal sealed partial class PoolGrain
         }
     }
 
-    private async Task SweepAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken)
+    /// <summary>Of those that hosts report, in the order of their ids: on from where the last look stopped, and then from the beginning.</summary>
+    private List<string> NextWorkspaces()
     {
-        var facts = await workspaces.ReadAsync(keys, cancellationToken);
-        foreach (var copy in Copies(facts.Keys))
-            if (OldFiles.IsOutOfDate(copy, facts[copy.Key])) Forget(copy);
-
-        // Where its newest files are at another provider, it may be begun on there.
-        var over = Copies(facts.Keys).Where(copy => !OldFiles.IsOutOfDate(copy, facts[copy.Key]) && OldFiles.IsOver(facts[copy.Key], Now, Options().KeepFiles))
-            .Select(copy => copy.Key).Distinct().ToList();
-        foreach (var tenant in over.GroupBy(key => GrainKeys.Split(key).Tenant, StringComparer.Ordinal))
-            await GiveUpAsync(tenant.Key, [.. tenant], facts, cancellationToken);
+        var next = _hosts.Values.SelectMany(host => host.View.Workspaces).Distinct(StringComparer.Ordinal).Where(id => string.CompareOrdinal(id, _sweptTo) > 0)
+            .Order(StringComparer.Ordinal).Take(WorkspacesAtOnce).ToList();
+        _sweptTo = next.Count == WorkspacesAtOnce ? next[^1] : "";
+        return next;
     }
 
-    private async Task GiveUpAsync(
-        string tenant, IReadOnlyCollection<string> keys, IReadOnlyDictionary<string, WorkspaceFacts> facts, CancellationToken cancellationToken)
+    private async Task SweepAsync(string tenant, IReadOnlyCollection<string> keys, CancellationToken cancellationToken)
     {
-        string[] ids = [.. keys.Select(key => GrainKeys.Split(key).Id)];
-        var naming = await workspaces.NamingAsync(tenant, ids, cancellationToken);
-        var scheduled = await workspaces.ScheduledAsync(tenant, ids, cancellationToken);
-        foreach (var key in keys)
+        var facts = await workspaces.ReadAsync(keys, (key, e) => Log.NotLookedAt(logger, e, key, Name), cancellationToken);
+        var over = new Dictionary<string, SessionState>(StringComparer.Ordinal);
+        foreach (var (key, (workspace, session)) in facts)
         {
-            var id = GrainKeys.Split(key).Id;
-            if (scheduled.Contains(id) || !OldFiles.AreOver(naming[id], Now, Options().KeepFiles)) continue;
-            // From here on no session gets it: one that was made meanwhile has it already, and then it stays.
-            if (!await GrainFactory.GetGrain<IWorkspaceGrain>(key).RetireAsync(facts[key].Workspace.LastSessionId!, cancellationToken)) continue;
-            foreach (var copy in Copies([key])) Forget(copy);
+            if (workspace.RetiredAt is not null) Forget(key);
+            else if (session is not null && OldFiles.MayGo(session, Now, Options().KeepFiles)) over.Add(GrainKeys.Split(key).Id, session);
         }
-    }
 
-    /// <summary>Of these workspaces, or all of them, on all hosts, as they last reported.</summary>
-    private List<WorkspaceCopy> Copies(IEnumerable<string>? of = null)
-    {
-        var keys = of?.ToHashSet(StringComparer.Ordinal);
-        return [.. _hosts.Values.SelectMany(host => host.View.Copies.Values).Where(copy => keys is null || keys.Contains(copy.Key))];
-    }
-
-    /// <summary>Each host that has the files just so. It sees for itself whether they may go.</summary>
-    private void Forget(WorkspaceCopy copy)
-    {
-        var workspace = GrainKeys.Split(copy.Key).Id;
-        foreach (var (id, host) in _hosts)
+        if (over.Count == 0) return;
+        Keep(await workspaces.ScheduledAsync(tenant, over.Keys, cancellationToken));
+        Keep(await workspaces.NeededAsync(tenant, over.Keys, session => OldFiles.MayGo(session, Now, Options().KeepFiles), cancellationToken));
+        // A checkpoint whose snapshots were deleted stores nothing.
+        var stored = await workspaces.StoredAsync(tenant, [.. over.Values.SelectMany(SnapshotsOf)], cancellationToken);
+        foreach (var id in over.Where(pair => SnapshotsOf(pair.Value).All(stored.Contains)).Select(pair => pair.Key))
         {
-            if (host.View.Copies.GetValueOrDefault(workspace) == copy) RunBeside(Host(id).ForgetFilesAsync(copy, CancellationToken.None), id);
+            var key = GrainKeys.Of(tenant, id);
+            await TryAsync(key, () => RetireAsync(key, facts[key].Workspace.LastSessionId!, cancellationToken));
+        }
+
+        void Keep(IEnumerable<string> ids)
+        {
+            foreach (var id in ids) over.Remove(id);
+        }
+
+        static IEnumerable<string> SnapshotsOf(SessionState session) => [session.View.RecoveryPoint!.Workspace, session.View.RecoveryPoint.Home];
+    }
+
+    /// <summary>From here on no session gets it: one that was made meanwhile and has it already keeps it, and its files stay.</summary>
+    private async Task RetireAsync(string key, string lastSession, CancellationToken cancellationToken)
+    {
+        if (!await GrainFactory.GetGrain<IWorkspaceGrain>(key).RetireAsync(lastSession, cancellationToken)) return;
+        Log.Retired(logger, lastSession, key, Name);
+        Forget(key);
+    }
+
+    /// <summary>Tells each host that reports the files. One that has a runner of the workspace leaves them, and the next look tells it again.</summary>
+    private void Forget(string key)
+    {
+        var workspace = GrainKeys.Split(key).Id;
+        foreach (var (id, host) in _hosts)
+            if (host.View.Workspaces.Contains(workspace)) RunBeside(Host(id).ForgetWorkspaceAsync(key, CancellationToken.None), id);
+    }
+
+    /// <summary>What fails for one is no reason to leave the others.</summary>
+    private async Task TryAsync(string of, Func<Task> look)
+    {
+        try
+        {
+            await look();
+        }
+        catch (Exception e) when (!_gone.IsCancellationRequested)
+        {
+            Log.NotLookedAt(logger, e, of, Name);
         }
     }
 

@@ -104,10 +104,26 @@ internal sealed partial class PoolGrain
             return;
         }
 
+        var before = _hosts.GetValueOrDefault(view.Id);
         _hosts[view.Id] = new Reported(view, runners.ToDictionary(runner => runner.RunnerKey, StringComparer.Ordinal), Now);
         _uncounted.Remove(view.Id);
         foreach (var runner in runners)
+        {
             if (_kept.TryGetValue(runner.RunnerKey, out var kept) && kept.Host == view.Id) _kept.Remove(runner.RunnerKey);
+            if (before?.Runners.ContainsKey(runner.RunnerKey) != true) LeaveOldFiles(view.Id, runner);
+        }
+    }
+
+    /// <summary>A workspace goes on here: copies of its files on hosts that were lost, or that have no runner of it, are out of date.</summary>
+    private void LeaveOldFiles(string hostId, HostRunnerView runner)
+    {
+        if (runner.WorkspaceId.Length == 0 || runner.IsReleasing) return;
+        foreach (var (id, other) in _hosts)
+        {
+            if (id == hostId || !other.View.Workspaces.Contains(runner.WorkspaceId)) continue;
+            var isUsed = other.Runners.Values.Any(r => r.WorkspaceId == runner.WorkspaceId && !r.IsReleasing && r.State != "missing");
+            if (!isUsed) RunBeside(Host(id).ForgetWorkspaceAsync(GrainKeys.Of(GrainKeys.Split(runner.RunnerKey).Tenant, runner.WorkspaceId)), id);
+        }
     }
 
     private void Drop(string hostId)

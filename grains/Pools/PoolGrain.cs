@@ -152,7 +152,17 @@ internal sealed partial class PoolGrain(
         [LoggerMessage(5101, LogLevel.Warning, "Host {Host} of pool {Pool} could not be asked", EventName = "pool.host.not_asked")]
         public static partial void HostNotAsked(ILogger logger, Exception exception, string host, string pool);
 
-        [LoggerMessage(5102, LogLevel.Warning, "The look for old files in pool {Pool} failed; it comes again", EventName = "pool.files.sweep_failed")]
+        [LoggerMessage(5102, LogLevel.Warning, "The look for old files on hosts of pool {Pool} failed; it comes again", EventName = "pool.files.sweep_failed")]
         public static partial void SweepFailed(ILogger logger, Exception exception, string pool);
+
+        [LoggerMessage(
+            5103, LogLevel.Warning, "Whether the files of {Of} on hosts of pool {Pool} are needed could not be found out; they stay, and it is looked again",
+            EventName = "pool.files.not_looked_at")]
+        public static partial void NotLookedAt(ILogger logger, Exception exception, string of, string pool);
+
+        [LoggerMessage(
+            5104, LogLevel.Information, "Session {Session} has ended and is stored: the files of {Workspace} go from the hosts of pool {Pool}",
+            EventName = "pool.files.retired")]
+        public static partial void Retired(ILogger logger, string session, string workspace, string pool);
     }
 }

@@ -29,8 +29,8 @@ internal static class PoolPlacement
     public const int DisksOfRunner = 2;
 
     /// <summary>
-    /// The host that has the runner already. Else the one where the newest files of its workspace lie, since they are nowhere else, unless that host is
-    /// lost: older ones elsewhere count for nothing. Else the least loaded of those that may, can and have room.
+    /// The host that has the runner already. Else the one where the files of its workspace lie, since they are nowhere else, unless that host is lost.
+    /// Else the least loaded of those that may, can and have room.
     /// </summary>
     public static Placement Choose(IReadOnlyCollection<PlacementHost> hosts, PlaceRunner need, PoolOptions options)
     {
@@ -40,7 +40,7 @@ internal static class PoolPlacement
         if (having is not null) return new Placement(PlacementKind.Chosen, having.View.Id);
         if (hosts.Count == 0) return new Placement(PlacementKind.Full, "The pool has no hosts.");
 
-        var homes = Homes(hosts, need);
+        var homes = hosts.Where(host => host.View.Status is HostStatus.Online or HostStatus.Offline && host.View.Workspaces.Contains(need.WorkspaceId)).ToList();
         var candidates = homes.Count > 0 ? (IReadOnlyCollection<PlacementHost>)homes : hosts;
         var (never, notNow, best) = (new List<string>(), new List<string>(), default(PlacementHost?));
         foreach (var host in candidates.OrderBy(host => host.View.Id, StringComparer.Ordinal))
@@ -55,20 +55,6 @@ internal static class PoolPlacement
         return notNow.Count == 0
             ? new Placement(PlacementKind.Never, $"{start}: {Summed(never)}.")
             : new Placement(PlacementKind.Full, $"{start} now: {Summed([.. notNow, .. never])}.");
-    }
-
-    /// <summary>The living host with the newest files of the workspace; more than one only where nothing tells them apart.</summary>
-    private static List<PlacementHost> Homes(IEnumerable<PlacementHost> hosts, PlaceRunner need)
-    {
-        var having = hosts.Where(host => host.View.Status is HostStatus.Online or HostStatus.Offline && host.View.Workspaces.Contains(need.WorkspaceId))
-            .Select(host => (Host: host, Copy: host.View.Copies.GetValueOrDefault(need.WorkspaceId) ?? new WorkspaceCopy("", 0, 0, DateTimeOffset.MinValue)))
-            .ToList();
-        if (need.Use.Files > 0)
-            having = having.Where(home => home.Copy.Has(need.Use.Files)).ToList();
-        else if (having.Count > 0)
-            having = having.Where(home => home.Copy.Last == having.Max(other => other.Copy.Last)).ToList();
-        // A start that went elsewhere in its middle is the same use on two hosts.
-        return having.Where(home => home.Copy.UsedAt == having.Max(other => other.Copy.UsedAt)).Select(home => home.Host).ToList();
     }
 
     /// <summary>Whether a host's runners leave room: the host's own grain asks, too, since two choices may have crossed.</summary>

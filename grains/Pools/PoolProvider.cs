@@ -3,7 +3,6 @@ using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Marionette.Providers;
 using Marionette.Runners;
-using Marionette.Workspaces;
 using Microsoft.Extensions.Options;
 
 namespace Marionette.Pools;
@@ -143,13 +142,13 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
     private async Task<RunnerHandle> StartAsync(RunnerSpec spec, RunnerHandle handle, IProgress<StartStep>? progress, CancellationToken cancellationToken)
     {
         var began = clock.GetTimestamp();
-        var (shape, network, use) = (Shape(spec), spec.Egress.ToRules(), new WorkspaceUse(spec.WorkspaceUse, spec.FilesOfUse));
+        var (shape, network) = (Shape(spec), spec.Egress.ToRules());
         var orders = new Dictionary<string, EnsureRunnerOrder>(StringComparer.Ordinal);
         // What the last host said that could not: one host's trouble is not the pool's, so the next one is asked.
         var (refused, said) = (ImmutableArray<string>.Empty, default(ProviderException?));
         while (refused.Length < MaxRefusals)
         {
-            var placing = new PlaceRunner(spec.RunnerKey, spec.Epoch, spec.WorkspaceId, shape, network, refused) { Use = use };
+            var placing = new PlaceRunner(spec.RunnerKey, spec.Epoch, spec.WorkspaceId, shape, network, refused);
             string host;
             try
             {
@@ -162,7 +161,7 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
 
             // One order for each host: to ask again is to wait on.
             if (!orders.TryGetValue(host, out var order))
-                orders[host] = order = new EnsureRunnerOrder(NewOrderId(), spec.RunnerKey, spec.Epoch, spec.Token, spec.WorkspaceId, shape, network) { Use = use };
+                orders[host] = order = new EnsureRunnerOrder(NewOrderId(), spec.RunnerKey, spec.Epoch, spec.Token, spec.WorkspaceId, shape, network);
             try
             {
                 if (await Host(host).OrderAsync(order, Patience, cancellationToken) is { } result)

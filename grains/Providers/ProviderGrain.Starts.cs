@@ -84,7 +84,7 @@ internal sealed partial class ProviderGrain
             var profile = command.Shape.ToProfile();
             var spec = new RunnerSpec(key, command.Epoch, command.Token, command.WorkspaceId)
             {
-                Profile = profile, Egress = network.ToPolicy(), WarmSlot = ClaimWarm(profile), WorkspaceUse = command.Use.Number, FilesOfUse = command.Use.Files,
+                Profile = profile, Egress = network.ToPolicy(), WarmSlot = ClaimWarm(profile),
             };
             var made = await provider.EnsureAsync(spec, steps, CancellationToken.None);
             _health.Succeeded();

@@ -65,7 +65,7 @@ internal sealed partial class RunnerGrain(
         await ProvisionAsync(new RunnerRecord
         {
             Id = id, Name = id, Status = RunnerStatus.Provisioning, Provider = request.Provider, SessionId = request.SessionId,
-            Epoch = request.Epoch, WorkspaceId = request.WorkspaceId, Use = request.Use, Shape = request.Shape, Network = request.Network, CreatedAt = now, UpdatedAt = now,
+            Epoch = request.Epoch, WorkspaceId = request.WorkspaceId, Shape = request.Shape, Network = request.Network, CreatedAt = now, UpdatedAt = now,
         });
         WatchLease();
     }
@@ -193,7 +193,7 @@ internal sealed partial class RunnerGrain(
             : [];
         await WriteAsync(record with { TokenHash = Hash(Encoding.UTF8.GetBytes(token)), EarlierTokenHashes = earlier });
         await Provider(record).ProvisionAsync(
-            new ProvisionRunner(this.GetPrimaryKeyString(), record.Epoch, token, record.WorkspaceId) { Shape = record.Shape, Network = record.Network, Use = record.Use },
+            new ProvisionRunner(this.GetPrimaryKeyString(), record.Epoch, token, record.WorkspaceId) { Shape = record.Shape, Network = record.Network },
             CancellationToken.None);
     }
 

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Marionette.Workspaces;
 
 namespace Marionette.Runners;
 
@@ -8,9 +7,6 @@ internal sealed record RunnerRecord : RunnerView
 {
     /// <summary>"ws_…".</summary>
     public string WorkspaceId { get; init; } = "";
-
-    /// <summary>Its use of the workspace.</summary>
-    public WorkspaceUse Use { get => field ?? WorkspaceUse.None; init; } = WorkspaceUse.None;
 
     /// <summary>SHA-256 of the token that its agent was last started with, hex.</summary>
     public string TokenHash { get; init; } = "";

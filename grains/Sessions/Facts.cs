@@ -135,6 +135,9 @@ internal sealed record CheckpointCreated(
 {
     /// <summary>No run was under way from its beginning to its end.</summary>
     public bool Quiet { get; init; }
+
+    /// <summary>Nothing was left out that could not be read as it stood; false = not known, as older agents leave it.</summary>
+    public bool Complete { get; init; }
 }
 
 /// <summary>Something that the agent said: stored as it came, of no effect on the state but the runner's number.</summary>

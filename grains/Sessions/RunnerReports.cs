@@ -49,6 +49,6 @@ internal sealed record WorkspaceReadyReport(
 
 internal sealed record CheckpointReport(
     string? Workspace, string? Home, string? Reason, string? ConversationId, long Files, long Bytes, long BytesStored, long TookMs, WorkspaceDifference[]? Skipped,
-    bool Quiet = false);
+    bool Quiet = false, bool Complete = false);
 
 internal sealed record RunnerStoppedReport(string? Reason, string? ConversationId);

@@ -137,15 +137,12 @@ internal static class SessionFold
 
     private static RecoveryPoint PointOf(Entry e, CheckpointCreated f) => new(e.At, e.Seq, f.Workspace, f.Home, f.Reason, f.Files, f.Bytes)
     {
-        ConversationId = f.ConversationId, Epoch = f.Epoch, IsQuiet = f.Quiet,
+        ConversationId = f.ConversationId, Epoch = f.Epoch, IsQuiet = f.Quiet, IsComplete = f.Complete,
     };
 
     private static RecoveryPoint? PointOf(Entry e, SessionOrigin? origin) => origin is null or { Workspace: "" }
         ? null
-        : new RecoveryPoint(e.At, e.Seq, origin.Workspace, origin.Home ?? "", "origin", origin.Files, origin.Bytes)
-        {
-            ConversationId = origin.ConversationId, IsQuiet = true,
-        };
+        : new RecoveryPoint(e.At, e.Seq, origin.Workspace, origin.Home ?? "", "origin", origin.Files, origin.Bytes) { ConversationId = origin.ConversationId };
 
     /// <summary>The conversation is the one that the agent's home holds now.</summary>
     private static SessionState Opened(SessionState state, WorkspaceReady f) => state with

@@ -64,7 +64,7 @@ internal sealed partial class SessionGrain
                     Forget(ApplyNetworkAsync(runner), "apply network");
                     break;
                 case SessionTerminated or SessionFailed:
-                    Forget(Workspace.FreeAsync(_id, decision.State.WorkspaceEpoch), "free workspace");
+                    Forget(Workspace.FreeAsync(_id), "free workspace");
                     break;
             }
         }
@@ -95,12 +95,9 @@ internal sealed partial class SessionGrain
     {
         try
         {
-            var workspace = await Workspace.AcquireAsync(_id, epoch, _state.WorkspaceEpoch);
+            await Workspace.AcquireAsync(_id, epoch);
             await GrainFactory.GetGrain<IRunnerGrain>(GrainKeys.Of(_tenant, runnerId))
-                .EnsureAsync(new RunnerRequest(_id, epoch, provider, _state.View.WorkspaceId)
-                {
-                    Shape = await ShapeAsync(), Network = await NetworkAsync(), Use = workspace.Use,
-                });
+                .EnsureAsync(new RunnerRequest(_id, epoch, provider, _state.View.WorkspaceId) { Shape = await ShapeAsync(), Network = await NetworkAsync() });
         }
         catch (MarionetteException e) when (e.Code is FaultCode.Conflict or FaultCode.NotFound or FaultCode.ProviderFailed)
         {

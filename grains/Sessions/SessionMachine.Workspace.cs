@@ -22,7 +22,7 @@ internal static partial class SessionMachine
         scribe.Write(
             new CheckpointCreated(
                 scribe.State.View.Epoch, workspace, home, report.Reason ?? "run", report.ConversationId, report.Files, report.Bytes, report.BytesStored,
-                report.TookMs, Shortened(report.Skipped)) { Quiet = report.Quiet },
+                report.TookMs, Shortened(report.Skipped)) { Quiet = report.Quiet, Complete = report.Complete },
             runId: runId, source: source);
     }
 
@@ -87,11 +87,11 @@ internal static partial class SessionMachine
     };
 
     /// <summary>
-    /// Of a session that has ended: a checkpoint has what its last runner left, or at least all that its runs wrote. What else a process or a person wrote
-    /// behind that was given up with the session.
+    /// Of a session that has ended: a complete checkpoint of the last runner that opened its files has what that left, or at least all that runs wrote. What
+    /// a process or a person wrote behind that was given up with the session. Where nothing says so the files are taken to be nowhere else.
     /// </summary>
-    public static bool IsStored(SessionState state) =>
-        IsWhole(state) || state.RunSeq == 0 || (state.View.RecoveryPoint is { IsQuiet: true } point && point.Seq > state.RunSeq);
+    public static bool IsStored(SessionState state) => state.View.RecoveryPoint is { IsComplete: true } point
+        && (IsWhole(state) || (point is { IsQuiet: true } && point.Epoch == state.WorkspaceEpoch && point.Seq > state.RunSeq));
 
     private static MarionetteException Conflict(string message) => new(FaultCode.Conflict, message);
 

@@ -82,7 +82,8 @@ internal static class SessionRows
             Expiry = mark.Expiry,
             Pause = mark.Pause,
             AwakeSeq = mark.AwakeSeq,
-            RunSeq = RunSeqOf(view, mark),
+            // Of a row that does not say it, no checkpoint that it has is taken to be behind its runs.
+            RunSeq = mark.RunSeq ?? view.LastSeq,
             Messages = [.. mark.Messages ?? []],
             RecentMessages = [.. mark.RecentMessages ?? []],
             Change = mark.Change,
@@ -100,17 +101,21 @@ internal static class SessionRows
         };
     }
 
-    /// <summary>The part of the state that tells whose files lie in its folders, and whether they are stored: without its tasks and requests.</summary>
+    /// <summary>The part of the state that tells whether its files are stored.</summary>
+    /// <param name="row">The row, or the <see cref="FilesRow"/> of it alone.</param>
+    /// <exception cref="JsonException">It is no session's.</exception>
     public static SessionState FilesOf(byte[] row)
     {
-        var view = JsonSerializer.Deserialize(row, Json.SessionView)!;
-        using var document = JsonDocument.Parse(row);
-        var mark = document.RootElement.GetProperty("checkpoint").Deserialize(Json.SessionCheckpoint)!;
-        return new SessionState { View = view, WorkspaceEpoch = mark.WorkspaceEpoch, AwakeSeq = mark.AwakeSeq, RunSeq = RunSeqOf(view, mark) };
+        if (JsonSerializer.Deserialize(row, Json.FilesRow) is not { Checkpoint: { } mark } files) throw new JsonException("The row is no session's.");
+        return SessionState.Empty with
+        {
+            View = SessionState.Empty.View with
+            {
+                Status = files.Status, Epoch = files.Epoch, LastSeq = files.LastSeq, UpdatedAt = files.UpdatedAt, RecoveryPoint = files.RecoveryPoint,
+            },
+            WorkspaceEpoch = mark.WorkspaceEpoch, AwakeSeq = mark.AwakeSeq, RunSeq = mark.RunSeq ?? files.LastSeq,
+        };
     }
-
-    /// <summary>Of a row that does not say it, no checkpoint that it has is taken to be behind its runs.</summary>
-    private static long RunSeqOf(SessionView view, SessionCheckpoint mark) => mark.RunSeq ?? view.LastSeq;
 
     public static TaskView Task(byte[] row) => JsonSerializer.Deserialize(row, Json.TaskView)!;
 

@@ -209,6 +209,14 @@ internal sealed record SessionCheckpoint(
     public long? RunSeq { get; init; }
 }
 
+/// <summary>What a session's row says of its files.</summary>
+internal sealed record FilesRow(
+    SessionStatus Status, long Epoch, long LastSeq, DateTimeOffset UpdatedAt, RecoveryPoint? RecoveryPoint, FilesRow.Mark? Checkpoint)
+{
+    /// <summary>Of <see cref="SessionCheckpoint"/>.</summary>
+    internal sealed record Mark(long WorkspaceEpoch, long AwakeSeq, long? RunSeq);
+}
+
 /// <summary>A live task without what its own row holds. Progress is output, which writes no row: the newest stands here.</summary>
 internal sealed record LiveTaskMark(
     string Id, string? RunId, long DispatchSeq, bool Started, long CancelSeq, string? CancelOutcome, DateTimeOffset? CancelRequestedAt, int Interruptions,

@@ -5,7 +5,7 @@ namespace Marionette.Workspaces;
 internal sealed class WorkspaceGrain(
     [PersistentState("workspace", StorageNames.State)] IPersistentState<WorkspaceView> row, TimeProvider clock) : Grain, IWorkspaceGrain
 {
-    public async Task<WorkspaceView> AcquireAsync(string sessionId, long epoch, long written, CancellationToken cancellationToken)
+    public async Task<WorkspaceView> AcquireAsync(string sessionId, long epoch, CancellationToken cancellationToken)
     {
         var view = row.RecordExists ? row.State : null;
         if (view is { RetiredAt: not null }) throw view.Retired();
@@ -17,26 +17,17 @@ internal sealed class WorkspaceGrain(
 
         var now = clock.GetUtcNow();
         var (_, id) = GrainKeys.Split(this.GetPrimaryKeyString());
-        view ??= new WorkspaceView { Id = id, CreatedAt = now };
-        var number = view.Use.Number + 1;
-        // A session that was taken back to a checkpoint begins with that: no files that lie anywhere are the newest.
-        var files = written == epoch ? number : NewestFiles(view, sessionId, written);
-        await WriteAsync(view with
+        await WriteAsync((view ?? new WorkspaceView { Id = id, CreatedAt = now }) with
         {
-            SessionId = sessionId, LastSessionId = sessionId, Epoch = epoch, Use = new WorkspaceUse(number, files), UpdatedAt = now,
-            SinceUse = view.LastSessionId == sessionId ? view.SinceUse : number,
+            SessionId = sessionId, LastSessionId = sessionId, Epoch = epoch, UpdatedAt = now,
         });
         return row.State;
     }
 
-    public async Task FreeAsync(string sessionId, long written, CancellationToken cancellationToken)
+    public async Task FreeAsync(string sessionId, CancellationToken cancellationToken)
     {
         if (!row.RecordExists || row.State.SessionId != sessionId) return;
-        var view = row.State;
-        await WriteAsync(view with
-        {
-            SessionId = null, LastSessionId = sessionId, Use = view.Use with { Files = NewestFiles(view, sessionId, written) }, UpdatedAt = clock.GetUtcNow(),
-        });
+        await WriteAsync(row.State with { SessionId = null, LastSessionId = sessionId, UpdatedAt = clock.GetUtcNow() });
     }
 
     public async Task<bool> RetireAsync(string lastSessionId, CancellationToken cancellationToken)
@@ -48,10 +39,6 @@ internal sealed class WorkspaceGrain(
 
     public ValueTask<WorkspaceView> GetAsync(CancellationToken cancellationToken) =>
         ValueTask.FromResult(row.RecordExists ? row.State : throw new MarionetteException(FaultCode.NotFound, "No such workspace."));
-
-    /// <summary>The last use wrote in the files, or they are still those of an earlier one.</summary>
-    private static long NewestFiles(WorkspaceView view, string sessionId, long written) =>
-        view.LastSessionId == sessionId && view.Epoch == written ? view.Use.Number : view.Use.Files;
 
     private async Task WriteAsync(WorkspaceView view)
     {

@@ -30,14 +30,6 @@ public sealed record RunnerSpec(string RunnerKey, long Epoch, string Token, stri
     /// <summary>What it may reach. Ignored, and said so in <see cref="ProviderCapabilities"/>, where the backend has no control of it.</summary>
     public EgressPolicy Egress { get; init; } = EgressPolicy.Open;
 
-    /// <summary>Number of the use of the workspace: higher for each later runner that gets it, whatever session it is of; 0 = not known.</summary>
-    public long WorkspaceUse { get; init; }
-
-    /// <summary>
-    /// The use that left the workspace's newest files, for a backend that has files in several places: those of any other are out of date. 0 = not known.
-    /// </summary>
-    public long FilesOfUse { get; init; }
-
     /// <summary>A warm slot to claim; when another has claimed it, or it is gone, a new runner is made. Null = make a new one.</summary>
     public string? WarmSlot { get; init; }
 

@@ -120,7 +120,6 @@ public sealed class HostGrainTests(PostgresFixture postgres) : PoolTest(postgres
         Assert.Null((await host.Grain.OrderAsync(Order(given, RunnerOrderKind.Release), TimeSpan.FromSeconds(1), Cancel))!.Fault);
         var other = await UpAsync();
         Assert.Equal(other.Id, (await RunAsync(workspace: "ws_0000000000000001")).Host);
-        await host.Grain.ForgetFilesAsync((await host.Grain.GetAsync(Cancel)).Copies["ws_0000000000000001"], Cancel);
         await SeesHostAsync(host, view => !view.Workspaces.Contains("ws_0000000000000001"));
 
         var stranger = new HostRunnerView("acme/run_strange000000000", 3, "running");
