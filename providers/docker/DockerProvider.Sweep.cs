@@ -3,8 +3,8 @@ using Docker.DotNet.Models;
 
 namespace Marionette.Providers.Docker;
 
-// What is left of warm slots whose making, claim or removal broke off, and of a try whether volumes take a size. A runner's leftovers have its name, and whoever compares the inventory with
-// the records removes them; slots and tries stand in none, so the provider itself has to.
+// What is left of warm slots whose making, claim or removal broke off, and of a try whether volumes take a size. A runner's leftovers have its name, and
+// whoever compares the inventory with the records removes them; slots and tries stand in none, so the provider itself has to.
 public sealed partial class DockerProvider
 {
     /// <summary>What is younger may be in the making.</summary>

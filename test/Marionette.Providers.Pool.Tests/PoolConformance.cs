@@ -31,7 +31,7 @@ public abstract class PoolConformance(PoolFixture fixture, string kind) : Provid
     {
         var (spec, session) = (NewSpec(), $"sess_{kind}");
         var workspace = fixture.Services.GetRequiredService<IGrainFactory>().GetGrain<IWorkspaceGrain>($"acme/{spec.WorkspaceId}");
-        spec = spec with { WorkspaceUse = (await workspace.AcquireAsync(session, spec.Epoch, 0, Cancel)).Use.Number };
+        await workspace.AcquireAsync(session, spec.Epoch, Cancel);
         var handle = await Provider.EnsureAsync(spec, null, Cancel);
         await UntilAsync(() => WorkspaceFileAsync(spec.WorkspaceId, "note"), text => text is not null, "the agent's file");
         await Provider.ReleaseAsync(handle, Cancel);

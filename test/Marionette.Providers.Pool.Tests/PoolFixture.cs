@@ -72,16 +72,20 @@ public sealed class PoolFixture : IAsyncLifetime
             View = new SessionView
             {
                 Id = session, Agent = "claude", WorkspaceId = workspace, Status = SessionStatus.Terminated, Epoch = 1, LastSeq = 9, UpdatedAt = now.AddDays(-1),
-                RecoveryPoint = isStored ? new RecoveryPoint(now, 6, "snap_1", "snap_2", "stop", 1, 1) { Epoch = 1 } : null,
+                RecoveryPoint = isStored ? new RecoveryPoint(now, 6, session, session, "stop", 1, 1) { Epoch = 1, IsComplete = true } : null,
             },
         });
         await using var command = _source!.CreateCommand(
             """
+            with stored as (
+                insert into marionette.snapshot (tenant, id, part, created_at, files, directories, links, bytes)
+                    values ('acme', $3, 'workspace', now(), 1, 1, 0, 1) on conflict do nothing)
             insert into marionette.grain_state (grain_type, grain_key, version, state) values ('session', $1, 1, convert_from($2, 'UTF8')::jsonb)
                 on conflict (grain_type, grain_key) do update set state = excluded.state
             """);
         command.Parameters.Add(new NpgsqlParameter { Value = row.Key });
         command.Parameters.Add(new NpgsqlParameter { Value = row.Json });
+        command.Parameters.Add(new NpgsqlParameter { Value = session });
         await command.ExecuteNonQueryAsync();
     }
 

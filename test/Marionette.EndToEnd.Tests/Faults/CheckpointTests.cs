@@ -20,7 +20,41 @@ public sealed class CheckpointTests(HealthyStack healthy, ITestOutputHelper outp
         Assert.InRange(point.GetProperty("files").GetInt64(), 2, 100);
         var made = (await Api.EventsAsync(session)).Last(e => e.Text("type") == "checkpoint.created");
         Assert.Equal(point.GetProperty("seq").GetInt64(), made.GetProperty("seq").GetInt64());
+        Assert.True(made.GetProperty("data").GetProperty("complete").GetBoolean());
         output.WriteLine(made.GetProperty("data").ToString());
+    }
+
+    /// <summary>A file that is longer or shorter each time it is looked at, and large enough to be so three times.</summary>
+    [Fact]
+    public async Task Checkpoint_OfAFileThatDoesNotStandStill_IsNotComplete()
+    {
+        const long size = 128L << 20;
+        var session = await CreateAsync();
+        await RunAsync(session, "printf one > a.txt");
+        await PointAsync(session, "run");
+        using var ended = new CancellationTokenSource();
+        await using var file = File.Create(Path.Combine(await FolderAsync(session), "workspace", "busy"));
+        file.SetLength(size);
+        var writing = Task.Run(
+            () =>
+            {
+                for (var i = 1L; !ended.IsCancellationRequested; i = (i % 4096) + 1) file.SetLength(size + i);
+            },
+            CancellationToken.None);
+        try
+        {
+            await SuspendAsync(session);
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await writing;
+        }
+
+        var made = (await Api.EventsAsync(session)).Last(e => e.Text("type") == "checkpoint.created").GetProperty("data");
+        Assert.Equal("stop", made.Text("reason"));
+        Assert.False(made.GetProperty("complete").GetBoolean());
+        Assert.Equal("busy", made.GetProperty("skipped")[0].Text("path"));
     }
 
     /// <summary>The first run's checkpoint is made beside the second run, which waits for it; the second one's has nothing beside it.</summary>

@@ -1,6 +1,5 @@
 using Marionette.Pools;
 using Marionette.Sessions;
-using Marionette.Workspaces;
 
 namespace Marionette.Machines.Tests.Pools;
 
@@ -10,76 +9,52 @@ public sealed class OldFilesTests
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Theory]
-    // written, copy's use, whether it goes
-    [InlineData(2, 1, true)]
-    [InlineData(2, 2, false)]
-    [InlineData(1, 1, false)]
-    [InlineData(0, 1, false)]
-    public void AnOldCopy_GoesOnceALaterRunnerHasOpenedTheFiles_AndNotBefore(long written, long copy, bool goes) =>
-        Assert.Equal(goes, OldFiles.IsOutOfDate(Copy(copy), Facts(2, new WorkspaceUse(2, 1), written)));
-
-    [Fact]
-    public void ARunnerThatBeganWithNothing_LeavesTheOldFiles_UntilItsFirstCheckpoint()
-    {
-        var facts = Facts(2, new WorkspaceUse(2, 1), 2);
-        var lost = facts with { Session = facts.Session! with { View = facts.Session.View with { RecoveryPoint = null } } };
-        Assert.False(OldFiles.IsOutOfDate(Copy(1), lost));
-        Assert.True(OldFiles.IsOutOfDate(Copy(1), facts));
-    }
-
-    [Theory]
-    [InlineData(0, 4)]
-    [InlineData(4, 6)]
-    public void FilesOfAnEarlierSession_AreNoneOfThisOnes(long files, long last)
-    {
-        var facts = Facts(7, new WorkspaceUse(7, 4), 7);
-        Assert.False(OldFiles.IsOutOfDate(new WorkspaceCopy("acme/ws_1", files, last, Now), facts with { Workspace = facts.Workspace with { SinceUse = 5 } }));
-        Assert.True(OldFiles.IsOutOfDate(new WorkspaceCopy("acme/ws_1", files, last, Now), facts));
-    }
-
-    [Fact]
-    public void WhatIsNotKnown_StaysWhereItIs()
-    {
-        var facts = Facts(2, new WorkspaceUse(2, 1), 2);
-        Assert.False(OldFiles.IsOutOfDate(Copy(1), facts with { Session = null }));
-        Assert.False(OldFiles.IsOver(facts with { Session = null }, Now.AddYears(1), TimeSpan.Zero));
-        // No numbers were given when it was last used.
-        Assert.False(OldFiles.IsOutOfDate(Copy(0), Facts(2, WorkspaceUse.None, 2)));
-        // An installation without a store hears of no files.
-        Assert.False(OldFiles.IsOutOfDate(Copy(1), Facts(2, new WorkspaceUse(2, 0), 0)));
-    }
-
-    [Fact]
-    public void AnEndedSession_WhoseLastRunnerNeverOpenedTheFiles_LeavesThoseOfTheOneBefore()
-    {
-        var facts = Facts(3, new WorkspaceUse(3, 2), 2, SessionStatus.Terminated);
-        Assert.True(OldFiles.IsOutOfDate(Copy(1), facts));
-        Assert.False(OldFiles.IsOutOfDate(Copy(2), facts));
-        Assert.True(OldFiles.IsOver(facts, Now, TimeSpan.Zero));
-    }
-
-    [Theory]
     [InlineData(SessionStatus.Terminated, 0, true)]
     [InlineData(SessionStatus.Failed, 0, true)]
     [InlineData(SessionStatus.Terminated, 1, false)]
     [InlineData(SessionStatus.Suspended, 0, false)]
     [InlineData(SessionStatus.Active, 0, false)]
     [InlineData(SessionStatus.Pending, 0, false)]
-    public void OnlyASessionThatHasEnded_LongEnoughAgo_IsOver(SessionStatus status, int keepSeconds, bool isOver) =>
-        Assert.Equal(isOver, OldFiles.IsOver(Facts(1, new WorkspaceUse(1, 0), 1, status), Now, TimeSpan.FromSeconds(keepSeconds)));
+    public void OnlyFilesOfASessionThatHasEnded_LongEnoughAgo_MayGo(SessionStatus status, int keepSeconds, bool may) =>
+        Assert.Equal(may, OldFiles.MayGo(Session(status), Now, TimeSpan.FromSeconds(keepSeconds)));
 
     [Fact]
-    public void AnEndedSession_WhoseLastRunIsInNoCheckpoint_KeepsItsFiles_AndAllThatNameTheWorkspaceCount()
+    public void FilesWithoutACheckpoint_Stay()
     {
-        var stored = Facts(1, new WorkspaceUse(1, 0), 1, SessionStatus.Terminated).Session!;
-        var behind = stored with { RunSeq = stored.View.RecoveryPoint!.Seq + 1 };
-        Assert.True(OldFiles.AreOver([stored, stored], Now, TimeSpan.Zero));
-        Assert.False(OldFiles.AreOver([stored, behind], Now.AddYears(1), TimeSpan.Zero));
-        Assert.False(OldFiles.AreOver([stored, stored with { View = stored.View with { Status = SessionStatus.Pending } }], Now.AddYears(1), TimeSpan.Zero));
+        var session = Session(SessionStatus.Terminated);
+        Assert.False(MayGo(session with { View = session.View with { RecoveryPoint = null } }));
+        // Nothing ran: a person may have worked in them.
+        Assert.False(MayGo(session with { RunSeq = 0, View = session.View with { RecoveryPoint = null } }));
     }
 
-    private static WorkspaceCopy Copy(long last) => new("acme/ws_1", 0, last, Now);
+    [Theory]
+    // reason, quiet, complete, epoch of the checkpoint, its seq; the last run ended at 5, the last runner has epoch 2
+    [InlineData("run", true, true, 2, 6, true)]
+    [InlineData("run", true, true, 2, 4, false)]
+    [InlineData("run", false, true, 2, 6, false)]
+    [InlineData("run", true, false, 2, 6, false)]
+    [InlineData("run", true, true, 1, 6, false)]
+    [InlineData("stop", false, true, 2, 6, true)]
+    [InlineData("stop", true, false, 2, 6, false)]
+    [InlineData("stop", false, true, 1, 6, false)]
+    [InlineData("pause", false, true, 2, 6, true)]
+    [InlineData("pause", true, false, 2, 6, false)]
+    [InlineData("origin", false, false, 0, 6, false)]
+    public void FilesThatNoCheckpointHasWhole_Stay(string reason, bool quiet, bool complete, long epoch, long seq, bool may) =>
+        Assert.Equal(may, MayGo(Session(SessionStatus.Terminated, new RecoveryPoint(Now, seq, "snap_1", "snap_2", reason, 1, 1)
+        {
+            Epoch = epoch, IsQuiet = quiet, IsComplete = complete,
+        })));
 
-    private static WorkspaceFacts Facts(long epoch, WorkspaceUse use, long written, SessionStatus status = SessionStatus.Active) =>
-        WorkspaceCopyTests.Facts(status, epoch, use, written);
+    private static bool MayGo(SessionState session) => OldFiles.MayGo(session, Now.AddYears(1), TimeSpan.Zero);
+
+    private static SessionState Session(SessionStatus status, RecoveryPoint? point = null) => SessionState.Empty with
+    {
+        WorkspaceEpoch = 2, RunSeq = 5,
+        View = SessionState.Empty.View with
+        {
+            Status = status, Epoch = 2, LastSeq = 9, UpdatedAt = Now,
+            RecoveryPoint = point ?? new RecoveryPoint(Now, 6, "snap_1", "snap_2", "stop", 1, 1) { Epoch = 2, IsComplete = true },
+        },
+    };
 }
