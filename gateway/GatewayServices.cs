@@ -44,6 +44,8 @@ public static class GatewayServices
         services.AddSingleton<SnapshotTable>();
         services.AddSingleton<ChunkStores>();
         services.AddSingleton<UpkeepTable>();
+        services.AddSingleton<GitMirrorTable>();
+        services.AddSingleton<GitMirrors>();
         services.AddSingleton<StoreUpkeep>();
         services.AddHostedService<UpkeepService>();
         services.AddSingleton<StoreQuota>();

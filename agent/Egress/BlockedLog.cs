@@ -12,13 +12,13 @@ internal enum BlockedReason
     /// <summary>A cloud's metadata service.</summary>
     Metadata,
 
-    /// <summary>Something else than TCP and DNS, or a malformed name.</summary>
+    /// <summary>Neither TCP, UDP nor DNS, UDP where only TCP may go, or a malformed name.</summary>
     Protocol,
 
     /// <summary>A TLS connection to one name that asks for another.</summary>
     NameMismatch,
 
-    /// <summary>More connections at once than a runner may have.</summary>
+    /// <summary>More connections, or UDP flows, at once than a runner may have.</summary>
     Limit,
 
     /// <summary>More targets at once than are told one by one.</summary>

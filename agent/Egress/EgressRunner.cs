@@ -11,8 +11,10 @@ using Microsoft.Extensions.Logging;
 namespace Marionette.Agent.Egress;
 
 /// <summary>What all runners share.</summary>
-/// <param name="MaxConnections">Connections of one runner at once.</param>
-internal sealed record EgressServices(DnsResolver Resolver, PeerStock Peers, int MaxConnections, TimeProvider Clock, ILogger Log);
+/// <param name="MaxConnections">TCP connections of one runner at once.</param>
+/// <param name="Flows">UDP flows at once.</param>
+internal sealed record EgressServices(
+    DnsResolver Resolver, PeerStock Peers, int MaxConnections, FlowBudget Flows, TimeProvider Clock, ILogger Log);
 
 /// <summary>One runner's way out: its peer namespace, its policy, and what it has open.</summary>
 internal sealed class EgressRunner : IRelayHost, IAsyncDisposable
@@ -23,6 +25,7 @@ internal sealed class EgressRunner : IRelayHost, IAsyncDisposable
     private readonly BlockedLog blocked;
     private readonly NameTable table = new();
     private readonly ConcurrentDictionary<RelayConnection, bool> connections = new();
+    private readonly UdpRelay datagrams;
     private readonly CancellationTokenSource life = new();
     private readonly TaskCompletionSource gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile EgressPolicy policy;
@@ -41,6 +44,7 @@ internal sealed class EgressRunner : IRelayHost, IAsyncDisposable
         var names = new NameService(table, services.Resolver, () => this.policy, blocked, services.Clock);
         Connector = new Connector(names);
         NameListener = new NameListener(names);
+        datagrams = new UdpRelay(key, peer, table, this, services);
     }
 
     /// <summary>The namespace that it serves.</summary>
@@ -89,13 +93,18 @@ internal sealed class EgressRunner : IRelayHost, IAsyncDisposable
         policy = next;
         foreach (var connection in connections.Keys)
             connection.Recheck(next);
+        datagrams.Recheck(next);
     }
 
-    /// <summary>Tells what is due.</summary>
-    public void Flush() => blocked.Flush();
+    /// <summary>Tells what is due, and ends what is idle. To be called about once a second.</summary>
+    public void Flush()
+    {
+        blocked.Flush();
+        datagrams.Expire();
+    }
 
     public void Blocked(Destination destination, BlockedReason reason) =>
-        blocked.Report(new BlockedTarget(destination.Shown, destination.Port, "tcp", reason));
+        blocked.Report(new BlockedTarget(destination.Shown, destination.Port, destination.IsUdp ? "udp" : "tcp", reason));
 
     public async ValueTask DisposeAsync()
     {
@@ -103,6 +112,7 @@ internal sealed class EgressRunner : IRelayHost, IAsyncDisposable
         peer.Dispose();
         foreach (var connection in connections.Keys)
             connection.Cut();
+        datagrams.Cut();
         await Task.WhenAll(loops).ConfigureAwait(false);
         blocked.Flush(all: true);
         life.Dispose();
@@ -114,6 +124,7 @@ internal sealed class EgressRunner : IRelayHost, IAsyncDisposable
         [
             Task.Run(AcceptAsync),
             Task.Run(() => NameListener.ServeUdpAsync(peer.Names, life.Token)),
+            Task.Run(() => datagrams.ServeAsync(life.Token)),
             .. peer.Refused.Select(socket => Task.Run(() => WatchAsync(socket))),
         ];
     }
@@ -211,13 +222,8 @@ internal sealed class EgressRunner : IRelayHost, IAsyncDisposable
     {
         var address = AddressClass.Canonical(packet.Target);
         var destination = new Destination(address, packet.Port, table.Find(address));
-        var reason = destination.Judge(policy) switch
-        {
-            Verdict.NotListed => BlockedReason.NotListed,
-            Verdict.Private => BlockedReason.Private,
-            Verdict.Metadata => BlockedReason.Metadata,
-            _ => BlockedReason.Protocol,
-        };
+        // Of UDP what goes to a group is seen here: no entry opens that.
+        var reason = packet.Protocol == "udp" ? BlockedReason.Protocol : BlockedReasons.Of(destination.Judge(policy));
         blocked.Report(new BlockedTarget(destination.Shown, packet.Port, packet.Protocol, reason));
     }
 }

@@ -10,7 +10,7 @@ namespace Marionette.Agent.Egress;
 
 /// <summary>
 /// Finds out whether this machine can hold a network policy, by doing it: a namespace, a link, a name, a connection that is
-/// allowed and one that is not.
+/// allowed, one that is not, and a datagram that is not.
 /// </summary>
 internal static class NetdCheck
 {
@@ -60,19 +60,41 @@ internal static class NetdCheck
             var address = Ask(family);
             using var socket = NewSocket(family);
             socket.Connect(new IPEndPoint(address, 80));
-            if (family == AddressFamily.InterNetworkV6)
-                return null;
-            using var other = NewSocket(family);
-            other.Connect(elsewhere);
-            return other.Receive(new byte[1]) == 0 ? null : "a connection that is not allowed was answered";
-        }
-        catch (SocketException exception) when (exception.SocketErrorCode == SocketError.ConnectionReset)
-        {
-            return null; // the one that is not allowed
+            return family == AddressFamily.InterNetworkV6 ? null : ConnectionProblem(elsewhere) ?? DatagramProblem(elsewhere);
         }
         catch (SocketException exception)
         {
             return $"{family}: {exception.Message}";
+        }
+    }
+
+    private static string? ConnectionProblem(IPEndPoint elsewhere)
+    {
+        try
+        {
+            using var socket = NewSocket(AddressFamily.InterNetwork);
+            socket.Connect(elsewhere);
+            return socket.Receive(new byte[1]) == 0 ? null : "a connection that is not allowed was answered";
+        }
+        catch (SocketException exception) when (exception.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            return null;
+        }
+    }
+
+    private static string? DatagramProblem(IPEndPoint elsewhere)
+    {
+        try
+        {
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = Patience };
+            socket.Connect(elsewhere);
+            socket.Send(new byte[1]);
+            socket.Receive(new byte[1]);
+            return "a datagram that is not allowed was answered";
+        }
+        catch (SocketException exception) when (exception.SocketErrorCode == SocketError.HostUnreachable)
+        {
+            return null;
         }
     }
 

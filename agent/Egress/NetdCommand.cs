@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Marionette.Agent.Egress.Names;
 using Marionette.Agent.Egress.Namespaces;
+using Marionette.Agent.Egress.Relay;
 using Marionette.Agent.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -14,6 +15,7 @@ internal static class NetdCommand
 
     private const int MostConnections = 4096;
     private const int LeastConnections = 64;
+    private const int MostFlows = 32_768;
 
     /// <summary>Runs it until its input ends or a signal comes.</summary>
     /// <returns>One of <see cref="ExitCodes"/>.</returns>
@@ -46,11 +48,13 @@ internal static class NetdCommand
         }
 
         // Two for each connection, and an eighth for the greediest runner: others still find some.
-        var limit = (int)Math.Clamp(NetCalls.RaiseOpenFiles() / 16, LeastConnections, MostConnections);
+        var share = NetCalls.RaiseOpenFiles() / 16;
+        var limit = (int)Math.Clamp(share, LeastConnections, MostConnections);
+        var flows = new FlowBudget(limit / 4, (int)Math.Clamp(share, LeastConnections, MostFlows));
         var log = new StderrLogger(TimeProvider.System, check ? LogLevel.Error : LogLevel.Information);
         var servers = new ResolvConf(resolvConf, TimeProvider.System);
         using var peers = new PeerStock();
-        var services = new EgressServices(new DnsResolver(servers.Servers), peers, limit, TimeProvider.System, log);
+        var services = new EgressServices(new DnsResolver(servers.Servers), peers, limit, flows, TimeProvider.System, log);
         if (check)
         {
             var report = await NetdCheck.RunAsync(services).ConfigureAwait(false);
@@ -59,7 +63,7 @@ internal static class NetdCommand
         }
 
         peers.Fill();
-        log.EgressStarted(AgentVersion.Text, Environment.ProcessId, limit);
+        log.EgressStarted(AgentVersion.Text, Environment.ProcessId, limit, flows.OfOne);
         await ServeAsync(services, stay, socket).ConfigureAwait(false);
         return ExitCodes.Stopped;
     }

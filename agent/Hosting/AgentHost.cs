@@ -97,7 +97,9 @@ internal sealed class AgentHost(
         };
         using var life = new CancellationTokenSource();
         using var direct = new DirectTransfers(clock, log);
-        var opening = new FolderOpening(config, setup, sink, secret, direct, new WorkspaceSeed(config, services.Environment, sink, clock), clock, log);
+        var mirrors = new RemoteGitMirrors(config, secret, direct, clock, log);
+        mirrors.Clear();
+        var opening = new FolderOpening(config, setup, sink, secret, direct, new WorkspaceSeed(config, services.Environment, sink, clock, mirrors), clock, log);
         using var keeper = new CheckpointKeeper(opening, new Checkpoint(config, setup, journal, sink, secret, direct, clock, log), setup, sink, clock, log);
         var channel = new ControlChannel(config, spool, inbox, OnWelcome, clock, log);
         var coordinator = new RunCoordinator(

@@ -6,6 +6,7 @@ using System.Text.Json;
 using Marionette.Agent.Agents;
 using Marionette.Agent.Egress;
 using Marionette.Agent.Egress.Names;
+using Marionette.Agent.Egress.Relay;
 using Marionette.Agent.Hosting;
 using Marionette.Protocol.Hosts.V1;
 using Microsoft.Extensions.Logging;
@@ -156,7 +157,8 @@ internal static class HostDoctor
     {
         using var peers = new PeerStock();
         var resolver = new DnsResolver(new ResolvConf(ResolvConf.DefaultPath, clock).Servers);
-        var report = await NetdCheck.RunAsync(new EgressServices(resolver, peers, EnoughConnections, clock, log)).ConfigureAwait(false);
+        var flows = new FlowBudget(EnoughConnections, EnoughConnections);
+        var report = await NetdCheck.RunAsync(new EgressServices(resolver, peers, EnoughConnections, flows, clock, log)).ConfigureAwait(false);
         return report.Ok
             ? new DoctorPoint("network policy", true, report.Ipv6 ? "holds" : "holds, for IPv4 alone")
             : new DoctorPoint("network policy", false, report.Error ?? "does not hold", report.Missing is { } missing ? $"install {List(missing)}" : "");

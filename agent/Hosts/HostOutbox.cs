@@ -158,5 +158,5 @@ internal sealed class HostOutbox(ChannelReader<HostMessage> notices, Func<Invent
     }
 
     private static bool IsKept(HostMessage message) => message.KindCase
-        is HostMessage.KindOneofCase.Result or HostMessage.KindOneofCase.Ended or HostMessage.KindOneofCase.Blocked;
+        is HostMessage.KindOneofCase.Result or HostMessage.KindOneofCase.Ended or HostMessage.KindOneofCase.Blocked or HostMessage.KindOneofCase.Throttled;
 }

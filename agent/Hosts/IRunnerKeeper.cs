@@ -71,8 +71,8 @@ internal interface IRunnerKeeper : IAsyncDisposable
     IReadOnlyList<RunnerReport> List();
 
     /// <summary>
-    /// What happens unasked: a <see cref="RunnerReport"/> of a runner that ended, or an <see cref="EgressBlocked"/>. Bounded; the oldest denials go
-    /// first.
+    /// What happens unasked: a <see cref="RunnerReport"/> of a runner that ended, an <see cref="EgressBlocked"/>, or a <see cref="RunnerThrottled"/>.
+    /// Bounded; the oldest of the latter two go first.
     /// </summary>
     ChannelReader<HostMessage> Notices { get; }
 }

@@ -68,9 +68,10 @@ internal sealed partial class GitCommand
 
     /// <summary>Runs it to its end.</summary>
     /// <param name="progress">Told of each step and of each percent.</param>
+    /// <param name="input">What it reads; for commands that print nothing before they have read it.</param>
     /// <exception cref="OperationCanceledException">It was killed, with all that it had started.</exception>
     public async Task<GitEnd> RunAsync(string folder, IReadOnlyList<string> arguments, IProgress<GitSeedProgress>? progress,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, string input = "")
     {
         cancellationToken.ThrowIfCancellationRequested();
         using var child = await ChildProcess.StartAsync(new ChildSpec
@@ -82,9 +83,10 @@ internal sealed partial class GitCommand
         {
             try
             {
-                child.Input.Dispose();
                 var output = OutputAsync(child.Output);
-                var errors = await ErrorsAsync(child.Error, progress).ConfigureAwait(false);
+                var said = ErrorsAsync(child.Error, progress);
+                await GiveAsync(child.Input, input).ConfigureAwait(false);
+                var errors = await said.ConfigureAwait(false);
                 var end = new GitEnd(await child.Exited.ConfigureAwait(false), await output.ConfigureAwait(false), errors);
                 cancellationToken.ThrowIfCancellationRequested();
                 return end;
@@ -103,6 +105,7 @@ internal sealed partial class GitCommand
         var settings = new List<(string Key, string Value)>
         {
             ("core.hooksPath", "/dev/null"), ("core.fsmonitor", "false"), ("credential.helper", ""), ("gc.auto", "0"), ("maintenance.auto", "false"),
+            ("transfer.unpackLimit", "1"), // whatever little comes is a pack: a mirror is made of packs
             ("advice.detachedHead", "false"),
             ("init.defaultBranch", "main"), ("submodule.fetchJobs", "1"), ("protocol.version", "2"), ("core.protectNTFS", "true"),
             ("core.protectHFS", "true"), ("safe.directory", "*"),
@@ -119,6 +122,21 @@ internal sealed partial class GitCommand
         _environment["GIT_CONFIG_COUNT"] = settings.Count.ToString(System.Globalization.CultureInfo.InvariantCulture);
         for (var i = 0; i < settings.Count; i++)
             (_environment[$"GIT_CONFIG_KEY_{i}"], _environment[$"GIT_CONFIG_VALUE_{i}"]) = settings[i];
+    }
+
+    private static async Task GiveAsync(Stream stream, string input)
+    {
+        await using (stream.ConfigureAwait(false))
+        {
+            try
+            {
+                await stream.WriteAsync(Encoding.ASCII.GetBytes(input)).ConfigureAwait(false);
+            }
+            catch (IOException)
+            {
+                // It ended before it had read all: its end says why.
+            }
+        }
     }
 
     private static async Task<string> OutputAsync(Stream stream)

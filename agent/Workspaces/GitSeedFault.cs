@@ -12,7 +12,7 @@ internal enum GitSeedFault
     /// <summary>There are files in the workspace.</summary>
     NotEmpty,
 
-    /// <summary>No git program.</summary>
+    /// <summary>No git program, or no ssh for an address that needs one.</summary>
     GitMissing,
 
     /// <summary>The server wants a credential, or another one.</summary>
@@ -45,6 +45,7 @@ internal sealed class GitSeedException(GitSeedFault fault, string message, Excep
     // What git, curl and ssh print in the C locale. The first that fits holds.
     private static readonly (string Text, GitSeedFault Fault)[] Signs =
     [
+        ("cannot run ssh", GitSeedFault.GitMissing), ("ssh: not found", GitSeedFault.GitMissing), ("ssh: command not found", GitSeedFault.GitMissing),
         ("No space left on device", GitSeedFault.NoSpace), ("Disk quota exceeded", GitSeedFault.NoSpace),
         ("couldn't find remote ref", GitSeedFault.RefMissing), ("not our ref", GitSeedFault.RefMissing), ("unadvertised object", GitSeedFault.RefMissing),
         ("Host key verification failed", GitSeedFault.Unreachable), ("certificate", GitSeedFault.Unreachable),
@@ -79,9 +80,14 @@ internal sealed class GitSeedException(GitSeedFault fault, string message, Excep
         GitSeedFault.NoSpace => "The runner's disk is full: give it more, or clone less (depth, filter).",
         GitSeedFault.RefMissing when options.Ref.Length == 0 => $"{options.Url} has no commit to begin with: push one, or name a ref.",
         GitSeedFault.RefMissing => $"{options.Url} has no branch, tag or full commit '{options.Ref}': check ref.",
+        GitSeedFault.GitMissing => $"{options.Url} needs ssh, and there is none on this runner: put it into the runner's image, or use an https address.",
+        GitSeedFault.Auth when options.Protocol == "ssh" =>
+            $"{options.Url} takes none of the keys that the runner's image has: give its user one (~/.ssh) that may read it, or use an https address with a credential.",
         GitSeedFault.Auth when options.Credential is null => $"{options.Url} wants a credential, or does not exist: set one that may read it.",
         GitSeedFault.Auth => $"{options.Url} refused the credential of {options.Credential.User}: renew it, or give it the right to read this repository.",
         GitSeedFault.NotFound => $"{options.Url} is no repository, or not one that this credential may see: check url.",
+        GitSeedFault.Unreachable when options.Protocol == "ssh" =>
+            $"The server of {options.Url} cannot be reached, or its key is not one that the runner's image knows: check url, the network policy and known_hosts.",
         GitSeedFault.Unreachable => $"The server of {options.Url} cannot be reached, or is not trusted: check url, the network policy and the certificates.",
         GitSeedFault.Invalid => $"{options.Url} leads to a protocol that is not allowed here; allowed: {string.Join(", ", options.Protocols)}.",
         _ => $"{options.Url} could not be cloned.",

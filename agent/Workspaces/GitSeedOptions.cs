@@ -118,4 +118,8 @@ internal sealed record GitSeedProgress(string Step, int? Percent, string Detail)
 /// <param name="Commit">What is checked out.</param>
 /// <param name="Ref">Its branch or tag, such as <c>refs/heads/main</c>; empty: a commit alone.</param>
 /// <param name="Bytes">On disk.</param>
-internal sealed record GitSeedReport(string Commit, string Ref, long Bytes, TimeSpan Took);
+internal sealed record GitSeedReport(string Commit, string Ref, long Bytes, TimeSpan Took)
+{
+    /// <summary>What came of the mirror; null: none was asked for.</summary>
+    public MirrorReport? Mirror { get; init; }
+}

@@ -8,7 +8,8 @@ namespace Marionette.Agent.Workspaces;
 
 /// <summary>Fills the workspace of a session that has no files yet from the repository that the session names, and tells how it goes.</summary>
 /// <param name="own">The agent's own environment.</param>
-internal sealed class WorkspaceSeed(AgentConfig config, IReadOnlyDictionary<string, string> own, EventSink sink, TimeProvider clock)
+/// <param name="mirrors">Where mirrors of repositories are kept, if this installation keeps a store.</param>
+internal sealed class WorkspaceSeed(AgentConfig config, IReadOnlyDictionary<string, string> own, EventSink sink, TimeProvider clock, RemoteGitMirrors? mirrors = null)
 {
     private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(2);
 
@@ -29,8 +30,11 @@ internal sealed class WorkspaceSeed(AgentConfig config, IReadOnlyDictionary<stri
                 json.Optional("ref"u8, made.report.Ref.Length > 0 ? made.report.Ref : null);
                 json.WriteNumber("bytes"u8, made.report.Bytes);
                 json.WriteNumber("took_ms"u8, (long)made.report.Took.TotalMilliseconds);
+                if (made.report.Mirror is { } mirror)
+                    Write(json, mirror);
             });
             sink.Commit();
+            mirrors?.StoreOffered(cancellationToken);
             return null;
         }
         catch (GitSeedException failure)
@@ -46,7 +50,21 @@ internal sealed class WorkspaceSeed(AgentConfig config, IReadOnlyDictionary<stri
         }
     }
 
-    private GitSeed Git(Setup setup) => new(config.WorkspaceDir, ChildEnvironment.Create(config, own, setup.Env), clock);
+    private GitSeed Git(Setup setup) => new(config.WorkspaceDir, ChildEnvironment.Create(config, own, setup.Env), clock, setup.Workspace is null ? null : mirrors);
+
+    private static void Write(Utf8JsonWriter json, MirrorReport mirror)
+    {
+        json.WriteStartObject("mirror"u8);
+        json.WriteString("state"u8, JsonNamingPolicy.SnakeCaseLower.ConvertName(mirror.State.ToString()));
+        if (mirror.State == MirrorState.Used)
+        {
+            json.WriteNumber("bytes"u8, mirror.Bytes);
+            json.WriteNumber("fetched_bytes"u8, mirror.Fetched);
+        }
+
+        json.Optional("message"u8, mirror.Why);
+        json.WriteEndObject();
+    }
 
     /// <summary>Redirects may lead to https, and to what the session names itself.</summary>
     private static GitSeedOptions OptionsOf(GitSetup git)

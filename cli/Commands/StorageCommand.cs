@@ -30,7 +30,7 @@ internal static class StorageCommand
             globals.Results(result, context).One(storage,
             [
                 new("Stored", item => Format.Size(item.Number("bytes_stored") ?? 0)), new("Limit", item => item.Number("bytes_limit") is { } limit ? Format.Size(limit) : null),
-                Column.Of("Packs", "packs"), Column.Of("Snapshots", "snapshots"),
+                Column.Of("Packs", "packs"), Column.Of("Snapshots", "snapshots"), Column.Of("Mirrors", "mirrors"),
                 new("Packs missing", item => item.Number("packs_missing") is > 0 and var missing ? $"{missing}: run 'marionette storage check'" : null), Columns.Age("Rules applied", "looked_at", context.Clock, " ago"),
                 Columns.Age("Collected", "collected_at", context.Clock, " ago"),
             ]);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using Marionette.Cli.Api;
@@ -8,13 +9,15 @@ namespace Marionette.Cli.Live;
 /// <summary>What the session tells of its runner's start and network, in the words of people.</summary>
 internal static class RunnerText
 {
-    private const int Longest = 400, MostHosts = 5;
+    private const int Longest = 400, MostHosts = 5, HttpsPort = 443;
 
     /// <summary>The event as a line of the transcript; null where the status row alone tells it.</summary>
     public static (string Text, Style Style)? Line(SessionEvent entry) => entry.Type switch
     {
         "network.blocked" => (Blocked(entry), Style.Ask),
         "network.changed" => (Changed(entry.Data), Style.Dim),
+        "runner.throttled" => ($"! {Cores(entry.Data)} until it is calm: it {Fault(entry.Data.Text("reason"))}", Style.Bad),
+        "runner.unthrottled" => ($"~ {Cores(entry.Data)} again", Style.Dim),
         "workspace.ready" => Opened(entry.Data),
         "workspace.restore_failed" => ($"! the workspace is not there: {Format.Fit(entry.Data.Text("reason") ?? "", Longest)}", Style.Bad),
         "checkpoint.failed" => ($"! no checkpoint: {Format.Fit(entry.Data.Text("message") ?? "", Longest)}", Style.Bad),
@@ -38,13 +41,22 @@ internal static class RunnerText
 
     private static bool IsWaiting(JsonElement data) => data.Text("phase") == "queue" && data.Number("took_ms") is null && data.Text("detail") is { Length: > 0 };
 
+    private static string Cores(JsonElement data) => string.Create(CultureInfo.InvariantCulture, $"the runner has {data.Amount("cpus") ?? 0:0.###} cores");
+
+    private static string Fault(string? reason) => reason switch
+    {
+        "births_refused" => "starts processes without end, beyond its limit",
+        _ => Format.Fit((reason ?? "does too much").Replace('_', ' '), Longest),
+    };
+
     private static string Blocked(SessionEvent entry)
     {
         var data = entry.Data;
         var target = Target(data);
         var reason = Format.Fit(data.Text("reason") ?? "", Longest);
         var times = data.Number("count") is > 1 and var count ? $", {count} times" : "";
-        var line = $"! blocked: {target ?? Protocol(data)} ({Words(reason)}{times})";
+        var protocol = target is not null && data.Text("protocol") == "udp" ? "udp " : "";
+        var line = $"! blocked: {protocol}{target ?? Protocol(data)} ({Words(reason)}{times})";
         return target is not null && IsAllowable(data, reason) && entry.Json.Text("session_id") is { } session
             ? $"{line}; to allow it: marionette sessions allow {Format.Fit(session, Longest)} {target}"
             : line;
@@ -80,16 +92,20 @@ internal static class RunnerText
 
     private static string Protocol(JsonElement data) => $"{data.Text("protocol")} {data.Text("target")}".Trim() is { Length: > 0 } text ? Format.Fit(text, Longest) : "something";
 
-    // The others are not a matter of the list: what is no TCP goes out with no entry, and a listed name whose address is private wants that address listed.
-    private static bool IsAllowable(JsonElement data, string reason) =>
-        data.Text("protocol") is null or "tcp" or "dns"
-        && (reason == "not_listed" || (reason is "private" or "metadata" && IPAddress.TryParse(data.Text("target"), out _)));
+    // The others are not a matter of the list: other protocols go out with no entry, nor does UDP to a name's port 443, and a listed name whose address is
+    // private wants that address listed.
+    private static bool IsAllowable(JsonElement data, string reason)
+    {
+        var isAddress = IPAddress.TryParse(data.Text("target"), out _);
+        return (data.Text("protocol") is null or "tcp" or "dns" || (data.Text("protocol") == "udp" && (isAddress || data.Number("port") != HttpsPort)))
+            && (reason == "not_listed" || (isAddress && reason is "private" or "metadata"));
+    }
 
     private static string Words(string reason) => reason switch
     {
         "private" => "a private address",
         "metadata" => "the cloud's metadata",
-        "protocol" => "no such protocol goes out",
+        "protocol" => "not by this protocol",
         "name_mismatch" => "another name than the one that was asked for",
         "limit" => "too many connections",
         "others" => "more than could be told one by one",

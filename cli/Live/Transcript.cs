@@ -108,7 +108,8 @@ internal sealed class Transcript(LiveScreen screen, TranscriptOptions options)
                 if (data.Text("next") is { } next)
                     Line($"  {Name(next)}", Style.Dim);
                 break;
-            case "runner.progress" or "network.blocked" or "network.changed" or "workspace.ready" or "workspace.restore_failed" or "checkpoint.failed":
+            case "runner.progress" or "runner.throttled" or "runner.unthrottled" or "network.blocked" or "network.changed"
+                or "workspace.ready" or "workspace.restore_failed" or "checkpoint.failed":
                 if (RunnerText.Line(entry) is { } line)
                     Line(line.Text, line.Style);
                 break;

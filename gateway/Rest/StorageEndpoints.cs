@@ -28,10 +28,10 @@ internal static class StorageEndpoints
         if (!stores.IsKept) throw SessionOrigins.NoStore();
         var tenant = AuthMiddleware.CallerOf(http).Tenant;
         var times = await table.TimesAsync(tenant, http.RequestAborted);
-        var (packs, bytes, snapshots) = await table.SizesAsync(tenant, http.RequestAborted);
+        var (packs, bytes, snapshots, mirrors) = await table.SizesAsync(tenant, http.RequestAborted);
         var model = new StorageModel
         {
-            BytesStored = bytes, BytesLimit = options.Keeping.TenantBytes > 0 ? options.Keeping.TenantBytes : null, Packs = packs, Snapshots = snapshots,
+            BytesStored = bytes, BytesLimit = options.Keeping.TenantBytes > 0 ? options.Keeping.TenantBytes : null, Packs = packs, Snapshots = snapshots, Mirrors = mirrors,
             LookedAt = times.LookedAt?.UtcDateTime, CollectedAt = times.CollectedAt?.UtcDateTime,
             PacksMissing = times.Report?.PacksMissing, PacksCondemned = times.Report?.Condemned,
         };

@@ -29,6 +29,12 @@ public sealed record KeepingOptions
     /// <summary>Most bytes of an uploaded archive, as it comes and unpacked; gateways unpack it among their temporary files. 1 MiB and more; default 2 GiB.</summary>
     public long UploadBytes { get; init; } = 2L << 30;
 
+    /// <summary>Most bytes of the mirror of one git repository, which later clones begin with; 0 = none is kept, and those that are there go. Default 1 GiB.</summary>
+    public long MirrorBytes { get; init; } = 1L << 30;
+
+    /// <summary>A mirror that no clone has asked for in so long goes. 1 h to 1 year; default 7 days.</summary>
+    public TimeSpan KeepMirrors { get; init; } = TimeSpan.FromDays(7);
+
     /// <summary>What the configuration says; the defaults for the rest.</summary>
     /// <exception cref="FormatException">A value is not one; the message is one line and names it.</exception>
     public static KeepingOptions From(IConfiguration configuration)
@@ -42,6 +48,8 @@ public sealed record KeepingOptions
             CollectInterval = Time(section, nameof(CollectInterval), defaults.CollectInterval, TimeSpan.FromMinutes(1), Year),
             TenantBytes = Number(section, nameof(TenantBytes), 0, 0, long.MaxValue),
             UploadBytes = Number(section, nameof(UploadBytes), defaults.UploadBytes, 1L << 20, long.MaxValue),
+            MirrorBytes = Number(section, nameof(MirrorBytes), defaults.MirrorBytes, 0, long.MaxValue),
+            KeepMirrors = Time(section, nameof(KeepMirrors), defaults.KeepMirrors, TimeSpan.FromHours(1), Year),
             Retention = new RetentionRules
             {
                 Newest = (int)Number(section, "KeepNewest", rules.Newest, 1, 100_000),

@@ -5,10 +5,13 @@ namespace Marionette.Gateway.Workspaces;
 /// <summary>A snapshot as lists show it and rules of retention weigh it.</summary>
 internal sealed record SnapshotRow
 {
-    /// <summary>Parts of a session, and what somebody uploaded.</summary>
-    public const string Workspace = "workspace", Home = "home", Upload = "upload";
+    /// <summary>Parts of a session, what somebody uploaded, and the mirror of a git repository, which only clones see.</summary>
+    public const string Workspace = "workspace", Home = "home", Upload = "upload", Mirror = "mirror";
 
     private const string SessionMark = "session ", UploadMark = "upload ";
+
+    /// <summary>The label of a mirror. Of what is known by the row of the mirror alone: the record is nobody's without it.</summary>
+    public const string LabelOfMirror = "mirror";
 
     /// <summary>"snap_…".</summary>
     public required string Id { get; init; }
@@ -55,7 +58,7 @@ internal sealed record SnapshotRow
         var session = words is [_, { } id, Workspace or Home] && EntityId.Is(EntityId.Session, id) ? id : null;
         return new SnapshotRow
         {
-            Id = record.Id, SessionId = session, Part = session is null ? Upload : words[2], Parent = record.Parent.Length > 0 ? record.Parent : null,
+            Id = record.Id, SessionId = session, Part = session is not null ? words[2] : record.Label == LabelOfMirror ? Mirror : Upload, Parent = record.Parent.Length > 0 ? record.Parent : null,
             Name = session is null && record.Label.StartsWith(UploadMark, StringComparison.Ordinal) && record.Label.Length > UploadMark.Length ? record.Label[UploadMark.Length..] : null,
             CreatedAt = record.Created, Files = record.Files, Directories = record.Directories, Links = record.Links, Bytes = record.Bytes,
         };

@@ -6,7 +6,10 @@ namespace Marionette.Gateway.Workspaces;
 /// <summary>Which snapshots a list looks for. Null filters nothing.</summary>
 internal sealed record SnapshotFilter(int Limit, string? BeforeId, string[]? Sessions, string[]? Parts);
 
-/// <summary>The snapshots of all tenants, on PostgreSQL. The records in the chunk store are what counts.</summary>
+/// <summary>
+/// The snapshots of all tenants, on PostgreSQL. The records in the chunk store are what counts. Mirrors of git repositories have rows here too, for the upkeep; whoever
+/// asks for a snapshot neither sees nor gets one: the next session could begin with a repository that its credential may not read.
+/// </summary>
 internal sealed class SnapshotTable(NpgsqlDataSource database)
 {
     private const string Columns = "id, session_id, part, parent, name, kept, created_at, files, directories, links, bytes";
@@ -30,11 +33,11 @@ internal sealed class SnapshotTable(NpgsqlDataSource database)
 
     /// <summary>A row, or null. Whoever asks is about to read the snapshot: it stays for a while.</summary>
     public Task<SnapshotRow?> UseAsync(string tenant, string id, CancellationToken cancellationToken) =>
-        OneAsync($"update marionette.snapshot set used_at = now() where tenant = $1 and id = $2 returning {Columns}", [tenant, id], cancellationToken);
+        OneAsync($"update marionette.snapshot set used_at = now() where tenant = $1 and id = $2 and part <> 'mirror' returning {Columns}", [tenant, id], cancellationToken);
 
     /// <summary>A row, or null.</summary>
     public Task<SnapshotRow?> FindAsync(string tenant, string id, CancellationToken cancellationToken) =>
-        OneAsync($"select {Columns} from marionette.snapshot where tenant = $1 and id = $2", [tenant, id], cancellationToken);
+        OneAsync($"select {Columns} from marionette.snapshot where tenant = $1 and id = $2 and part <> 'mirror'", [tenant, id], cancellationToken);
 
     /// <summary>
     /// Deletes a row in one step with the look whether anything needs it: a session that has not ended goes on from it; it was recorded a moment ago and its
@@ -47,7 +50,7 @@ internal sealed class SnapshotTable(NpgsqlDataSource database)
             """
             with gone as (
                 delete from marionette.snapshot s
-                 where s.tenant = $1 and s.id = $2 and (s.used_at < now() - interval '1 minute' or s.used_at <= s.created_at + interval '1 second')
+                 where s.tenant = $1 and s.id = $2 and s.part <> 'mirror' and (s.used_at < now() - interval '1 minute' or s.used_at <= s.created_at + interval '1 second')
                    and not (s.part in ('workspace', 'home') and s.created_at > now() - interval '10 minutes'
                        and not exists (select from marionette.grain_state c where c.grain_type = 'checkpoint' and c.session_id = s.session_id
                            and s.id in (c.state ->> 'workspace', c.state ->> 'home')))
@@ -69,7 +72,7 @@ internal sealed class SnapshotTable(NpgsqlDataSource database)
     public Task<SnapshotRow?> ChangeAsync(string tenant, string id, string? name, bool? isKept, CancellationToken cancellationToken) => OneAsync(
         $"""
          update marionette.snapshot set name = case when $3 is null then name else nullif($3, '') end, kept = coalesce($4, kept)
-          where tenant = $1 and id = $2 returning {Columns}
+          where tenant = $1 and id = $2 and part <> 'mirror' returning {Columns}
          """, [tenant, id, new NpgsqlParameter { Value = (object?)name ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
             new NpgsqlParameter { Value = (object?)isKept ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Boolean }], cancellationToken);
 
@@ -77,7 +80,7 @@ internal sealed class SnapshotTable(NpgsqlDataSource database)
     public async Task<(List<SnapshotRow> Items, long Total)> ListAsync(string tenant, SnapshotFilter filter, CancellationToken cancellationToken)
     {
         await using var batch = database.CreateBatch();
-        const string where = "tenant = $1 and ($2::text[] is null or session_id = any ($2)) and ($3::text[] is null or part = any ($3))";
+        const string where = "tenant = $1 and part <> 'mirror' and ($2::text[] is null or session_id = any ($2)) and ($3::text[] is null or part = any ($3))";
         var count = new NpgsqlBatchCommand($"select count(*) from marionette.snapshot where {where}");
         var page = new NpgsqlBatchCommand($"select {Columns} from marionette.snapshot where {where} and ($4::text is null or id < $4) order by id desc limit $5");
         foreach (var command in new[] { count, page })

@@ -6,10 +6,10 @@ using Marionette.Workspaces;
 namespace Marionette.Gateway.Workspaces;
 
 /// <summary>
-/// The runners' way to their tenant's part of the chunk store, past the grains. This half has keys, snapshots and the index; the other one has objects. It
+/// The runners' way to their tenant's part of the chunk store, past the grains. This part has keys, snapshots and the index; others have objects and mirrors. It
 /// holds nothing that another gateway could not hold a moment later.
 /// </summary>
-internal sealed partial class WorkspaceGrpc(ChunkStores stores, StoreQuota quota, RunnerProofs proofs, TimeProvider clock, ILogger<WorkspaceGrpc> logger)
+internal sealed partial class WorkspaceGrpc(ChunkStores stores, StoreQuota quota, GitMirrors mirrors, RunnerProofs proofs, TimeProvider clock, ILogger<WorkspaceGrpc> logger)
     : Marionette.Protocol.Workspaces.V1.WorkspaceStore.WorkspaceStoreBase
 {
     private const int MostIds = 10_000, MostPacks = 10_000, PacksAtATime = 8;

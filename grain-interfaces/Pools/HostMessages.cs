@@ -40,6 +40,13 @@ public sealed record HostRunnerBlocked(
     [property: Id(1)] long Epoch,
     [property: Id(2)] BlockedTarget Target) : HostSaying;
 
+/// <summary>A runner was throttled, or is no longer.</summary>
+[GenerateSerializer, Immutable, Alias("mn.host.saying.throttled.v1")]
+public sealed record HostRunnerThrottled(
+    [property: Id(0)] string RunnerKey,
+    [property: Id(1)] long Epoch,
+    [property: Id(2)] RunnerThrottle Throttle) : HostSaying;
+
 /// <summary>A phase of a start ended, or how far it is.</summary>
 [GenerateSerializer, Immutable, Alias("mn.host.saying.progress.v1")]
 public sealed record HostOrderProgress([property: Id(0)] string OrderId, [property: Id(1)] RunnerStep Step) : HostSaying;
@@ -135,6 +142,10 @@ public sealed record PoolRunnerEnded(string RunnerKey, long Epoch) : PoolNotice(
 /// <summary>A runner's network policy held something back.</summary>
 [GenerateSerializer, Immutable, Alias("mn.pool.notice.blocked.v1")]
 public sealed record PoolRunnerBlocked(string RunnerKey, long Epoch, [property: Id(0)] BlockedTarget Target) : PoolNotice(RunnerKey, Epoch);
+
+/// <summary>A runner was throttled, or is no longer.</summary>
+[GenerateSerializer, Immutable, Alias("mn.pool.notice.throttled.v1")]
+public sealed record PoolRunnerThrottled(string RunnerKey, long Epoch, [property: Id(0)] RunnerThrottle Throttle) : PoolNotice(RunnerKey, Epoch);
 
 /// <summary>How far a runner's start is.</summary>
 [GenerateSerializer, Immutable, Alias("mn.pool.notice.progress.v1")]

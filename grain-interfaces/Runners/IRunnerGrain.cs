@@ -31,6 +31,9 @@ public interface IRunnerGrain : IGrainWithStringKey
     /// <summary>What its network policy held back. Called by the provider's grain.</summary>
     [Alias("blocked")] Task BlockedAsync(BlockedTarget target, CancellationToken cancellationToken = default);
 
+    /// <summary>How much of its processors it may use. Called by the provider's grain.</summary>
+    [Alias("throttled")] Task ThrottledAsync(RunnerThrottle throttle, CancellationToken cancellationToken = default);
+
     /// <summary>Puts other network rules in force. Idempotent.</summary>
     [Alias("network")] Task ApplyNetworkAsync(NetworkRules rules, CancellationToken cancellationToken = default);
 

@@ -45,6 +45,18 @@ public sealed record NetworkRules([property: Id(0)] string Mode, [property: Id(1
 [GenerateSerializer, Immutable, Alias("mn.runner.step.v1")]
 public sealed record RunnerStep([property: Id(0)] string Phase, [property: Id(1)] long? TookMs, [property: Id(2)] string? Detail);
 
+/// <summary>A runner may use less of its processors than its profile says, or all of them again.</summary>
+/// <param name="IsOver">It has them again.</param>
+/// <param name="Cpus">What it may use now.</param>
+/// <param name="Reason">"births_refused": it met its limit of processes again and again.</param>
+/// <param name="Count">Times that it was throttled, this one included.</param>
+[GenerateSerializer, Immutable, Alias("mn.runner.throttle.v1")]
+public sealed record RunnerThrottle(
+    [property: Id(0)] bool IsOver,
+    [property: Id(1)] double Cpus,
+    [property: Id(2)] string Reason,
+    [property: Id(3)] int Count);
+
 /// <summary>Something that a runner's network policy held back.</summary>
 /// <param name="Target">A name, or an address where no name was asked for.</param>
 /// <param name="Port">0 where the protocol has none.</param>

@@ -111,6 +111,9 @@ public interface ISessionGrain : IGrainWithStringKey
     /// <summary>What the network policy of the epoch's runner held back. Another epoch's is dropped.</summary>
     [Alias("network-blocked")] Task NetworkBlockedAsync(long epoch, BlockedTarget target, CancellationToken cancellationToken = default);
 
+    /// <summary>How much of its processors the epoch's runner may use. Another epoch's is dropped.</summary>
+    [Alias("runner-throttled")] Task RunnerThrottledAsync(long epoch, RunnerThrottle throttle, CancellationToken cancellationToken = default);
+
     /// <summary>
     /// Registers or renews a gateway's ear for <see cref="SessionFeedLease.Seconds"/>; returns the seq of the newest durable event.
     /// </summary>

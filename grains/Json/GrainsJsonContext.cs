@@ -44,6 +44,8 @@ namespace Marionette.Json;
 [JsonSerializable(typeof(RunnerUnpausing))]
 [JsonSerializable(typeof(ProfileView))]
 [JsonSerializable(typeof(RunnerProgress))]
+[JsonSerializable(typeof(RunnerThrottled))]
+[JsonSerializable(typeof(RunnerUnthrottled))]
 [JsonSerializable(typeof(NetworkBlocked))]
 [JsonSerializable(typeof(NetworkChanged))]
 [JsonSerializable(typeof(WorkspaceReady))]

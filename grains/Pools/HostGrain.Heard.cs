@@ -66,6 +66,9 @@ internal sealed partial class HostGrain
             case HostRunnerBlocked blocked when IsOurs(blocked.RunnerKey, blocked.Epoch):
                 Tell(new PoolRunnerBlocked(blocked.RunnerKey, blocked.Epoch, blocked.Target));
                 break;
+            case HostRunnerThrottled throttled when IsOurs(throttled.RunnerKey, throttled.Epoch):
+                Tell(new PoolRunnerThrottled(throttled.RunnerKey, throttled.Epoch, throttled.Throttle));
+                break;
             case HostOrderProgress progress:
                 HeardProgress(progress);
                 break;

@@ -124,6 +124,10 @@ internal sealed partial class PoolProvider(string name, IGrainFactory grains, IO
                     var target = blocked.Target;
                     yield return new EgressBlockedNotice(blocked.RunnerKey, blocked.Epoch, target.Target, target.Port, target.Protocol, target.Reason, target.Count);
                     break;
+                case PoolRunnerThrottled { Throttle: var throttle } throttled:
+                    yield return new RunnerThrottledNotice(
+                        throttled.RunnerKey, throttled.Epoch, throttle.IsOver, throttle.Cpus, throttle.Reason, throttle.Count);
+                    break;
                 case PoolRunnerProgress progress when _starting.TryGetValue(progress.RunnerKey, out var start):
                     start?.Report(new StartStep(progress.Step.Phase, null, progress.Step.Detail));
                     break;

@@ -167,6 +167,11 @@ internal sealed partial class ProviderGrain
                     Runner(blocked.RunnerKey).BlockedAsync(new BlockedTarget(blocked.Target, blocked.Port, blocked.Protocol, blocked.Reason, blocked.Count)),
                     blocked.RunnerKey);
                 break;
+            case RunnerThrottledNotice throttled:
+                RunBeside(
+                    Runner(throttled.RunnerKey).ThrottledAsync(new RunnerThrottle(throttled.IsOver, throttled.Cpus, throttled.Reason, throttled.Count)),
+                    throttled.RunnerKey);
+                break;
         }
     }
 }

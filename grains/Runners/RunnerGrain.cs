@@ -163,6 +163,12 @@ internal sealed partial class RunnerGrain(
         return Task.CompletedTask;
     }
 
+    public Task ThrottledAsync(RunnerThrottle throttle, CancellationToken cancellationToken)
+    {
+        if (Record is { IsFinal: false } record) TellSession(Session(record).RunnerThrottledAsync(record.Epoch, throttle, CancellationToken.None));
+        return Task.CompletedTask;
+    }
+
     public async Task ApplyNetworkAsync(NetworkRules rules, CancellationToken cancellationToken)
     {
         if (Record is not { IsFinal: false } record) return;

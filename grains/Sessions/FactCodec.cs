@@ -38,6 +38,8 @@ internal static class FactCodec
         Add("runner.paused", Json.RunnerPaused);
         Add("runner.pause_failed", Json.RunnerPauseFailed);
         Add("runner.unpausing", Json.RunnerUnpausing);
+        Add("runner.throttled", Json.RunnerThrottled);
+        Add("runner.unthrottled", Json.RunnerUnthrottled);
         Add("network.blocked", Json.NetworkBlocked);
         Add("network.changed", Json.NetworkChanged);
         Add("workspace.ready", Json.WorkspaceReady);

@@ -113,6 +113,14 @@ internal sealed record RunnerLost(string RunnerId, long Epoch, string Cause, str
 /// <summary>A phase of the runner's start has ended, or goes on.</summary>
 internal sealed record RunnerProgress(string RunnerId, long Epoch, string Phase, long? TookMs, string? Detail) : Fact;
 
+/// <summary>The runner may use so much of its processors only, until it is calm.</summary>
+/// <param name="Reason">"births_refused".</param>
+/// <param name="Count">Times that it came to that.</param>
+internal sealed record RunnerThrottled(string RunnerId, long Epoch, double Cpus, string Reason, int Count) : Fact;
+
+/// <summary>The runner has its processors again.</summary>
+internal sealed record RunnerUnthrottled(string RunnerId, long Epoch, double Cpus, int Count) : Fact;
+
 /// <summary>The network policy held something back; at most one a few seconds for each target.</summary>
 internal sealed record NetworkBlocked(string Target, int Port, string Protocol, string Reason, int Count) : Fact;
 

@@ -25,7 +25,7 @@ internal static class SessionFold
             RunnerAssigned or RunnerReleased or RunnerLost => PauseFold.After(OfRunner(state, e), e),
             RunnerPausing or RunnerPaused or RunnerPauseFailed or RunnerUnpausing => PauseFold.Apply(state, e),
             _ when PermissionFold.Concerns(e.Fact) => PermissionFold.Apply(state, e),
-            RunnerConnected or RunnerDisconnected or RunnerProgress or NetworkBlocked or BudgetExceeded => state,
+            RunnerConnected or RunnerDisconnected or RunnerProgress or RunnerThrottled or RunnerUnthrottled or NetworkBlocked or BudgetExceeded => state,
             WorkspaceReady f => Opened(state, f),
             CheckpointCreated f => state with { View = state.View with { RecoveryPoint = PointOf(e, f) } },
             NetworkChanged f => state with { View = state.View with { NetworkPolicy = f.NetworkPolicy, AllowedHosts = f.AllowedHosts } },

@@ -81,6 +81,9 @@ internal sealed partial class SessionGrain
     public Task NetworkBlockedAsync(long epoch, BlockedTarget target, CancellationToken cancellationToken) =>
         CommitAsync(SessionMachine.Blocked(_state, epoch, target, Context()), cancellationToken);
 
+    public Task RunnerThrottledAsync(long epoch, RunnerThrottle throttle, CancellationToken cancellationToken) =>
+        CommitAsync(SessionMachine.Throttled(_state, epoch, throttle, Context()), cancellationToken);
+
     /// <summary>Sends what the runner has not been sent yet.</summary>
     private void SendCommands()
     {

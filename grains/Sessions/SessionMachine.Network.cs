@@ -2,7 +2,7 @@ using Marionette.Runners;
 
 namespace Marionette.Sessions;
 
-/// <content>What the session's runner may reach, and what became of its start.</content>
+/// <content>What the session's runner may reach, what became of its start, and how much it may use.</content>
 internal static partial class SessionMachine
 {
     /// <summary>Hosts that a session may list.</summary>
@@ -22,6 +22,17 @@ internal static partial class SessionMachine
         if (IsOfNow(state, epoch) is null) return new(state);
         var scribe = new Scribe(state, context);
         scribe.Write(new NetworkBlocked(target.Target, target.Port, target.Protocol, target.Reason, target.Count));
+        return scribe.Decide();
+    }
+
+    /// <summary>What the host did to the processors of the epoch's runner.</summary>
+    public static Decision Throttled(SessionState state, long epoch, RunnerThrottle throttle, DecisionContext context)
+    {
+        if (IsOfNow(state, epoch) is not { } runner) return new(state);
+        var scribe = new Scribe(state, context);
+        scribe.Write(throttle.IsOver
+            ? new RunnerUnthrottled(runner, epoch, throttle.Cpus, throttle.Count)
+            : new RunnerThrottled(runner, epoch, throttle.Cpus, throttle.Reason, throttle.Count));
         return scribe.Decide();
     }
 

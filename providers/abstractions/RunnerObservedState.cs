@@ -67,3 +67,13 @@ public sealed record RunnerEndedNotice(string RunnerKey, long Epoch) : ProviderN
 /// <param name="Count">Times since the last notice of the same target, from 1: a loop of tries is not a flood of events.</param>
 public sealed record EgressBlockedNotice(string RunnerKey, long Epoch, string Target, int Port, string Protocol, string Reason, int Count)
     : ProviderNotice(RunnerKey, Epoch);
+
+/// <summary>It may use less of its processors than its profile says, or all of them again.</summary>
+/// <param name="RunnerKey">"tenant/run_…".</param>
+/// <param name="Epoch">Epoch that the backend's marks say.</param>
+/// <param name="IsOver">It has them again.</param>
+/// <param name="Cpus">What it may use now.</param>
+/// <param name="Reason">"births_refused": it met its limit of processes again and again.</param>
+/// <param name="Count">Times that it was throttled, this one included.</param>
+public sealed record RunnerThrottledNotice(string RunnerKey, long Epoch, bool IsOver, double Cpus, string Reason, int Count)
+    : ProviderNotice(RunnerKey, Epoch);

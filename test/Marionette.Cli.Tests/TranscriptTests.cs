@@ -73,6 +73,18 @@ public sealed class TranscriptTests
     }
 
     [Fact]
+    public void Show_RunnerThatIsThrottled_AndItsEnd()
+    {
+        Assert.Equal("""
+            ! the runner has 0.1 cores until it is calm: it starts processes without end, beyond its limit
+            ~ the runner has 1 cores again
+
+            """, Draw(new TranscriptOptions(),
+            ("runner.throttled", new { runner_id = "run_1", epoch = 1, cpus = 0.1, reason = "births_refused", count = 1 }),
+            ("runner.unthrottled", new { runner_id = "run_1", epoch = 1, cpus = 1, count = 1 })));
+    }
+
+    [Fact]
     public void Show_PromptsAndThinking_WhenAskedFor()
     {
         Assert.Equal("> do it\nhmm\nyes\n", Draw(new TranscriptOptions { Prompts = true, Thinking = true },
@@ -152,7 +164,10 @@ public sealed class TranscriptTests
             ! blocked: [2001:db8::1]:22 (not listed); to allow it: marionette sessions allow sess_1 [2001:db8::1]:22
             ! blocked: 10.0.0.7:5432 (a private address); to allow it: marionette sessions allow sess_1 10.0.0.7:5432
             ! blocked: db.example:5432 (a private address)
-            ! blocked: 1.1.1.1:443 (no such protocol goes out)
+            ! blocked: udp api.example.com:443 (not by this protocol)
+            ! blocked: udp api.example.com:443 (not listed)
+            ! blocked: udp time.example.com:123 (not listed); to allow it: marionette sessions allow sess_1 time.example.com:123
+            ! blocked: udp 1.1.1.1:443 (not listed); to allow it: marionette sessions allow sess_1 1.1.1.1:443
             ! blocked: 1.1.1.1 (not listed)
             ! blocked: tcp $(reboot) x;y (not listed)
             ! blocked: something (more than could be told one by one, 70 times)
@@ -166,7 +181,11 @@ public sealed class TranscriptTests
             ("network.blocked", new { target = "10.0.0.7", port = 5432, protocol = "tcp", reason = "private", count = 1 }),
             // The name is listed already; what would help is its address, which nobody knows here.
             ("network.blocked", new { target = "db.example", port = 5432, protocol = "tcp", reason = "private", count = 1 }),
-            ("network.blocked", new { target = "1.1.1.1", port = 443, protocol = "udp", reason = "protocol", count = 1 }),
+            ("network.blocked", new { target = "api.example.com", port = 443, protocol = "udp", reason = "protocol", count = 1 }),
+            // Nor would UDP to a name's port 443 go out with it listed.
+            ("network.blocked", new { target = "api.example.com", port = 443, protocol = "udp", reason = "not_listed", count = 1 }),
+            ("network.blocked", new { target = "time.example.com", port = 123, protocol = "udp", reason = "not_listed", count = 1 }),
+            ("network.blocked", new { target = "1.1.1.1", port = 443, protocol = "udp", reason = "not_listed", count = 1 }),
             ("network.blocked", new { target = "1.1.1.1", port = 0, protocol = "icmp", reason = "not_listed", count = 1 }),
             // No command that a shell would take for another one.
             ("network.blocked", new { target = "$(reboot)\e[2J x;y", port = 443, protocol = "tcp", reason = "not_listed", count = 1 }),

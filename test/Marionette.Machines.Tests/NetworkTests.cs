@@ -55,6 +55,25 @@ public sealed class NetworkTests
         Assert.Equal("network.blocked", walk.Log[^1].Type);
     }
 
+    [Fact]
+    public void Throttle_IsToldWithItsEnd_AndOfAnotherEpochIsDropped()
+    {
+        var walk = new Walk().Created();
+        walk.Submit();
+        var (before, epoch) = (walk.Log.Count, walk.State.View.Epoch);
+        var throttle = new RunnerThrottle(false, 0.1, "births_refused", 2);
+        walk.Take(SessionMachine.Throttled(walk.State, 7, throttle, walk.Context));
+        Assert.Equal(before, walk.Log.Count);
+
+        walk.Take(SessionMachine.Throttled(walk.State, epoch, throttle, walk.Context));
+        walk.Take(SessionMachine.Throttled(walk.State, epoch, throttle with { IsOver = true, Cpus = 1 }, walk.Context));
+
+        Assert.Equal(["runner.throttled", "runner.unthrottled"], walk.Log.Skip(before).Select(entry => entry.Type));
+        var runner = walk.State.View.RunnerId!;
+        Fact[] told = [new RunnerThrottled(runner, epoch, 0.1, "births_refused", 2), new RunnerUnthrottled(runner, epoch, 1, 2)];
+        Assert.Equal(told, walk.Log.Skip(before).Select(entry => FactCodec.Read(entry.Type, entry.Payload)));
+    }
+
     [Theory]
     [InlineData("claude", null, "api.anthropic.com:443")]
     [InlineData("codex", null, "api.openai.com:443")]

@@ -16,6 +16,7 @@ public abstract partial class ProviderConformance
         { "169.254.169.254", 80, "tcp", "metadata", "open:", Tcp("169.254.169.254", 80) },
         { "10.1.2.3", 5432, "tcp", "private", "open:", Tcp("10.1.2.3", 5432) },
         { "192.168.1.1", 80, "tcp", "private", "open:0.0.0.0/0", Tcp("192.168.1.1", 80) },
+        { "10.1.2.3", 9999, "udp", "private", "open:", "echo x > /dev/udp/10.1.2.3/9999" },
         { "93.184.215.14", 9999, "udp", "not_listed", "allow_list:api.example.com", "echo x > /dev/udp/93.184.215.14/9999" },
     };
 

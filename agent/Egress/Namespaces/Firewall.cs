@@ -5,16 +5,17 @@ using Marionette.Agent.Processes;
 namespace Marionette.Agent.Egress.Namespaces;
 
 /// <summary>
-/// The rules of a peer namespace, the same for every runner: all TCP comes to our socket, questions for names to our other one,
-/// and nothing else goes anywhere. Loaded before the runner's link exists.
+/// The rules of a peer namespace, the same for every runner: all TCP comes to one socket of ours, questions for names to another, all other UDP to a
+/// third or to the socket that its flow has, and nothing else goes anywhere. Loaded before the runner's link exists.
 /// </summary>
 internal static unsafe class Firewall
 {
     public const int TcpPort = 15001;
+    public const int UdpPort = 15002;
     public const int NamePort = 15053;
 
-    // TPROXY leaves packets as they are, so the accepted socket's own address is where the runner wanted to go, and nothing
-    // is tracked that a runner could fill up. Only questions for names are tracked: their answers must come from the server asked.
+    // TPROXY leaves packets as they are, so the accepted socket's own address is where the runner wanted to go, a datagram's is told beside it, and
+    // nothing is tracked that a runner could fill up. Only questions for names are tracked: their answers must come from the server asked.
     private static readonly string Rules = $$"""
         table inet marionette {
           chain early {
@@ -35,14 +36,15 @@ internal static unsafe class Firewall
           chain divert {
             type filter hook prerouting priority mangle; policy accept;
             iifname "{{Netlink.PeerLink}}" meta l4proto tcp tproxy to :{{TcpPort}} accept
+            iifname "{{Netlink.PeerLink}}" udp dport != 53 tproxy to :{{UdpPort}} accept
           }
           chain gate {
             type filter hook input priority filter; policy drop;
             iifname "lo" accept
-            meta l4proto tcp accept
-            udp dport {{NamePort}} accept
-            icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
-            meta l4proto != { tcp, icmpv6 } limit rate 200/second reject with icmpx type admin-prohibited
+            meta l4proto { tcp, udp } accept
+            icmp type destination-unreachable accept
+            icmpv6 type { destination-unreachable, nd-neighbor-solicit, nd-neighbor-advert } accept
+            meta l4proto != icmpv6 limit rate 200/second reject with icmpx type admin-prohibited
           }
           chain through {
             type filter hook forward priority filter; policy drop;

@@ -8,6 +8,8 @@ internal static unsafe partial class NetCalls
 {
     public const int NewNetworkNamespace = 0x40000000;
     public const int CloseOnExec = 0x80000;
+    public const int FamilyV4 = 2;
+    public const int FamilyV6 = 10;
     public const int FamilyNetlink = 16;
     public const int FamilyPacket = 17;
     public const int TypeDatagram = 2;
@@ -59,6 +61,9 @@ internal static unsafe partial class NetCalls
     [LibraryImport("libc", EntryPoint = "recv", SetLastError = true)]
     public static partial nint Receive(int descriptor, byte* bytes, nuint count, int flags);
 
+    [LibraryImport("libc", EntryPoint = "recvmsg", SetLastError = true)]
+    public static partial nint ReceiveMessage(SafeHandle socket, Message* message, int flags);
+
     [LibraryImport("libc", EntryPoint = "setsockopt", SetLastError = true)]
     public static partial int SetOption(int descriptor, int level, int name, void* value, uint length);
 
@@ -67,4 +72,25 @@ internal static unsafe partial class NetCalls
 
     [LibraryImport("libc", EntryPoint = "setrlimit", SetLastError = true)]
     private static partial int SetLimit(int resource, ulong* limits);
+
+    /// <summary>The kernel's <c>msghdr</c> of 64-bit machines.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct Message
+    {
+        public byte* Name;
+        public uint NameLength;
+        public Part* Parts;
+        public nuint PartCount;
+        public byte* Control;
+        public nuint ControlLength;
+        public int Flags;
+    }
+
+    /// <summary>The kernel's <c>iovec</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct Part
+    {
+        public byte* Start;
+        public nuint Length;
+    }
 }

@@ -4,36 +4,39 @@ using System.Runtime.InteropServices;
 namespace Marionette.Agent.Egress.Namespaces;
 
 /// <summary>
-/// A small program in the kernel that picks the packets worth telling about, so that the others never come up: no TCP, no
-/// questions for names, none of what IPv6 says to its neighbours by itself.
+/// A small program in the kernel that picks the packets worth telling about, so that the others never come up: no TCP, no UDP but to groups, none of
+/// what IPv6 says to its neighbours by itself.
 /// </summary>
 internal static unsafe class PacketFilter
 {
     private const byte Tcp = 6;
     private const byte Udp = 17;
+    private const byte Icmp = 1;
     private const byte Icmp6 = 58;
+    private const byte Fragment = 44;
 
     private const ushort LoadByte = 0x30;
-    private const ushort LoadHalf = 0x28;
-    private const ushort LoadHalfIndexed = 0x48;
+    private const ushort LoadByteIndexed = 0x50;
     private const ushort LoadHeaderLength = 0xb1;
     private const ushort JumpEqual = 0x15;
     private const ushort JumpAtLeast = 0x35;
     private const ushort JumpAbove = 0x25;
-    private const ushort JumpAny = 0x45;
     private const ushort Return = 0x06;
 
-    // Offsets count from the IP header. Jumps skip instructions. Fragments after the first have no ports: they are told.
+    // Offsets count from the IP header. Jumps skip instructions. UDP comes to a socket of ours, which tells of it itself; but the kernel takes none to a
+    // group. That something cannot be reached is what a runner's kernel says of datagrams that nobody waited for.
     private static readonly Instruction[] V4 =
     [
         new(LoadByte, 0, 0, 9),
-        new(JumpEqual, 6, 0, Tcp), // → nothing
-        new(JumpEqual, 0, 6, Udp),
-        new(LoadHalf, 0, 0, 6),
-        new(JumpAny, 4, 0, 0x1fff),
-        new(LoadHeaderLength, 0, 0, 0),
-        new(LoadHalfIndexed, 0, 0, 2),
-        new(JumpEqual, 0, 1, 53),
+        new(JumpEqual, 8, 0, Tcp), // → nothing
+        new(JumpEqual, 1, 0, Udp), // → udp
+        new(JumpEqual, 3, 7, Icmp), // → icmp : told
+        new(LoadByte, 0, 0, 16), // udp
+        new(JumpAtLeast, 0, 4, 224), // : nothing
+        new(JumpAtLeast, 3, 4, 240), // nothing : told
+        new(LoadHeaderLength, 0, 0, 0), // icmp
+        new(LoadByteIndexed, 0, 0, 0),
+        new(JumpEqual, 0, 1, 3),
         new(Return, 0, 0, 0),
         new(Return, 0, 0, PacketSeen.Captured),
     ];
@@ -41,20 +44,23 @@ internal static unsafe class PacketFilter
     private static readonly Instruction[] V6 =
     [
         new(LoadByte, 0, 0, 6),
-        new(JumpEqual, 14, 0, Tcp), // → nothing
-        new(JumpEqual, 0, 2, Udp),
-        new(LoadHalf, 0, 0, 42),
-        new(JumpEqual, 11, 10, 53), // nothing : told
-        new(JumpEqual, 0, 2, Icmp6),
+        new(JumpEqual, 0, 1, Fragment),
         new(LoadByte, 0, 0, 40),
-        new(JumpEqual, 8, 5, 143), // a group's report : → range
-        new(JumpEqual, 0, 6, 0), // behind hop-by-hop options
-        new(LoadByte, 0, 0, 40),
-        new(JumpEqual, 0, 4, Icmp6),
+        new(JumpEqual, 15, 0, Tcp), // → nothing
+        new(JumpEqual, 11, 0, Udp), // → udp
+        new(JumpEqual, 1, 0, Icmp6), // → icmp
+        new(JumpEqual, 3, 11, 0), // → behind hop-by-hop options : told
+        new(LoadByte, 0, 0, 40), // icmp
+        new(JumpEqual, 10, 0, 1), // → nothing
+        new(JumpEqual, 9, 4, 143), // a group's report : → range
+        new(LoadByte, 0, 0, 40), // behind hop-by-hop options
+        new(JumpEqual, 0, 6, Icmp6), // : told
         new(LoadByte, 0, 0, 48),
-        new(JumpEqual, 3, 0, 143),
-        new(JumpAtLeast, 0, 1, 130),
-        new(JumpAbove, 0, 1, 137),
+        new(JumpEqual, 5, 0, 143), // → nothing
+        new(JumpAtLeast, 0, 3, 130), // range
+        new(JumpAbove, 2, 3, 137),
+        new(LoadByte, 0, 0, 24), // udp
+        new(JumpEqual, 0, 1, 0xff),
         new(Return, 0, 0, PacketSeen.Captured),
         new(Return, 0, 0, 0),
     ];

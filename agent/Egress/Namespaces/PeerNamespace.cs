@@ -16,18 +16,15 @@ internal sealed class PeerNamespace : IDisposable
 
     private const int PrefixV4 = 30;
     private const int PrefixV6 = 126;
-    private const int Backlog = 1024;
-    private const int Transparent = 19;
-    private const int TransparentV6 = 75;
-    private const int LevelV6 = 41;
-
     private readonly NetNamespace peer;
 
-    private PeerNamespace(NetNamespace peer, Socket connections, Socket names)
+    private PeerNamespace(NetNamespace peer, Socket connections, Socket names, Socket datagrams, UnreachableSender errors)
     {
         this.peer = peer;
         Connections = connections;
         Names = names;
+        Datagrams = datagrams;
+        Errors = errors;
     }
 
     /// <summary>Accepts every TCP connection; the local address of one is where it was to go.</summary>
@@ -36,6 +33,12 @@ internal sealed class PeerNamespace : IDisposable
     /// <summary>Receives every question for a name.</summary>
     public Socket Names { get; }
 
+    /// <summary>Receives every other datagram that no flow has a socket for; read by <see cref="DatagramReader"/>.</summary>
+    public Socket Datagrams { get; }
+
+    /// <summary>Tells the runner what became of its datagrams.</summary>
+    public UnreachableSender Errors { get; }
+
     /// <summary>Receive what goes nowhere, one for each protocol; fail when the runner's link is gone. Empty until there is one.</summary>
     public IReadOnlyList<Socket> Refused { get; private set; } = [];
 
@@ -43,7 +46,8 @@ internal sealed class PeerNamespace : IDisposable
     /// <exception cref="IOException">What this machine cannot do.</exception>
     public static PeerNamespace Create()
     {
-        Socket? connections = null, names = null;
+        Socket? connections = null, names = null, datagrams = null;
+        UnreachableSender? errors = null;
         try
         {
             var made = NetNamespace.Create(() =>
@@ -54,16 +58,19 @@ internal sealed class PeerNamespace : IDisposable
                 netlink.SetUp(loopback);
                 netlink.TakeEverything(AddressFamily.InterNetwork, loopback);
                 WhereV6(() => netlink.TakeEverything(AddressFamily.InterNetworkV6, loopback));
-                connections = Listen();
-                names = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp) { DualMode = true };
-                names.Bind(new IPEndPoint(IPAddress.IPv6Any, Firewall.NamePort));
+                connections = TransparentSocket.Listen();
+                names = TransparentSocket.Names();
+                datagrams = TransparentSocket.Datagrams();
+                errors = new UnreachableSender();
             });
-            return new PeerNamespace(made, connections!, names!);
+            return new PeerNamespace(made, connections!, names!, datagrams!, errors!);
         }
         catch (Exception exception)
         {
             connections?.Dispose();
             names?.Dispose();
+            datagrams?.Dispose();
+            errors?.Dispose();
             if (exception is SocketException)
                 throw new IOException("peer namespace: " + exception.Message, exception);
             throw;
@@ -95,6 +102,11 @@ internal sealed class PeerNamespace : IDisposable
         return runner.Run(SetUpRunner);
     }
 
+    /// <summary>Gives a flow a socket of its own, see <see cref="TransparentSocket.Between"/>. Takes the time of a thread's start.</summary>
+    /// <exception cref="SocketException">There is none.</exception>
+    /// <exception cref="IOException">The namespace is gone.</exception>
+    public Socket OpenFlow(DatagramPath path) => peer.Run(() => TransparentSocket.Between(path.Client, path.Target));
+
     /// <summary>Takes the runner's link away at once; the rest of the namespace goes when the kernel comes to it.</summary>
     public void Dispose()
     {
@@ -114,6 +126,8 @@ internal sealed class PeerNamespace : IDisposable
 
         Connections.Dispose();
         Names.Dispose();
+        Datagrams.Dispose();
+        Errors.Dispose();
         foreach (var socket in Refused)
             socket.Dispose();
         peer.Dispose();
@@ -163,14 +177,4 @@ internal sealed class PeerNamespace : IDisposable
         NetCalls.LinkIndex(name) is var index and > 0 ? (int)index : throw NetCalls.Failure(name);
 
     private static Socket See(int link, bool isV6) => new(new SafeSocketHandle(PacketFilter.Open(link, isV6), ownsHandle: true));
-
-    private static Socket Listen()
-    {
-        var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) { DualMode = true };
-        socket.SetRawSocketOption(0, Transparent, BitConverter.GetBytes(1));
-        socket.SetRawSocketOption(LevelV6, TransparentV6, BitConverter.GetBytes(1));
-        socket.Bind(new IPEndPoint(IPAddress.IPv6Any, Firewall.TcpPort));
-        socket.Listen(Backlog);
-        return socket;
-    }
 }

@@ -23,6 +23,9 @@ internal enum Verdict
     NotListed,
     Private,
     Metadata,
+
+    /// <summary>It may be reached, but not by this protocol.</summary>
+    Protocol,
 }
 
 /// <summary>A way that the operator gave: a name of ours to an address of theirs.</summary>
@@ -35,6 +38,8 @@ internal sealed class EgressPolicy
     // The largest private networks, 10.0.0.0/8 and fc00::/7: whoever lists "0.0.0.0/0" means the internet and not the machine room.
     private const int WidestPrivate = 8;
     private const int WidestPrivateV6 = 7;
+
+    private const int HttpsPort = 443;
 
     private readonly Dictionary<string, List<int>> names = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<int>> below = new(StringComparer.Ordinal);
@@ -88,18 +93,14 @@ internal sealed class EgressPolicy
     /// <summary>Whether a name may be reached on a port; what its addresses are is another question.</summary>
     /// <param name="name">Canonical.</param>
     /// <param name="port">Null: on any.</param>
-    public bool AllowsName(string name, int? port)
-    {
-        if (Mode == EgressMode.Open || Lists(names, name, port))
-            return true;
-        for (var dot = name.IndexOf('.', StringComparison.Ordinal); dot >= 0; dot = name.IndexOf('.', dot + 1))
-        {
-            if (Lists(below, name[(dot + 1)..], port))
-                return true;
-        }
+    public bool AllowsName(string name, int? port) => Mode == EgressMode.Open || IsNamed(name, port, exactly: false);
 
-        return false;
-    }
+    /// <summary>
+    /// Whether a name that may be reached may be so by UDP. Where names are what counts, an entry has to name the port, and never that of HTTPS: such
+    /// an entry was made for TLS over TCP, whose greeting tells which of a machine's names is meant. QUIC's does not.
+    /// </summary>
+    /// <param name="name">Canonical.</param>
+    public bool AllowsDatagrams(string name, int port) => Mode == EgressMode.Open || (port != HttpsPort && IsNamed(name, port, exactly: true));
 
     /// <summary>Judges an address that a runner names itself.</summary>
     public Verdict Judge(IPAddress address, int port, bool isOwn)
@@ -123,13 +124,26 @@ internal sealed class EgressPolicy
         return kind == AddressKind.Metadata ? Verdict.Metadata : Verdict.Private;
     }
 
-    private static bool Lists(Dictionary<string, List<int>> entries, string name, int? port) =>
-        entries.TryGetValue(name, out var ports) && (port is not { } some || ports.Contains(0) || ports.Contains(some));
+    private static bool Lists(Dictionary<string, List<int>> entries, string name, int? port, bool exactly) =>
+        entries.TryGetValue(name, out var ports) && (port is not { } some || (!exactly && ports.Contains(0)) || ports.Contains(some));
 
     private static string Quoted(string? text)
     {
         var printable = new string([.. (text ?? "").Take(80).Select(c => char.IsControl(c) ? '?' : c)]);
         return printable.Replace('"', '\'');
+    }
+
+    private bool IsNamed(string name, int? port, bool exactly)
+    {
+        if (Lists(names, name, port, exactly))
+            return true;
+        for (var dot = name.IndexOf('.', StringComparison.Ordinal); dot >= 0; dot = name.IndexOf('.', dot + 1))
+        {
+            if (Lists(below, name[(dot + 1)..], port, exactly))
+                return true;
+        }
+
+        return false;
     }
 
     private bool IsListed(IPAddress address, int port, AddressKind kind)

@@ -27,7 +27,7 @@ internal sealed class Connector(NameService names)
         limit.CancelAfter(WholeLimit);
         if (destination.Name is not { } name)
         {
-            var direct = await TryAllAsync([destination.Address], destination.Port, limit.Token).ConfigureAwait(false);
+            var direct = await TryAllAsync(destination.IsUdp, [destination.Address], destination.Port, limit.Token).ConfigureAwait(false);
             return new ConnectResult(direct, new Grant(destination, null, destination.Address));
         }
 
@@ -36,7 +36,7 @@ internal sealed class Connector(NameService names)
             var found = IPAddress.TryParse(alias.Host, out var address)
                 ? [address]
                 : await Dns.GetHostAddressesAsync(alias.Host, limit.Token).ConfigureAwait(false);
-            var socket = await TryAllAsync(found, alias.Port, limit.Token).ConfigureAwait(false);
+            var socket = await TryAllAsync(destination.IsUdp, found, alias.Port, limit.Token).ConfigureAwait(false);
             return new ConnectResult(socket, new Grant(destination, alias, null));
         }
 
@@ -44,7 +44,7 @@ internal sealed class Connector(NameService names)
         var (allowed, refused) = Sift(lookup.Addresses, destination.Port, policy);
         if (allowed.Count == 0)
             return new ConnectResult(null, null, refused);
-        var connected = await TryAllAsync(allowed, destination.Port, limit.Token).ConfigureAwait(false);
+        var connected = await TryAllAsync(destination.IsUdp, allowed, destination.Port, limit.Token).ConfigureAwait(false);
         return new ConnectResult(connected, new Grant(destination, null, (connected?.RemoteEndPoint as IPEndPoint)?.Address));
     }
 
@@ -64,7 +64,8 @@ internal sealed class Connector(NameService names)
         return (allowed, refused);
     }
 
-    private static async Task<Socket?> TryAllAsync(IReadOnlyList<IPAddress> addresses, int port, CancellationToken cancellationToken)
+    // By UDP nobody answers: the first address to which there is a way.
+    private static async Task<Socket?> TryAllAsync(bool isUdp, IReadOnlyList<IPAddress> addresses, int port, CancellationToken cancellationToken)
     {
         foreach (var address in addresses.Take(MaxAddresses))
         {
@@ -72,7 +73,8 @@ internal sealed class Connector(NameService names)
             if (addresses.Count > 1)
                 limit.CancelAfter(AddressLimit);
             NetNamespace.StayHome();
-            var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            var socket = isUdp ? new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { Blocking = false }
+                : new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             try
             {
                 await socket.ConnectAsync(new IPEndPoint(address, port), limit.Token).ConfigureAwait(false);

@@ -7,7 +7,8 @@ namespace Marionette.Agent.Egress.Relay;
 /// <summary>Where a connection is to go: an address that the runner named, or a name that stands behind one of ours.</summary>
 /// <param name="Address">Canonical; what the runner's packets say.</param>
 /// <param name="Name">Null when it named an address, or one of ours that stands for nothing any more.</param>
-internal sealed record Destination(IPAddress Address, int Port, KnownName? Name)
+/// <param name="IsUdp">By UDP; else by TCP.</param>
+internal sealed record Destination(IPAddress Address, int Port, KnownName? Name, bool IsUdp = false)
 {
     /// <summary>What people are told.</summary>
     public string Shown => Name?.Name ?? Address.ToString();
@@ -16,8 +17,17 @@ internal sealed record Destination(IPAddress Address, int Port, KnownName? Name)
     public Verdict Judge(EgressPolicy policy)
     {
         if (Name is { } known)
-            return policy.Alias(known.Name) is not null || policy.AllowsName(known.Name, Port) ? Verdict.Allowed : Verdict.NotListed;
+            return JudgeName(policy, known.Name);
         return NameTable.IsOurs(Address) ? Verdict.NotListed : policy.Judge(Address, Port, OwnAddresses.Contains(Address));
+    }
+
+    private Verdict JudgeName(EgressPolicy policy, string name)
+    {
+        // The operator's ways are for TCP.
+        var isAlias = policy.Alias(name) is not null;
+        if (!isAlias && !policy.AllowsName(name, Port))
+            return Verdict.NotListed;
+        return !IsUdp || (!isAlias && policy.AllowsDatagrams(name, Port)) ? Verdict.Allowed : Verdict.Protocol;
     }
 }
 

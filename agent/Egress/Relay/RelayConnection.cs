@@ -4,7 +4,7 @@ using Marionette.Agent.Egress.Policy;
 
 namespace Marionette.Agent.Egress.Relay;
 
-/// <summary>What a connection needs of its runner.</summary>
+/// <summary>What a connection, or a flow, needs of its runner.</summary>
 internal interface IRelayHost
 {
     EgressPolicy Policy { get; }
@@ -111,26 +111,19 @@ internal sealed class RelayConnection(Socket client, Destination destination, IR
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 30);
     }
 
-    private static BlockedReason ReasonOf(Verdict verdict) => verdict switch
-    {
-        Verdict.Private => BlockedReason.Private,
-        Verdict.Metadata => BlockedReason.Metadata,
-        _ => BlockedReason.NotListed,
-    };
-
     private async Task<Socket?> OpenAsync()
     {
         var policy = host.Policy;
         var verdict = destination.Judge(policy);
         if (verdict != Verdict.Allowed)
         {
-            host.Blocked(destination, ReasonOf(verdict));
+            host.Blocked(destination, BlockedReasons.Of(verdict));
             return null;
         }
 
         var result = await host.Connector.ConnectAsync(destination, policy, life.Token).ConfigureAwait(false);
         if (result.Refused != Verdict.Allowed)
-            host.Blocked(destination, ReasonOf(result.Refused));
+            host.Blocked(destination, BlockedReasons.Of(result.Refused));
         if (result.Socket is not { } socket)
             return null;
         grant = result.Grant;

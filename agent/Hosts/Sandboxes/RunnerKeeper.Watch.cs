@@ -17,6 +17,9 @@ internal sealed partial class RunnerKeeper
             try
             {
                 await LookAtAsync(place, cancellationToken).ConfigureAwait(false);
+                // The last daemon may have ended between the group and the record.
+                if (place.Record is { HasEnded: false } living)
+                    host.GroupOf(living).LimitProcessors(living.CpusNow);
                 log.SandboxFound(place.Record!.Runner, place.Record.State.ToString());
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -159,8 +162,18 @@ internal sealed partial class RunnerKeeper
     {
         try
         {
-            // Most look well, and who holds one looks at it himself. A start that nobody holds is one that could not be ended.
-            if (place.Record is not { } record || (record.State != RunnerState.Unknown && host.IsAlive(record)) || !place.Gate.Wait(TimeSpan.Zero))
+            if (place.Record is not { } record)
+                return;
+            // Most look well.
+            if (record.State != RunnerState.Unknown && host.IsAlive(record))
+            {
+                LookAtBirths(key, place, record);
+                place.Failures = 0;
+                return;
+            }
+
+            // Who holds one looks at it himself. A start that nobody holds is one that could not be ended.
+            if (!place.Gate.Wait(TimeSpan.Zero))
                 return;
         }
         catch (Exception exception)

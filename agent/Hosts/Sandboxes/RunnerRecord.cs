@@ -56,6 +56,12 @@ internal sealed record RunnerRecord
     /// <summary>0 = no limit.</summary>
     public int Pids { get; set; }
 
+    /// <summary>Its births were refused again and again: it has a part of its processors until it is calm.</summary>
+    public bool Throttled { get; set; }
+
+    /// <summary>Times that it came to that, from the runner's first start on.</summary>
+    public int Throttles { get; set; }
+
     public string EgressMode { get; set; } = "deny";
 
     public IReadOnlyList<string> Allowed { get; set; } = [];
@@ -73,6 +79,10 @@ internal sealed record RunnerRecord
     [JsonIgnore]
     public bool WantsNetwork { get; set; }
 
+    /// <summary>What its refused births tell, and when they were looked at; null before this process has.</summary>
+    [JsonIgnore]
+    public (BirthWatch Watch, long At)? Births { get; set; }
+
     /// <summary>Boot of the machine that <see cref="Init"/> belongs to.</summary>
     public string Boot { get; set; } = "";
 
@@ -86,6 +96,13 @@ internal sealed record RunnerRecord
     public string Detail { get; set; } = "";
 
     public bool HasEnded => State is RunnerState.Exited or RunnerState.Unknown;
+
+    /// <summary>Processors that it may use now.</summary>
+    [JsonIgnore]
+    public double CpusNow => CpusIf(Throttled);
+
+    /// <summary>Processors that it may use when it is throttled, or not.</summary>
+    public double CpusIf(bool throttled) => throttled ? Math.Round(Cpus * BirthWatch.Part, 4) : Cpus;
 
     /// <summary>What the gateway is told.</summary>
     public RunnerReport ToReport()

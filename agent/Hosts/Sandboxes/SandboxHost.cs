@@ -36,7 +36,7 @@ internal sealed class SandboxHost(
         var place = await DiskImage.EnsureAsync(copies.Binary, workspace, record.DiskMib, cancellationToken).ConfigureAwait(false);
         // gVisor's own threads, and a process for each of those inside.
         var pids = record.Pids > 0 && record.Sandbox == SandboxKinds.Runsc ? (2 * record.Pids) + 128 : record.Pids;
-        var group = cgroups.Make(HostFolders.Leaf(record.Runner), record.Cpus, record.MemoryMib, pids);
+        var group = cgroups.Make(HostFolders.Leaf(record.Runner), record.CpusNow, record.MemoryMib, pids);
         var plan = new SandboxPlan
         {
             Kind = record.Sandbox, Name = HostFolders.Leaf(record.Runner), Program = ProgramOf(record.Sandbox), User = record.User, Folder = folder,
@@ -132,7 +132,11 @@ internal sealed class SandboxHost(
     {
         record.WantsNetwork = false;
         // Those inside first: the one outside then writes how they ended, and goes by itself.
-        await GroupOf(record).RemoveAsync(cancellationToken).ConfigureAwait(false);
+        var group = GroupOf(record);
+        // Thousands that are killed die no faster than they may run.
+        if (record.Throttled && group.Exists)
+            group.LimitProcessors(record.Cpus);
+        await group.RemoveAsync(cancellationToken).ConfigureAwait(false);
         if (record is { Init: { } init } && record.Boot == Boot)
         {
             for (var began = Environment.TickCount64; init.IsAlive(); await Task.Delay(Look, cancellationToken).ConfigureAwait(false))

@@ -34,4 +34,10 @@ internal static partial class SandboxLog
 
     [LoggerMessage(7308, LogLevel.Information, "{Kind}: works {Works}, limits {Limits}, network {Egress}, pause {Pause} {Detail}", EventName = "sandbox.checked")]
     public static partial void SandboxChecked(this ILogger log, string kind, bool works, string limits, bool egress, bool pause, string detail);
+
+    [LoggerMessage(7310, LogLevel.Warning, "{Runner} is refused processes without end, time {Count}: it has {Cpus} cores until it is calm", EventName = "sandbox.throttled")]
+    public static partial void SandboxThrottled(this ILogger log, string runner, int count, double cpus);
+
+    [LoggerMessage(7311, LogLevel.Information, "{Runner} is calm, and has its {Cpus} cores again", EventName = "sandbox.unthrottled")]
+    public static partial void SandboxUnthrottled(this ILogger log, string runner, double cpus);
 }

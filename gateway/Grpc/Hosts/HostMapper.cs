@@ -31,6 +31,7 @@ internal static class HostMapper
         Wire.HostMessage.KindOneofCase.Inventory => new HostInventoryTaken(Inventory(message.Inventory)),
         Wire.HostMessage.KindOneofCase.Ended => new HostRunnerEnded(Runner(message.Ended)),
         Wire.HostMessage.KindOneofCase.Blocked => Blocked(message.Blocked),
+        Wire.HostMessage.KindOneofCase.Throttled => Throttled(message.Throttled),
         Wire.HostMessage.KindOneofCase.Progress => new HostOrderProgress(
             Id(message.Progress.Id),
             new RunnerStep(
@@ -164,6 +165,9 @@ internal static class HostMapper
         RunnerOf(wire.Runner), wire.Epoch,
         new BlockedTarget(
             Words(wire.Target, Medium), Math.Clamp(wire.Port, 0, 65_535), Words(wire.Protocol, Short), Words(wire.Reason, Short), Math.Max(1, wire.Count)));
+
+    private static HostRunnerThrottled Throttled(Wire.RunnerThrottled wire) => new(
+        RunnerOf(wire.Runner), wire.Epoch, new RunnerThrottle(wire.Over, Cpus(wire.Cpus), Words(wire.Reason, Short), Math.Max(1, wire.Count)));
 
     private static HostLoad Load(Wire.HostHeartbeat wire) =>
         new(double.IsFinite(wire.CpuLoad) ? Math.Clamp(wire.CpuLoad, 0, 1) : 0, Mib(wire.MemoryUsedMib), Mib(wire.DiskFreeMib));

@@ -204,6 +204,8 @@ internal sealed class StorageModel
     public long? BytesLimit { get; init; }
     public required long Packs { get; init; }
     public required long Snapshots { get; init; }
+    /// <summary>Mirrors of git repositories, which make clones quick.</summary>
+    public required long Mirrors { get; init; }
     /// <summary>When rules of retention were last applied.</summary>
     public DateTime? LookedAt { get; init; }
     /// <summary>When what no snapshot needs was last deleted.</summary>

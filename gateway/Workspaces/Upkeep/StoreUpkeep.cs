@@ -6,7 +6,8 @@ namespace Marionette.Gateway.Workspaces.Upkeep;
 /// Looks after one tenant's part of the chunk store: rows and index against what is stored, rules of retention, and the deletion of what no snapshot needs.
 /// One gateway at a time; whatever dies in between is done again by the next round.
 /// </summary>
-internal sealed partial class StoreUpkeep(ChunkStores stores, SnapshotTable snapshots, UpkeepTable table, GatewayOptions options, TimeProvider clock, ILogger<StoreUpkeep> log)
+internal sealed partial class StoreUpkeep(
+    ChunkStores stores, SnapshotTable snapshots, GitMirrorTable mirrors, UpkeepTable table, GatewayOptions options, TimeProvider clock, ILogger<StoreUpkeep> log)
 {
     /// <summary>Who has just opened a snapshot may read on for so long, whatever a rule says.</summary>
     public static readonly TimeSpan UsedFor = TimeSpan.FromHours(1);
@@ -164,6 +165,7 @@ internal sealed partial class StoreUpkeep(ChunkStores stores, SnapshotTable snap
 
         await table.DropAsync(tenant, gone, cancellationToken);
         var unneeded = await table.TakeUnneededAsync(tenant, options.Keeping.Retention, now, cancellationToken);
+        unneeded.AddRange(await mirrors.TakeUnneededAsync(tenant, options.Keeping.MirrorBytes > 0 ? options.Keeping.KeepMirrors : TimeSpan.Zero, UsedFor, cancellationToken));
         var all = stores.SnapshotsOf(tenant);
         foreach (var id in unneeded) await all.RemoveRecordAsync(id, cancellationToken);
         if (unneeded.Count > 0) await table.MarkAsync(tenant, isDirty: true, cancellationToken);

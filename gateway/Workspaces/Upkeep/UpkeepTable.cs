@@ -119,18 +119,19 @@ internal sealed class UpkeepTable(NpgsqlDataSource database)
         return names;
     }
 
-    /// <summary>Packs, their bytes, and snapshots of a tenant.</summary>
-    public async Task<(long Packs, long Bytes, long Snapshots)> SizesAsync(string tenant, CancellationToken cancellationToken)
+    /// <summary>Packs, their bytes, snapshots, and mirrors of git repositories of a tenant.</summary>
+    public async Task<(long Packs, long Bytes, long Snapshots, long Mirrors)> SizesAsync(string tenant, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand(
             """
-            select count(*), coalesce(sum(length), 0)::bigint, (select count(*) from marionette.snapshot where tenant = $1)
+            select count(*), coalesce(sum(length), 0)::bigint, (select count(*) from marionette.snapshot where tenant = $1 and part <> 'mirror'),
+                   (select count(*) from marionette.git_mirror where tenant = $1 and snapshot is not null)
               from marionette.chunk_pack where tenant = $1
             """);
         command.Parameters.Add(new() { Value = tenant });
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         await row.ReadAsync(cancellationToken);
-        return (row.GetInt64(0), row.GetInt64(1), row.GetInt64(2));
+        return (row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3));
     }
 
     /// <summary>Every session's checkpoints, one session at a time.</summary>

@@ -74,11 +74,12 @@ public sealed class BlockedTests(EgressWorld world) : IClassFixture<EgressWorld>
     }
 
     [Theory]
-    [InlineData(TestInternet.Site, 443, "open", "protocol")]
     [InlineData(TestInternet.Site, 123, "allow_list", "not_listed")]
-    [InlineData(TestInternet.SiteV6, 443, "open", "protocol")]
+    [InlineData(TestInternet.SiteV6, 443, "allow_list", "not_listed")]
+    [InlineData(TestInternet.Site, 443, "deny", "not_listed")]
+    [InlineData(TestInternet.PrivateHost, 123, "open", "private")]
     [InlineData(TestInternet.Metadata, 80, "open", "metadata")]
-    public async Task Udp_GoesNowhere_FailsAtOnce_AndIsTold(string address, int port, string mode, string reason)
+    public async Task Udp_OfWhatIsNotAllowed_GoesNowhere_FailsAtOnce_AndIsTold(string address, int port, string mode, string reason)
     {
         Need();
         using var runner = await world.RunnerAsync(EgressWorld.Policy(mode));

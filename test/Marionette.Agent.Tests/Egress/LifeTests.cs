@@ -58,6 +58,29 @@ public sealed class LifeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task NetdKilled_UdpGoesOnWithTheSameSocket_OnceItIsAttachedAgain()
+    {
+        using var runner = await world.RunnerAsync(EgressWorld.Policy("open"));
+        using var socket = runner.NewSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        var target = new IPEndPoint(IPAddress.Parse(TestInternet.Site), TestInternet.EchoPort);
+        async Task EchoesAsync()
+        {
+            await socket.SendToAsync("hello"u8.ToArray(), target);
+            var answer = await socket.ReceiveFromAsync(new byte[10], new IPEndPoint(IPAddress.Any, 0)).WaitAsync(TimeSpan.FromSeconds(10));
+            Assert.Equal((5, target), (answer.ReceivedBytes, (IPEndPoint)answer.RemoteEndPoint));
+        }
+
+        await EchoesAsync();
+        await world.Netd.KillAsync();
+        await Eventually.TrueAsync(() => !Links(runner).Contains("eth0", StringComparison.Ordinal));
+        await Assert.ThrowsAsync<SocketException>(() => socket.SendToAsync("lost"u8.ToArray(), target));
+        await world.RestartNetdAsync();
+        var answer = await world.Netd.AttachAsync(runner.Key, runner.Pid, EgressWorld.Policy("open"));
+        Assert.True((bool)answer["ok"]!, answer.ToJsonString());
+        await EchoesAsync();
+    }
+
+    [Fact]
     public async Task Attach_Again_KeepsTheLinkAndItsConnections_AndTakesThePolicy()
     {
         using var runner = await world.RunnerAsync(EgressWorld.Policy("open"));

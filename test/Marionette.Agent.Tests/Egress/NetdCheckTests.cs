@@ -31,6 +31,6 @@ public sealed class NetdCheckTests
     {
         using var peers = new PeerStock();
         var resolver = new DnsResolver(new ResolvConf(ResolvConf.DefaultPath, TimeProvider.System).Servers);
-        return await NetdCheck.RunAsync(new EgressServices(resolver, peers, 64, TimeProvider.System, NullLogger.Instance), allowed);
+        return await NetdCheck.RunAsync(new EgressServices(resolver, peers, 64, new FlowBudget(64, 64), TimeProvider.System, NullLogger.Instance), allowed);
     }
 }

@@ -167,7 +167,7 @@ public sealed class PoolGrainTests(PostgresFixture postgres) : PoolTest(postgres
     }
 
     [Fact]
-    public async Task WhoWatches_IsToldOfEndsAndDenials()
+    public async Task WhoWatches_IsToldOfEndsDenialsAndThrottles()
     {
         await StartAsync();
         var host = await UpAsync();
@@ -182,8 +182,13 @@ public sealed class PoolGrainTests(PostgresFixture postgres) : PoolTest(postgres
         }, done => done, Cancel);
         Assert.True(await next);
         Assert.Equal("a.example.com", Assert.IsType<PoolRunnerBlocked>(notices.Current).Target.Target);
+        var throttle = new RunnerThrottle(false, 0.1, "births_refused", 1);
+        await host.SayAsync(new HostRunnerThrottled(key, 2, throttle)); // of no runner that is here
+        await host.SayAsync(new HostRunnerThrottled(key, 1, throttle));
         await host.EndAsync(key, 1, "exited");
         do Assert.True(await notices.MoveNextAsync()); while (notices.Current is PoolRunnerBlocked);
+        Assert.Equal(new PoolRunnerThrottled(key, 1, throttle), notices.Current);
+        Assert.True(await notices.MoveNextAsync());
         Assert.Equal(new PoolRunnerEnded(key, 1), notices.Current);
     }
 }

@@ -141,13 +141,14 @@ public sealed class HostLinkTests : IAsyncLifetime
         await stream.SayAsync(new HostMessage { Result = new OrderResult { Id = "o2" } });
         await stream.SayAsync(new HostMessage { Ended = Report(Runner, RunnerState.Missing) });
         await stream.SayAsync(new HostMessage { Blocked = new EgressBlocked { Runner = Runner, Epoch = 3, Target = "b.example", Port = 443, Protocol = "tcp", Reason = "not_listed" } });
+        await stream.SayAsync(new HostMessage { Throttled = new RunnerThrottled { Runner = Runner, Epoch = 3, Cpus = 0.2, Reason = "births_refused", Count = 2 } });
         await stream.SayAsync(new HostMessage { Inventory = HostStream.Hello(id).Inventory });
         await stream.SayAsync(new HostMessage { Goodbye = new HostGoodbye() });
         Assert.Equal(7, (await stream.NextAsync())!.Heartbeat.SentMs);
         Assert.Equal(StatusCode.OK, await stream.EndAsync());
 
         var heard = Pools.Heard.ToArray();
-        Assert.Equal(7, heard.Length);
+        Assert.Equal(8, heard.Length);
         Assert.Equal(new HostLoad(1, 5, 6), Assert.IsType<HostAlive>(heard[0]).Load);
         Assert.Equal(("o1", new RunnerStep("create", 12, "two lines")), Assert.IsType<HostOrderProgress>(heard[1]) is var step ? (step.OrderId, step.Step) : default);
         var result = Assert.IsType<HostOrderResult>(heard[2]);
@@ -155,7 +156,8 @@ public sealed class HostLinkTests : IAsyncLifetime
         Assert.Equal(("o2", null, null, 0, null), Assert.IsType<HostOrderResult>(heard[3]) is var done ? (done.OrderId, done.Fault, done.Message, done.RetryAfterMs, done.Runner) : default);
         Assert.Equal("missing", Assert.IsType<HostRunnerEnded>(heard[4]).Runner.State);
         Assert.Equal(new BlockedTarget("b.example", 443, "tcp", "not_listed", 1), Assert.IsType<HostRunnerBlocked>(heard[5]).Target);
-        Assert.IsType<HostInventoryTaken>(heard[6]);
+        Assert.Equal(new RunnerThrottle(false, 0.2, "births_refused", 2), Assert.IsType<HostRunnerThrottled>(heard[6]).Throttle);
+        Assert.IsType<HostInventoryTaken>(heard[7]);
         Assert.True(Assert.Single(Pools.Detached).Goodbye);
     }
 

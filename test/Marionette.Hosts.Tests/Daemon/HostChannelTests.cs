@@ -155,13 +155,15 @@ public sealed class HostChannelTests
         gateway.Send(HostHarness.Ensure("o1", "acme/run_1"));
         await gateway.ResultAsync("o1");
         host.Keeper.Happens(new HostMessage { Blocked = new EgressBlocked { Runner = "acme/run_1", Target = "evil.example", Count = 1 } });
+        host.Keeper.Happens(new HostMessage { Throttled = new RunnerThrottled { Runner = "acme/run_1", Cpus = 0.1, Count = 1 } });
         host.Keeper.Dies("acme/run_1");
         await gateway.UntilAsync(() => gateway.Heard.Any(entry => entry.Message.Ended is not null), "ended");
         gateway.Cut();
         await gateway.UntilAsync(() => gateway.Heard.Any(entry => entry.Connection == 2 && entry.Message.Inventory is not null), "all of it again");
         HostMessage.KindOneofCase[] expected =
         [
-            HostMessage.KindOneofCase.Result, HostMessage.KindOneofCase.Blocked, HostMessage.KindOneofCase.Ended, HostMessage.KindOneofCase.Inventory,
+            HostMessage.KindOneofCase.Result, HostMessage.KindOneofCase.Blocked, HostMessage.KindOneofCase.Throttled, HostMessage.KindOneofCase.Ended,
+            HostMessage.KindOneofCase.Inventory,
         ];
         Assert.Equal(expected, gateway.Heard.Where(entry => entry.Connection == 2).Select(entry => entry.Message.KindCase));
         Assert.Equal(RunnerState.Exited, gateway.Hellos[1].Inventory.Runners.Single().State);

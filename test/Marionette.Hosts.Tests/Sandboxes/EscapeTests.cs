@@ -74,6 +74,35 @@ public sealed class EscapeTests(ITestOutputHelper output)
         await LeavesNothingAsync(world, Attacker, Victim);
     }
 
+    [Fact]
+    public async Task ForkBomb_IsThrottledUntilItIsCalm_WhateverIsStartedAnew()
+    {
+        SandboxTests.Need("bwrap");
+        await using var world = new SandboxWorld();
+        await world.RecoverAsync();
+        const string bomb = "exec python3 -c \"import os, time\nwhile True:\n  try:\n    if os.fork() == 0: time.sleep(600)\n  except OSError: pass\"";
+        await world.StartAsync(Attacker, bomb);
+
+        var told = await ThrottleAsync(world);
+        Assert.Equal((Attacker, 1, false, 0.1, "births_refused", 1), (told.Runner, told.Epoch, told.Over, told.Cpus, told.Reason, told.Count));
+        Assert.Equal(10_000, Quota(world));
+        // As a daemon leaves it that ends between the group and the record.
+        world.GroupOf(Attacker).LimitProcessors(1);
+        await world.RestartAsync();
+        Assert.Equal(10_000, Quota(world));
+        world.GroupOf(Attacker).Kill();
+        await world.EndedAsync(Attacker);
+        await world.StartAsync(Attacker, "exec sleep 600");
+        Assert.Equal(10_000, Quota(world));
+
+        told = await ThrottleAsync(world);
+        Assert.Equal((true, 1, 1), (told.Over, told.Cpus, told.Count));
+        Assert.Equal(100_000, Quota(world));
+        await world.RestartAsync();
+        Assert.Equal(100_000, Quota(world));
+        await LeavesNothingAsync(world, Attacker);
+    }
+
     [Theory, InlineData("bwrap"), InlineData("runsc")]
     public async Task EatenMemory_EndsTheRunnerAlone(string kind)
     {
@@ -203,6 +232,24 @@ public sealed class EscapeTests(ITestOutputHelper output)
             }
         }
     }
+
+    private static async Task<RunnerThrottled> ThrottleAsync(SandboxWorld world)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        limit.CancelAfter(SandboxWorld.Patience);
+        await foreach (var notice in world.Keeper.Notices.ReadAllAsync(limit.Token))
+        {
+            if (notice.Throttled is { } throttled)
+                return throttled;
+        }
+
+        throw new InvalidOperationException("The keeper has ended.");
+    }
+
+    // Microseconds of each tenth of a second.
+    private static int Quota(SandboxWorld world) => world.GroupOf(Attacker).Folders
+        .SelectMany(folder => new[] { Path.Combine(folder, "cpu.cfs_quota_us"), Path.Combine(folder, "cpu.max") }).Where(File.Exists)
+        .Select(file => int.Parse(File.ReadAllText(file).Split([' ', '\n'])[0], System.Globalization.CultureInfo.InvariantCulture)).Single();
 
     // The best of eight seconds: other work on the machine is not what is measured.
     private static async Task<long> SpeedAsync(SandboxWorld world)

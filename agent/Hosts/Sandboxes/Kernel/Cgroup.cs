@@ -14,26 +14,33 @@ internal sealed class Cgroup(IReadOnlyList<CgroupMount> places)
     /// <summary>The folders that a process joins.</summary>
     public IReadOnlyList<string> Folders => [.. places.Select(place => place.Folder)];
 
+    public bool Exists => places.All(place => Directory.Exists(place.Folder));
+
     /// <summary>Puts limits in force.</summary>
     public void Limit(double cpus, long memoryMib, int pids)
     {
-        const int period = 100_000;
+        LimitProcessors(cpus);
         foreach (var place in places)
         {
-            var quota = Math.Max(1000, (long)(cpus * period));
-            if (place.Controllers.Contains(CgroupTree.Cpu) && cpus > 0)
-            {
-                if (place.IsUnified)
-                    Set(place, "cpu.max", $"{quota} {period}");
-                else
-                    Set(place, "cpu.cfs_quota_us", Text(quota));
-                Weigh(place, cpus);
-            }
-
             if (place.Controllers.Contains(CgroupTree.Memory) && memoryMib > 0)
                 LimitMemory(place, Text(memoryMib << 20));
             if (place.Controllers.Contains(CgroupTree.Pids) && pids > 0)
                 Set(place, "pids.max", Text(pids));
+        }
+    }
+
+    /// <summary>Puts another limit of processor time in force, and the weight that goes with it. 0 = as it is.</summary>
+    public void LimitProcessors(double cpus)
+    {
+        const int period = 100_000;
+        var quota = Math.Max(1000, (long)(cpus * period));
+        foreach (var place in places.Where(place => place.Controllers.Contains(CgroupTree.Cpu) && cpus > 0))
+        {
+            if (place.IsUnified)
+                Set(place, "cpu.max", $"{quota} {period}");
+            else
+                Set(place, "cpu.cfs_quota_us", Text(quota));
+            Weigh(place, cpus);
         }
     }
 
@@ -60,6 +67,9 @@ internal sealed class Cgroup(IReadOnlyList<CgroupMount> places)
 
     /// <summary>Times that the limit of processor time held something up.</summary>
     public long Throttled() => Counter(CgroupTree.Cpu, "cpu.stat", "cpu.stat", "nr_throttled");
+
+    /// <summary>Times that the limit of processes refused one.</summary>
+    public long BirthsRefused() => Counter(CgroupTree.Pids, "pids.events", "pids.events", "max");
 
     /// <summary>Stops every process where it is, or lets them go on; returns when they have.</summary>
     /// <exception cref="IOException">They have not.</exception>

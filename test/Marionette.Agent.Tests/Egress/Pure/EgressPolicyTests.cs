@@ -82,6 +82,18 @@ public sealed class EgressPolicyTests
         Assert.Equal(verdict, Parse("allow_list", entry).Judge(IPAddress.Parse(address), port, isOwn: false).ToString());
 
     [Theory]
+    [InlineData("allow_list", "good.test:123", "good.test", 123, true)]
+    [InlineData("deny", "good.test:123", "good.test", 123, true)]
+    [InlineData("allow_list", "*.good.test:123", "a.b.good.test", 123, true)]
+    [InlineData("allow_list", "good.test:123", "good.test", 124, false)]
+    [InlineData("allow_list", "good.test", "good.test", 123, false)]
+    [InlineData("allow_list", "good.test:443", "good.test", 443, false)]
+    [InlineData("allow_list", "*.good.test:123", "good.test", 123, false)]
+    [InlineData("open", "other.test", "good.test", 443, true)]
+    public void Datagrams_GoToNamesWhosePortIsListed_ExceptThatOfHttps(string mode, string entry, string name, int port, bool allowed) =>
+        Assert.Equal(allowed, Parse(mode, entry).AllowsDatagrams(name, port));
+
+    [Theory]
     [InlineData("")]
     [InlineData("*")]
     [InlineData("*.")]

@@ -97,7 +97,8 @@ public sealed class EgressWorld : IAsyncLifetime
             """);
     }
 
-    private static void In(NetNamespace space, string script)
+    /// <summary>Runs a shell script in a namespace.</summary>
+    internal static void In(NetNamespace space, string script)
     {
         using var shell = Process.Start("nsenter", [$"--net=/proc/{Environment.ProcessId}/fd/{space.Descriptor}", "sh", "-ec", script])!;
         shell.WaitForExit();

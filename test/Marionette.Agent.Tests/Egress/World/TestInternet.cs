@@ -23,7 +23,7 @@ internal sealed class TestInternet : IAsyncDisposable
     public const string Metadata = "169.254.169.254";
     public const string NameServer = "8.8.4.4";
 
-    /// <summary>Gives back what it gets; says END when the other side has ended.</summary>
+    /// <summary>Gives back what it gets, over TCP and UDP; over TCP it says END when the other side has ended.</summary>
     public const int EchoPort = 7000;
 
     /// <summary>Speaks first, then echoes.</summary>
@@ -54,6 +54,9 @@ internal sealed class TestInternet : IAsyncDisposable
     /// <summary>Connections that came to the echo server, by the address they came to.</summary>
     public ConcurrentQueue<IPEndPoint> Arrivals { get; } = new();
 
+    /// <summary>Datagrams that came to the echo server: from where, to which address, and their first bytes.</summary>
+    public ConcurrentQueue<(EndPoint From, string To, byte[] Head)> Datagrams { get; } = new();
+
     public void Start()
     {
         Serve(EchoPort, EchoAsync);
@@ -66,14 +69,23 @@ internal sealed class TestInternet : IAsyncDisposable
         Serve(SinkPort, SinkAsync);
         Serve(SourcePort, SourceAsync);
         Serve(53, NamesOverTcpAsync);
-        var udp = Space.Run(() =>
+        _ = NamesOverUdpAsync(Datagram(NameServer, 53));
+        foreach (var address in new[] { Site, OtherSite, SiteV6, PrivateHost, Metadata })
+            _ = EchoDatagramsAsync(Datagram(address, EchoPort), address);
+    }
+
+    /// <summary>A UDP socket at one of the addresses.</summary>
+    public Socket Datagram(string address, int port)
+    {
+        var target = new IPEndPoint(IPAddress.Parse(address), port);
+        var made = Space.Run(() =>
         {
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-            socket.Bind(new IPEndPoint(IPAddress.Parse(NameServer), 53));
+            var socket = new Socket(target.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+            socket.Bind(target);
             return socket;
         });
-        listeners.Add(udp);
-        _ = NamesOverUdpAsync(udp);
+        listeners.Add(made);
+        return made;
     }
 
     /// <summary>Gives a name its addresses.</summary>
@@ -146,6 +158,29 @@ internal sealed class TestInternet : IAsyncDisposable
         while (await stream.ReadAsync(buffer, stop.Token) is var read and > 0)
             await stream.WriteAsync(buffer.AsMemory(0, read), stop.Token);
         await stream.WriteAsync("END"u8.ToArray(), stop.Token);
+    }
+
+    private async Task EchoDatagramsAsync(Socket socket, string address)
+    {
+        var buffer = new byte[ushort.MaxValue];
+        var anyone = new IPEndPoint(socket.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any, 0);
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                var packet = await socket.ReceiveFromAsync(buffer, SocketFlags.None, anyone, stop.Token);
+                Datagrams.Enqueue((packet.RemoteEndPoint, address, buffer[..Math.Min(packet.ReceivedBytes, 16)]));
+                await socket.SendToAsync(buffer.AsMemory(0, packet.ReceivedBytes), SocketFlags.None, packet.RemoteEndPoint, stop.Token);
+            }
+            catch (SocketException) when (!stop.IsCancellationRequested)
+            {
+                // The asker of the last answer is gone.
+            }
+            catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException or SocketException)
+            {
+                return;
+            }
+        }
     }
 
     private async Task SinkAsync(Stream stream)

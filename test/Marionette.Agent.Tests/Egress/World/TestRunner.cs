@@ -57,6 +57,37 @@ internal sealed class TestRunner : IDisposable
 
     public Task<Socket> ConnectAsync(string address, int port) => ConnectAsync(IPAddress.Parse(address), port);
 
+    /// <summary>A UDP socket that is connected to a target: nothing is sent yet.</summary>
+    public Socket Datagram(string address, int port) => Datagram(IPAddress.Parse(address), port);
+
+    public Socket Datagram(IPAddress address, int port)
+    {
+        var socket = NewSocket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        socket.Connect(new IPEndPoint(address, port));
+        return socket;
+    }
+
+    /// <summary>Looks a name up, for a UDP socket that is connected to what was answered.</summary>
+    public async Task<Socket> DatagramByNameAsync(string name, int port, AddressFamily family = AddressFamily.InterNetwork) =>
+        Datagram(Assert.Single((await LookupAsync(name, family)).Addresses), port);
+
+    /// <summary>Sends a datagram and expects the same back.</summary>
+    public static async Task EchoesAsync(Socket socket, byte[] datagram)
+    {
+        await socket.SendAsync(datagram);
+        var buffer = new byte[ushort.MaxValue];
+        var read = await socket.ReceiveAsync(buffer).WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.True(buffer.AsSpan(0, read).SequenceEqual(datagram), $"{read} bytes, or others, came back for {datagram.Length}");
+    }
+
+    /// <summary>Sends a datagram and expects to be told that it went nowhere.</summary>
+    public static async Task IsRefusedAsync(Socket socket, byte[] datagram, params SocketError[] errors)
+    {
+        await socket.SendAsync(datagram);
+        var failure = await Assert.ThrowsAsync<SocketException>(() => socket.ReceiveAsync(new byte[1]).WaitAsync(TimeSpan.FromSeconds(10)));
+        Assert.Contains(failure.SocketErrorCode, errors.Length > 0 ? errors : [SocketError.HostUnreachable, SocketError.AccessDenied]);
+    }
+
     /// <summary>Looks a name up and connects to what was answered, as programs do.</summary>
     public async Task<Socket> ConnectByNameAsync(string name, int port, AddressFamily family = AddressFamily.InterNetwork)
     {
