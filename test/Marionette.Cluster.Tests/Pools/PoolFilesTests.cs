@@ -58,8 +58,9 @@ public sealed class PoolFilesTests(PostgresFixture postgres) : PoolTest(postgres
         await RowAsync(NewSession(), earlier.Workspace, SessionStatus.Terminated, _ => null);
         await EndedAsync(earlier.Session, earlier.Workspace);
         var deleted = await KeptAsync();
-        await EndedAsync(deleted.Session, deleted.Workspace);
+        await RowAsync(deleted.Session, deleted.Workspace, SessionStatus.Suspended);
         await ExecuteAsync("delete from marionette.snapshot where id = $1", Home(deleted.Session));
+        await ChangeAsync("session", deleted.Session, """{"status":"terminated"}""");
         var held = await KeptAsync(release: false);
         await EndedAsync(held.Session, held.Workspace);
 
@@ -88,13 +89,12 @@ public sealed class PoolFilesTests(PostgresFixture postgres) : PoolTest(postgres
         await StartSweepingAsync();
         var host = await UpAsync();
         var (first, second, third, last) = (await UsedAsync(), await UsedAsync(), await UsedAsync(), await UsedAsync());
-        await RowAsync(first.Session, first.Workspace, SessionStatus.Terminated);
-        await ExecuteAsync(
-            "update marionette.grain_state set state = state || '{\"checkpoint\":7}' where grain_type = 'session' and grain_key = $1", $"acme/{first.Session}");
+        await RowAsync(first.Session, first.Workspace, SessionStatus.Suspended);
+        await ChangeAsync("session", first.Session, """{"status":"terminated","checkpoint":7}""");
         await InsertAsync("session", $"acme/{NewSession()}", $$"""{"status":"terminated","workspace_id":"{{second.Workspace}}","updated_at":"soon"}""");
         await EndedAsync(second.Session, second.Workspace);
+        await ChangeAsync("workspace", third.Workspace, """{"last_session_id":[]}""");
         await EndedAsync(third.Session, third.Workspace);
-        await ExecuteAsync("update marionette.grain_state set state = '{\"id\":[]}' where grain_type = 'workspace' and grain_key = $1", $"acme/{third.Workspace}");
         await EndedAsync(last.Session, last.Workspace);
         await SeesForgottenAsync(host, last.Workspace);
         await SeesHostAsync(host, view => view.Workspaces.Order().SequenceEqual(((string[])[first.Workspace, second.Workspace, third.Workspace]).Order()));
@@ -216,6 +216,9 @@ public sealed class PoolFilesTests(PostgresFixture postgres) : PoolTest(postgres
         });
         await InsertAsync(row.Type, row.Key, Encoding.UTF8.GetString(row.Json));
     }
+
+    private Task<int> ChangeAsync(string type, string id, string members) => ExecuteAsync(
+        "update marionette.grain_state set state = state || $3::text::jsonb where grain_type = $1 and grain_key = $2", type, $"acme/{id}", members);
 
     private Task<int> InsertAsync(string type, string key, string json) => ExecuteAsync(
         """
