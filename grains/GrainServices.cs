@@ -1,4 +1,5 @@
 using Marionette.Log;
+using Marionette.Workspaces;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Marionette;
@@ -16,6 +17,7 @@ public static class GrainServices
         services.AddHostedService(s => s.GetRequiredService<GroupCommitter>());
         services.AddSingleton<ISessionLog, PostgresSessionLog>();
         services.AddSingleton<IUsageReader, PostgresUsageReader>();
+        services.AddSingleton<WorkspaceReader>();
         return services;
     }
 }

@@ -22,8 +22,10 @@ internal sealed class Checkpoint(
     /// <summary>Makes one. It is whole, recorded and told when this returns; before, the one before counts.</summary>
     /// <param name="reason">"run", "interval", "stop", "pause".</param>
     /// <param name="run">The newest run; empty = none yet.</param>
+    /// <param name="isQuiet">Asked while its event is written, so that none comes in between: whether no run was under way since its beginning.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="WorkspaceException">It was not made.</exception>
-    public async Task MakeAsync(string reason, byte[] run, CancellationToken cancellationToken)
+    public async Task MakeAsync(string reason, byte[] run, Func<bool> isQuiet, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
         using var connection = new StoreConnection(config, secret, direct, clock);
@@ -39,8 +41,8 @@ internal sealed class Checkpoint(
         log.CheckpointMade(reason, workspace.Id, workspace.Report.BytesStored + home.Report.BytesStored, took);
         // A runner that has not run yet has the conversation that it was given.
         var conversation = journal.Record.Conversation ?? (setup.Current.Conversation is { Length: > 0 } given ? given : null);
-        sink.Emit("checkpoint.created"u8, run, (reason, workspace, home, took, conversation), static (json, made) =>
-            Write(json, made.reason, made.workspace, made.home, made.took, made.conversation));
+        sink.Emit("checkpoint.created"u8, run, (reason, workspace, home, took, conversation, isQuiet), static (json, made) =>
+            Write(json, made.reason, made.workspace, made.home, made.took, made.conversation, made.isQuiet()));
         sink.Commit();
         told = (workspace.Id, home.Id);
     }
@@ -80,7 +82,7 @@ internal sealed class Checkpoint(
         }
     }
 
-    private static void Write(Utf8JsonWriter json, string reason, Kept workspace, Kept home, long took, string? conversation)
+    private static void Write(Utf8JsonWriter json, string reason, Kept workspace, Kept home, long took, string? conversation, bool quiet)
     {
         json.WriteString("reason"u8, reason);
         json.WriteString("workspace"u8, workspace.Id);
@@ -90,6 +92,8 @@ internal sealed class Checkpoint(
         json.WriteNumber("bytes"u8, workspace.Report.Bytes + home.Report.Bytes);
         json.WriteNumber("bytes_stored"u8, workspace.Report.BytesStored + home.Report.BytesStored);
         json.WriteNumber("took_ms"u8, took);
+        json.WriteBoolean("quiet"u8, quiet);
+        json.WriteBoolean("complete"u8, workspace.Report.MissedCount == 0 && home.Report.MissedCount == 0);
         if (workspace.Report.SkippedCount == 0)
             return;
         json.WriteStartArray("skipped"u8);

@@ -25,7 +25,8 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     private Task work = Task.CompletedTask;
     private byte[] run = [];
     private long? dueSince;
-    private bool isHalted, isSettled;
+    private bool isHalted, isSettled, isRunning;
+    private int begun;
 
     /// <summary>Whether this installation keeps a store, and the folders are as they should be.</summary>
     private bool IsOn => setup.Current.Workspace is not null && opening.IsOpen;
@@ -36,6 +37,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
         lock (gate)
         {
             run = Encoding.UTF8.GetBytes(id);
+            (isRunning, begun) = (true, begun + 1);
             isSettled = false;
             interval?.Dispose();
             var every = TimeSpan.FromSeconds(setup.Current.Workspace?.IntervalSeconds ?? 0);
@@ -48,6 +50,7 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
     {
         lock (gate)
         {
+            isRunning = false;
             interval?.Dispose();
             interval = null;
             if (!IsOn)
@@ -182,12 +185,20 @@ internal sealed class CheckpointKeeper(FolderOpening opening, Checkpoint checkpo
         sink.Commit();
     }
 
+    /// <summary>Whether no run is under way, and how many have begun: a checkpoint between two equal answers has all that runs wrote.</summary>
+    private (bool IsQuiet, int Begun) Quietness()
+    {
+        lock (gate)
+            return (!isRunning, begun);
+    }
+
     /// <returns>False: it can be tried again.</returns>
     private async Task<bool> MakeAsync(string reason, CancellationToken cancellationToken)
     {
         try
         {
-            await checkpoint.MakeAsync(reason, run, cancellationToken).ConfigureAwait(false);
+            var (wasQuiet, before) = Quietness();
+            await checkpoint.MakeAsync(reason, run, () => wasQuiet && Quietness() == (true, before), cancellationToken).ConfigureAwait(false);
             return true;
         }
         catch (OperationCanceledException)

@@ -85,13 +85,14 @@ internal static class SessionEndpoints
     }
 
     /// <summary>A provider knows folders, not tenants: whose workspace it is, is asked here.</summary>
-    /// <exception cref="MarionetteException">NotFound.</exception>
+    /// <exception cref="MarionetteException">NotFound; Invalid: its files were given up.</exception>
     internal static async Task MustHaveAsync(string workspace, Caller caller, HttpContext http, Api api, StateReader rows)
     {
         try
         {
             var grain = api.Grain<IWorkspaceGrain>(caller, EntityId.Workspace, workspace);
-            await api.CallAsync(token => grain.GetAsync(token).AsTask(), http.RequestAborted);
+            var view = await api.CallAsync(token => grain.GetAsync(token).AsTask(), http.RequestAborted);
+            if (view.RetiredAt is not null) throw new MarionetteException([new FieldError("workspace_id", view.Retired().Message)]);
         }
         catch (MarionetteException fault) when (fault.Code == FaultCode.NotFound)
         {

@@ -132,4 +132,10 @@ public sealed record RecoveryPoint(
 
     /// <summary>Epoch of the runner that made it; of a checkpoint that it was taken back to, the epoch that begins with it.</summary>
     [Id(8)] public long Epoch { get; init; }
+
+    /// <summary>No run was under way from its beginning to its end: all that earlier ones wrote is in it.</summary>
+    [Id(9)] public bool IsQuiet { get; init; }
+
+    /// <summary>Nothing was left out of it that could not be read as it stood; false = not known.</summary>
+    [Id(10)] public bool IsComplete { get; init; }
 }

@@ -93,6 +93,7 @@ namespace Marionette.Json;
 [JsonSerializable(typeof(RunnerStoppedReport))]
 [JsonSerializable(typeof(SessionView))]
 [JsonSerializable(typeof(SessionCheckpoint))]
+[JsonSerializable(typeof(FilesRow))]
 [JsonSerializable(typeof(SealedSecrets))]
 [JsonSerializable(typeof(TaskView))]
 [JsonSerializable(typeof(PermissionView))]

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using Marionette.Workspaces;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -13,11 +14,12 @@ namespace Marionette.Pools;
 [GrainType("pool")]
 internal sealed partial class PoolGrain(
     [PersistentState("pool", StorageNames.State)] IPersistentState<PoolRecord> row, IEnumerable<ConfiguredPool> pools, IOptionsMonitor<PoolOptions> settings,
-    TimeProvider clock, ILogger<PoolGrain> logger) : Grain, IPoolGrain
+    WorkspaceReader workspaces, TimeProvider clock, ILogger<PoolGrain> logger) : Grain, IPoolGrain, IDisposable
 {
     private const int NoticesKept = 1000;
 
     private readonly List<Channel<PoolNotice>> _watchers = [];
+    private readonly CancellationTokenSource _gone = new();
     private PoolOptions? _options;
 
     private string Name => this.GetPrimaryKeyString();
@@ -31,14 +33,17 @@ internal sealed partial class PoolGrain(
         _countedBy = Now + CountWithin;
         _uncounted.UnionWith(row.State.Hosts.Keys);
         this.RegisterGrainTimer(AskSilentHosts, TimeSpan.Zero, AskEvery);
+        this.RegisterGrainTimer(Sweep, _options.SweepEvery, _options.SweepEvery);
         return Task.CompletedTask;
     }
 
     public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
         foreach (var watcher in _watchers) watcher.Writer.TryComplete();
-        return Task.CompletedTask;
+        return _gone.CancelAsync();
     }
+
+    public void Dispose() => _gone.Dispose();
 
     public ValueTask<PoolView> GetAsync(CancellationToken cancellationToken)
     {
@@ -146,5 +151,18 @@ internal sealed partial class PoolGrain(
     {
         [LoggerMessage(5101, LogLevel.Warning, "Host {Host} of pool {Pool} could not be asked", EventName = "pool.host.not_asked")]
         public static partial void HostNotAsked(ILogger logger, Exception exception, string host, string pool);
+
+        [LoggerMessage(5102, LogLevel.Warning, "The look for old files on hosts of pool {Pool} failed; it comes again", EventName = "pool.files.sweep_failed")]
+        public static partial void SweepFailed(ILogger logger, Exception exception, string pool);
+
+        [LoggerMessage(
+            5103, LogLevel.Warning, "Whether the files of {Of} on hosts of pool {Pool} are needed could not be found out; they stay, and it is looked again",
+            EventName = "pool.files.not_looked_at")]
+        public static partial void NotLookedAt(ILogger logger, Exception exception, string of, string pool);
+
+        [LoggerMessage(
+            5104, LogLevel.Information, "Session {Session} has ended and is stored: the files of {Workspace} go from the hosts of pool {Pool}",
+            EventName = "pool.files.retired")]
+        public static partial void Retired(ILogger logger, string session, string workspace, string pool);
     }
 }

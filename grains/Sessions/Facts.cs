@@ -139,7 +139,14 @@ internal sealed record WorkspaceDifference(string Path, string What);
 /// <param name="Reason">"run": a run has ended; "interval": one takes long; "stop": the runner is about to go; "pause": it is about to be paused.</param>
 internal sealed record CheckpointCreated(
     long Epoch, string Workspace, string Home, string Reason, string? ConversationId, long Files, long Bytes, long BytesStored, long TookMs,
-    WorkspaceDifference[]? Skipped) : Fact;
+    WorkspaceDifference[]? Skipped) : Fact
+{
+    /// <summary>No run was under way from its beginning to its end.</summary>
+    public bool Quiet { get; init; }
+
+    /// <summary>Nothing was left out that could not be read as it stood; false = not known, as older agents leave it.</summary>
+    public bool Complete { get; init; }
+}
 
 /// <summary>Something that the agent said: stored as it came, of no effect on the state but the runner's number.</summary>
 internal sealed record Output(string Type, byte[] Payload) : Fact;

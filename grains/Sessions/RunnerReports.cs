@@ -48,6 +48,7 @@ internal sealed record WorkspaceReadyReport(
     string? Source, string? Workspace, string? Home, long? Files, long? Bytes, long? TookMs, WorkspaceDifference[]? Differences);
 
 internal sealed record CheckpointReport(
-    string? Workspace, string? Home, string? Reason, string? ConversationId, long Files, long Bytes, long BytesStored, long TookMs, WorkspaceDifference[]? Skipped);
+    string? Workspace, string? Home, string? Reason, string? ConversationId, long Files, long Bytes, long BytesStored, long TookMs, WorkspaceDifference[]? Skipped,
+    bool Quiet = false, bool Complete = false);
 
 internal sealed record RunnerStoppedReport(string? Reason, string? ConversationId);

@@ -15,6 +15,7 @@ internal static class SessionFold
 
     public static SessionState Apply(SessionState state, Entry e)
     {
+        var hadRun = state.Current is not null;
         state = e.Fact switch
         {
             Output { Type: "usage" or "progress" } => TaskFold.Apply(state, e),
@@ -33,15 +34,16 @@ internal static class SessionFold
             _ => TaskFold.Apply(state, e),
         };
         var view = state.View with { LastSeq = e.Seq, LastActivityAt = e.At };
-        if (e.Fact is not Output)
-            view = view with
-            {
-                UpdatedAt = e.At,
-                Phase = PhaseOf(state),
-                CurrentTaskId = state.Current?.View.Id,
-                QueuedTasks = state.Tasks.Length - (state.Current is null ? 0 : 1),
-            };
-        return state with { View = view, Acked = e.Source > 0 ? e.Source : state.Acked };
+        var acked = e.Source > 0 ? e.Source : state.Acked;
+        if (e.Fact is Output) return state with { View = view, Acked = acked };
+        view = view with
+        {
+            UpdatedAt = e.At,
+            Phase = PhaseOf(state),
+            CurrentTaskId = state.Current?.View.Id,
+            QueuedTasks = state.Tasks.Length - (state.Current is null ? 0 : 1),
+        };
+        return state with { View = view, Acked = acked, RunSeq = hadRun || state.Current is not null ? e.Seq : state.RunSeq };
     }
 
     /// <summary>Many outputs at once: the hot path folds a batch in one step, with the same result as one by one.</summary>
@@ -135,7 +137,7 @@ internal static class SessionFold
 
     private static RecoveryPoint PointOf(Entry e, CheckpointCreated f) => new(e.At, e.Seq, f.Workspace, f.Home, f.Reason, f.Files, f.Bytes)
     {
-        ConversationId = f.ConversationId, Epoch = f.Epoch,
+        ConversationId = f.ConversationId, Epoch = f.Epoch, IsQuiet = f.Quiet, IsComplete = f.Complete,
     };
 
     private static RecoveryPoint? PointOf(Entry e, SessionOrigin? origin) => origin is null or { Workspace: "" }

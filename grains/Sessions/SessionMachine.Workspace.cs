@@ -22,7 +22,7 @@ internal static partial class SessionMachine
         scribe.Write(
             new CheckpointCreated(
                 scribe.State.View.Epoch, workspace, home, report.Reason ?? "run", report.ConversationId, report.Files, report.Bytes, report.BytesStored,
-                report.TookMs, Shortened(report.Skipped)),
+                report.TookMs, Shortened(report.Skipped)) { Quiet = report.Quiet, Complete = report.Complete },
             runId: runId, source: source);
     }
 
@@ -85,6 +85,13 @@ internal static partial class SessionMachine
         { Reason: "restore" } point => point.Epoch == state.View.Epoch + 1,
         _ => false,
     };
+
+    /// <summary>
+    /// Of a session that has ended: a complete checkpoint of the last runner that opened its files has what that left, or at least all that runs wrote. What
+    /// a process or a person wrote behind that was given up with the session. Where nothing says so the files are taken to be nowhere else.
+    /// </summary>
+    public static bool IsStored(SessionState state) => state.View.RecoveryPoint is { IsComplete: true } point
+        && (IsWhole(state) || (point is { IsQuiet: true } && point.Epoch == state.WorkspaceEpoch && point.Seq > state.RunSeq));
 
     private static MarionetteException Conflict(string message) => new(FaultCode.Conflict, message);
 

@@ -82,6 +82,8 @@ internal static class SessionRows
             Expiry = mark.Expiry,
             Pause = mark.Pause,
             AwakeSeq = mark.AwakeSeq,
+            // Of a row that does not say it, no checkpoint that it has is taken to be behind its runs.
+            RunSeq = mark.RunSeq ?? view.LastSeq,
             Messages = [.. mark.Messages ?? []],
             RecentMessages = [.. mark.RecentMessages ?? []],
             Change = mark.Change,
@@ -96,6 +98,22 @@ internal static class SessionRows
             {
                 View = Permission(permissions[GrainKeys.Of(tenant, p.Id)]), DecisionSeq = p.DecisionSeq,
             })],
+        };
+    }
+
+    /// <summary>The part of the state that tells whether its files are stored.</summary>
+    /// <param name="row">The row, or the <see cref="FilesRow"/> of it alone.</param>
+    /// <exception cref="JsonException">It is no session's.</exception>
+    public static SessionState FilesOf(byte[] row)
+    {
+        if (JsonSerializer.Deserialize(row, Json.FilesRow) is not { Checkpoint: { } mark } files) throw new JsonException("The row is no session's.");
+        return SessionState.Empty with
+        {
+            View = SessionState.Empty.View with
+            {
+                Status = files.Status, Epoch = files.Epoch, LastSeq = files.LastSeq, UpdatedAt = files.UpdatedAt, RecoveryPoint = files.RecoveryPoint,
+            },
+            WorkspaceEpoch = mark.WorkspaceEpoch, AwakeSeq = mark.AwakeSeq, RunSeq = mark.RunSeq ?? files.LastSeq,
         };
     }
 
@@ -116,7 +134,7 @@ internal static class SessionRows
         state.Stop, state.StopSeq, state.StopRequestedAt, state.ResumeWhenSuspended, state.LossesInARow,
         OrNull(state.Messages), OrNull(state.RecentMessages), state.Change, OrNull(state.Warned), state.WorkspaceEpoch, state.Move, state.Expiry)
     {
-        Pause = state.Pause, AwakeSeq = state.AwakeSeq,
+        Pause = state.Pause, AwakeSeq = state.AwakeSeq, RunSeq = state.RunSeq,
     };
 
     private static T[]? OrNull<T>(ImmutableArray<T> array) => array.IsEmpty ? null : [.. array];

@@ -66,6 +66,9 @@ internal sealed record SessionState
     /// <summary>Epoch of the newest runner that wrote in the workspace; 0 = none yet. Folders of an older one are out of date.</summary>
     public long WorkspaceEpoch { get; init; }
 
+    /// <summary>Seq of the newest event at which a run was under way, its end included: a checkpoint behind it may have all that runs wrote; 0 = none was.</summary>
+    public long RunSeq { get; init; }
+
     /// <summary>Where it goes on once it is suspended; null = where it is.</summary>
     public LiveMove? Move { get; init; }
 
@@ -201,6 +204,17 @@ internal sealed record SessionCheckpoint(
     public LivePause? Pause { get; init; }
 
     public long AwakeSeq { get; init; }
+
+    /// <summary>Null in rows that are older than this member.</summary>
+    public long? RunSeq { get; init; }
+}
+
+/// <summary>What a session's row says of its files.</summary>
+internal sealed record FilesRow(
+    SessionStatus Status, long Epoch, long LastSeq, DateTimeOffset UpdatedAt, RecoveryPoint? RecoveryPoint, FilesRow.Mark? Checkpoint)
+{
+    /// <summary>Of <see cref="SessionCheckpoint"/>.</summary>
+    internal sealed record Mark(long WorkspaceEpoch, long AwakeSeq, long? RunSeq);
 }
 
 /// <summary>A live task without what its own row holds. Progress is output, which writes no row: the newest stands here.</summary>

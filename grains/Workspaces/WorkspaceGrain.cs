@@ -8,6 +8,7 @@ internal sealed class WorkspaceGrain(
     public async Task<WorkspaceView> AcquireAsync(string sessionId, long epoch, CancellationToken cancellationToken)
     {
         var view = row.RecordExists ? row.State : null;
+        if (view is { RetiredAt: not null }) throw view.Retired();
         if (view?.SessionId is { } owner && owner != sessionId)
             throw new MarionetteException(FaultCode.Conflict, $"Workspace {view.Id} is in use by session {owner}.");
         if (view?.SessionId == sessionId && view.Epoch > epoch)
@@ -16,14 +17,24 @@ internal sealed class WorkspaceGrain(
 
         var now = clock.GetUtcNow();
         var (_, id) = GrainKeys.Split(this.GetPrimaryKeyString());
-        await WriteAsync((view ?? new WorkspaceView { Id = id, CreatedAt = now }) with { SessionId = sessionId, Epoch = epoch, UpdatedAt = now });
+        await WriteAsync((view ?? new WorkspaceView { Id = id, CreatedAt = now }) with
+        {
+            SessionId = sessionId, LastSessionId = sessionId, Epoch = epoch, UpdatedAt = now,
+        });
         return row.State;
     }
 
     public async Task FreeAsync(string sessionId, CancellationToken cancellationToken)
     {
         if (!row.RecordExists || row.State.SessionId != sessionId) return;
-        await WriteAsync(row.State with { SessionId = null, UpdatedAt = clock.GetUtcNow() });
+        await WriteAsync(row.State with { SessionId = null, LastSessionId = sessionId, UpdatedAt = clock.GetUtcNow() });
+    }
+
+    public async Task<bool> RetireAsync(string lastSessionId, CancellationToken cancellationToken)
+    {
+        if (!row.RecordExists || row.State.LastSessionId != lastSessionId) return false;
+        if (row.State.RetiredAt is null) await WriteAsync(row.State with { SessionId = null, RetiredAt = clock.GetUtcNow() });
+        return true;
     }
 
     public ValueTask<WorkspaceView> GetAsync(CancellationToken cancellationToken) =>

@@ -5,7 +5,7 @@ namespace Marionette.Providers.Docker;
 
 /// <summary>
 /// Whether the engine limits what a volume holds: its own driver takes a size where its storage has project quotas (xfs, mounted with them), and
-/// refuses it elsewhere. It is asked until it answers, by a volume that is made for it and removed.
+/// refuses it elsewhere. It is asked until it answers, by a volume that is made for it and removed; the sweep finds one that a crash leaves by its role.
 /// </summary>
 internal sealed class DiskQuota(Engine engine, ResourceNames names)
 {

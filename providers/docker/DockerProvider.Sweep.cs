@@ -3,8 +3,8 @@ using Docker.DotNet.Models;
 
 namespace Marionette.Providers.Docker;
 
-// What is left of warm slots whose making, claim or removal broke off. A runner's leftovers have its name, and whoever compares the inventory with
-// the records removes them; a slot stands in no record, so the provider itself has to.
+// What is left of warm slots whose making, claim or removal broke off, and of a try whether volumes take a size. A runner's leftovers have its name, and
+// whoever compares the inventory with the records removes them; slots and tries stand in none, so the provider itself has to.
 public sealed partial class DockerProvider
 {
     /// <summary>What is younger may be in the making.</summary>
@@ -24,10 +24,13 @@ public sealed partial class DockerProvider
             .SelectMany(at => (string[])[at, ResourceNames.Home(at)]).ToHashSet();
         foreach (var volume in volumes)
         {
-            if (SlotOf(volume) is not { } slot || slots.Contains(slot) || claimed.Contains(_names.Claim(slot)) || used.Contains(volume.Name)) continue;
+            if (!IsLeft(volume)) continue;
             if (!DateTimeOffset.TryParse(volume.CreatedAt, CultureInfo.InvariantCulture, out var made) || made > old) continue;
             await TryAsync(() => RemoveVolumeAsync(volume.Name, cancellationToken));
         }
+
+        bool IsLeft(VolumeResponse volume) => volume.Labels[ResourceNames.Role] == ResourceNames.ProbeRole
+            || (SlotOf(volume) is { } slot && !slots.Contains(slot) && !claimed.Contains(_names.Claim(slot)) && !used.Contains(volume.Name));
     }
 
     private bool IsUnclaimed(ContainerListResponse container, HashSet<string> claimed)

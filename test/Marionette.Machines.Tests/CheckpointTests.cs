@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Marionette.Runners;
 using Marionette.Sessions;
 
@@ -172,6 +174,83 @@ public sealed class CheckpointTests
         Assert.Equal(StopIntent.Suspend, walk.State.Stop);
     }
 
+    [Theory]
+    // What is said behind the run's end, and whether all that runs wrote is stored. Nothing (null): as an older agent leaves it.
+    [InlineData("run", true, true, true)]
+    [InlineData("run", true, false, false)]
+    [InlineData("run", true, null, false)]
+    [InlineData("run", false, true, false)]
+    [InlineData("interval", false, true, false)]
+    [InlineData("stop", false, true, true)]
+    [InlineData("stop", true, false, false)]
+    [InlineData("stop", true, null, false)]
+    [InlineData(null, false, false, false)]
+    public async Task Stored_IsWhatACompleteCheckpointBehindTheLastRunHas(string? reason, bool quiet, bool? complete, bool isStored)
+    {
+        var walk = Working();
+        walk.Finish();
+        if (reason is not null) Keep(walk, "snap_1", reason, quiet, complete);
+        walk.Take(SessionMachine.Terminate(walk.State, "done", walk.Context));
+        Assert.Equal(isStored, SessionMachine.IsStored(walk.State));
+        Assert.Equal(isStored, SessionMachine.IsStored(walk.Refolded()));
+        Assert.Equal(isStored, SessionMachine.IsStored(await walk.ReloadedAsync()));
+        Assert.Equal(isStored, SessionMachine.IsStored(SessionRows.FilesOf(walk.Rows[$"session:t/{walk.State.View.Id}"])));
+    }
+
+    [Fact]
+    public void Stored_IsNothingOfARunThatTheEndCutOff()
+    {
+        var walk = Working();
+        walk.Finish();
+        Keep(walk, "snap_1", "run", quiet: true, complete: true);
+        Assert.True(SessionMachine.IsStored(walk.State));
+        walk.Submit();
+        walk.Say("run.started", new { });
+        walk.Take(SessionMachine.Terminate(walk.State, "enough", walk.Context));
+        Assert.False(SessionMachine.IsStored(walk.State));
+    }
+
+    [Fact]
+    public void Stored_IsNothing_WithoutACheckpoint_ThoughNothingRan()
+    {
+        var walk = new Walk().Created();
+        walk.Take(SessionMachine.Terminate(walk.State, "done", walk.Context));
+        Assert.Equal(0, walk.State.RunSeq);
+        Assert.False(SessionMachine.IsStored(walk.State));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Stored_IsWhatTheOneBeforeLeft_UntilAnotherRunnerOpensTheFiles(bool opens)
+    {
+        var walk = Working();
+        walk.Finish();
+        Keep(walk, "snap_1", "run", quiet: true, complete: true);
+        walk.Take(SessionMachine.Lost(walk.State, 1, "killed", null, walk.Context));
+        walk.Take(SessionMachine.Resume(walk.State, "asked", walk.Context));
+        walk.Attach();
+        // It ran nothing, but somebody may have worked in it.
+        if (opens) walk.Say("workspace.ready", new { source = "kept", took_ms = 1 });
+        walk.Take(SessionMachine.Terminate(walk.State, "done", walk.Context));
+        Assert.Equal(!opens, SessionMachine.IsStored(walk.State));
+    }
+
+    [Fact]
+    public void Stored_OfARowFromBefore_IsWhatAStopHas()
+    {
+        var walk = Working();
+        walk.Finish();
+        Keep(walk, "snap_1", "run", quiet: true, complete: true);
+        var row = JsonNode.Parse(walk.Rows[$"session:t/{walk.State.View.Id}"])!;
+        row["checkpoint"]!.AsObject().Remove("run_seq");
+        Assert.False(SessionMachine.IsStored(SessionRows.FilesOf(JsonSerializer.SerializeToUtf8Bytes(row))));
+        Keep(walk, "snap_2", "stop", complete: true);
+        row = JsonNode.Parse(walk.Rows[$"session:t/{walk.State.View.Id}"])!;
+        row["checkpoint"]!.AsObject().Remove("run_seq");
+        Assert.True(SessionMachine.IsStored(SessionRows.FilesOf(JsonSerializer.SerializeToUtf8Bytes(row))));
+    }
+
     [Fact]
     public void Move_ToWhereItIs_IsNothing()
     {
@@ -327,8 +406,13 @@ public sealed class CheckpointTests
 
     private static T Read<T>(Walk walk) where T : Fact => walk.Log.Select(e => FactCodec.Read(e.Type, e.Payload)).OfType<T>().Last();
 
-    private static void Keep(Walk walk, string snapshot, string reason = "run") => walk.Say("checkpoint.created", new
+    private static void Keep(Walk walk, string snapshot, string reason = "run", bool quiet = false, bool? complete = null)
     {
-        workspace = snapshot, home = snapshot + "h", reason, conversation_id = "c1", files = 3, bytes = 10, bytes_stored = 5, took_ms = 2,
-    });
+        var said = JsonSerializer.SerializeToNode(new
+        {
+            workspace = snapshot, home = snapshot + "h", reason, conversation_id = "c1", files = 3, bytes = 10, bytes_stored = 5, took_ms = 2, quiet,
+        })!.AsObject();
+        if (complete is not null) said["complete"] = complete;
+        walk.Say("checkpoint.created", said);
+    }
 }

@@ -2,7 +2,7 @@ using Docker.DotNet.Models;
 
 namespace Marionette.Providers.Docker.Tests;
 
-/// <summary>What is left of warm slots whose making, claim or removal broke off.</summary>
+/// <summary>What is left of warm slots whose making, claim or removal broke off, and of tries.</summary>
 public sealed class DockerSweepTests(EngineFixture fixture) : IAsyncLifetime
 {
     private DockerWorld _world = null!;
@@ -62,6 +62,17 @@ public sealed class DockerSweepTests(EngineFixture fixture) : IAsyncLifetime
         Assert.Empty(await WarmAsync(_later));
         Assert.Equal($"written by {spec.RunnerKey}\n", await _world.WorkspaceFileAsync(spec.WorkspaceId, "note"));
         Assert.DoesNotContain(ResourceNames.State(_world.Names.WarmContainer("warm_1")), await LeftAsync());
+    }
+
+    [Fact]
+    public async Task Probe_ThatACrashLeft_IsRemoved_AndOneOfThisMomentIsNot()
+    {
+        var probe = _world.Names.Probe(Guid.NewGuid());
+        await fixture.Client.Volumes.CreateAsync(new VolumesCreateParameters { Name = probe, Labels = _world.Names.Labels(ResourceNames.ProbeRole) }, Cancel);
+        Assert.Empty(await WarmAsync(_world.Provider));
+        Assert.Contains(probe, await LeftAsync());
+        Assert.Empty(await WarmAsync(_later));
+        Assert.Empty(await LeftAsync());
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using Marionette.Pools;
 using Marionette.Providers.Conformance;
 using Marionette.TestEngine;
+using Marionette.Workspaces;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
@@ -22,6 +23,24 @@ public abstract class PoolConformance(PoolFixture fixture, string kind) : Provid
         // Cases kill runners, which speaks against a host.
         await fixture.UntaintAsync(kind);
         _provider = Another();
+    }
+
+    /// <summary>From the session's row to the host's disk.</summary>
+    [Fact]
+    public async Task Files_OfAnEndedSession_GoFromTheMachine_OnceTheyAreStored()
+    {
+        var (spec, session) = (NewSpec(), $"sess_{kind}");
+        var workspace = fixture.Services.GetRequiredService<IGrainFactory>().GetGrain<IWorkspaceGrain>($"acme/{spec.WorkspaceId}");
+        await workspace.AcquireAsync(session, spec.Epoch, Cancel);
+        var handle = await Provider.EnsureAsync(spec, null, Cancel);
+        await UntilAsync(() => WorkspaceFileAsync(spec.WorkspaceId, "note"), text => text is not null, "the agent's file");
+        await Provider.ReleaseAsync(handle, Cancel);
+
+        await fixture.EndAsync(session, spec.WorkspaceId, isStored: false);
+        Assert.NotNull(await WorkspaceFileAsync(spec.WorkspaceId, "note"));
+        await fixture.EndAsync(session, spec.WorkspaceId, isStored: true);
+        await UntilAsync(() => Task.FromResult(_host!.FilesOf(spec.WorkspaceId)), files => files == 0, "the end of its files");
+        Assert.NotNull((await workspace.GetAsync(Cancel)).RetiredAt);
     }
 
     protected override IRunnerProvider Another() => new PoolProvider(

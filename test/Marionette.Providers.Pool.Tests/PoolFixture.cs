@@ -1,6 +1,7 @@
 using Marionette.Pools;
 using Marionette.Providers.Conformance;
 using Marionette.Providers.Pool.Tests;
+using Marionette.Sessions;
 using Marionette.Silo;
 using Marionette.Silo.Database;
 using Marionette.Silo.Hosting;
@@ -61,6 +62,33 @@ public sealed class PoolFixture : IAsyncLifetime
             await grains.GetGrain<IHostGrain>(PoolKeys.OfHost(kind, host.Id)).TaintAsync(null);
     }
 
+    /// <summary>A session of the tenant "acme" that has ended a day ago, as its row has it.</summary>
+    internal async Task EndAsync(string session, string workspace, bool isStored)
+    {
+        var now = TimeProvider.System.GetUtcNow();
+        var row = SessionRows.Session("acme", SessionState.Empty with
+        {
+            WorkspaceEpoch = 1, RunSeq = 5,
+            View = new SessionView
+            {
+                Id = session, Agent = "claude", WorkspaceId = workspace, Status = SessionStatus.Terminated, Epoch = 1, LastSeq = 9, UpdatedAt = now.AddDays(-1),
+                RecoveryPoint = isStored ? new RecoveryPoint(now, 6, session, session, "stop", 1, 1) { Epoch = 1, IsComplete = true } : null,
+            },
+        });
+        await using var command = _source!.CreateCommand(
+            """
+            with stored as (
+                insert into marionette.snapshot (tenant, id, part, created_at, files, directories, links, bytes)
+                    values ('acme', $3, 'workspace', now(), 1, 1, 0, 1) on conflict do nothing)
+            insert into marionette.grain_state (grain_type, grain_key, version, state) values ('session', $1, 1, convert_from($2, 'UTF8')::jsonb)
+                on conflict (grain_type, grain_key) do update set state = excluded.state
+            """);
+        command.Parameters.Add(new NpgsqlParameter { Value = row.Key });
+        command.Parameters.Add(new NpgsqlParameter { Value = row.Json });
+        command.Parameters.Add(new NpgsqlParameter { Value = session });
+        await command.ExecuteNonQueryAsync();
+    }
+
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
     public async ValueTask DisposeAsync()
@@ -87,6 +115,8 @@ public sealed class PoolFixture : IAsyncLifetime
         var settings = SiloSettings.Parse(
             ["up", "--data-dir", Path.Combine(_folder, "silo"), "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--pools", "bwrap,runsc"]);
         Directory.CreateDirectory(settings.DataDirectory);
+        // Read once, by the silo of this fixture.
+        foreach (var kind in (string[])["bwrap", "runsc"]) Environment.SetEnvironmentVariable($"Marionette__Pools__{kind}__SweepEvery", "00:00:01");
         _app = SiloApplication.Build(settings, _source);
         await _app.StartAsync();
         Services.GetRequiredService<BoundPorts>().Learn(Services.GetRequiredService<IServer>());

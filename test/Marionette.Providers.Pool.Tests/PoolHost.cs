@@ -93,6 +93,14 @@ internal sealed class PoolHost : IAsyncDisposable
         return code == 0 && output.Length > 0 ? output : null;
     }
 
+    /// <summary>How many files and folders of a workspace the state folder has, those that are being removed included.</summary>
+    public int FilesOf(string workspace)
+    {
+        var folder = Path.GetDirectoryName(_keeper.Folders.OfWorkspace("acme/", workspace))!;
+        return Directory.GetFileSystemEntries(_keeper.Folders.Gone).Length
+            + (Directory.Exists(folder) ? Directory.GetFileSystemEntries(folder, workspace + "*").Length : 0);
+    }
+
     /// <summary>What the machine shows of a runner to others: its processes' arguments and environments, and files about it.</summary>
     public string PublicTrace(RunnerHandle handle) => string.Join(
         "\n",

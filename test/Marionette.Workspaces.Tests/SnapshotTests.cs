@@ -87,6 +87,16 @@ public sealed class SnapshotTests
         Assert.Equal(["user.colour=red", "user.empty="], kept.Select(one => $"{System.Text.Encoding.UTF8.GetString(one.Name)}={System.Text.Encoding.UTF8.GetString(one.Value)}"));
     }
 
+    /// <summary>Files of the kernel are never as long as they say.</summary>
+    [Fact]
+    public async Task Snapshot_FilesThatDoNotStandStill_AreCountedAsMissed()
+    {
+        using var world = new World();
+        var report = await world.Store.SnapshotAsync("/proc/sys/kernel/random", new SnapshotOptions(), world.Token);
+        Assert.Contains(report.Skipped, one => one is { Path: "boot_id", Reason: SkipReason.ChangedWhileRead });
+        Assert.Equal(report.SkippedCount, report.MissedCount);
+    }
+
     [Fact]
     public async Task Snapshot_SocketsAndPipes_AreSkippedAndSaid()
     {
@@ -98,6 +108,7 @@ public sealed class SnapshotTests
             await make.WaitForExitAsync(world.Token);
         var report = await world.SnapshotAsync();
         Assert.Equal(["p: Special pipe", "s: Special socket"], report.Skipped.Select(one => $"{one.Path}: {one.Reason} {one.Detail}").Order(StringComparer.Ordinal));
+        Assert.Equal(0, report.MissedCount);
         Assert.Equal(["file"], Directory.GetFileSystemEntries(await world.RestoreAsync(report.Id)).Select(Path.GetFileName));
     }
 

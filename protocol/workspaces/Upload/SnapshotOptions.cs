@@ -98,4 +98,7 @@ public sealed record SnapshotReport
 
     /// <summary>How many there were.</summary>
     public required long SkippedCount { get; init; }
+
+    /// <summary>How many of them could not be read as they stood: their content is where the folder is, and nowhere else.</summary>
+    public required long MissedCount { get; init; }
 }

@@ -9,7 +9,7 @@ internal sealed class UploadTally(SnapshotOptions options)
 
     private readonly List<SkippedEntry> _skipped = [];
     private readonly Lock _gate = new();
-    private long _files, _directories, _links, _bytes, _filesRead, _bytesRead, _skippedCount;
+    private long _files, _directories, _links, _bytes, _filesRead, _bytesRead, _skippedCount, _missedCount;
 
     public long Files => Interlocked.Read(ref _files);
 
@@ -48,6 +48,8 @@ internal sealed class UploadTally(SnapshotOptions options)
         lock (_gate)
         {
             _skippedCount++;
+            if (reason is SkipReason.Unreadable or SkipReason.ChangedWhileRead)
+                _missedCount++;
             if (_skipped.Count < Kept)
                 _skipped.Add(new SkippedEntry(path, reason, detail));
         }
@@ -56,6 +58,6 @@ internal sealed class UploadTally(SnapshotOptions options)
     public SnapshotReport ToReport(ChunkRef root, ChunkUploader uploader) => new()
     {
         Root = root, Files = _files, Directories = _directories, Links = _links, Bytes = _bytes, FilesRead = _filesRead, BytesRead = _bytesRead,
-        NewChunks = uploader.NewChunks, BytesStored = uploader.BytesStored, Skipped = _skipped, SkippedCount = _skippedCount,
+        NewChunks = uploader.NewChunks, BytesStored = uploader.BytesStored, Skipped = _skipped, SkippedCount = _skippedCount, MissedCount = _missedCount,
     };
 }

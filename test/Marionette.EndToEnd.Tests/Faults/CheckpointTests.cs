@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Marionette.EndToEnd.Tests.Behaviour;
 using Marionette.EndToEnd.Tests.Support;
 
@@ -20,7 +21,60 @@ public sealed class CheckpointTests(HealthyStack healthy, ITestOutputHelper outp
         Assert.InRange(point.GetProperty("files").GetInt64(), 2, 100);
         var made = (await Api.EventsAsync(session)).Last(e => e.Text("type") == "checkpoint.created");
         Assert.Equal(point.GetProperty("seq").GetInt64(), made.GetProperty("seq").GetInt64());
+        Assert.True(made.GetProperty("data").GetProperty("complete").GetBoolean());
         output.WriteLine(made.GetProperty("data").ToString());
+    }
+
+    /// <summary>A file that is longer or shorter each time it is looked at, and large enough to be so three times.</summary>
+    [Fact]
+    public async Task Checkpoint_OfAFileThatDoesNotStandStill_IsNotComplete()
+    {
+        const int size = 64 << 20;
+        var session = await CreateAsync();
+        await RunAsync(session, "printf one > a.txt");
+        await PointAsync(session, "run");
+        using var ended = new CancellationTokenSource();
+        await using var file = File.Create(Path.Combine(await FolderAsync(session), "workspace", "busy"));
+        // No holes: those are not read.
+        await file.WriteAsync(RandomNumberGenerator.GetBytes(size));
+        await file.FlushAsync();
+        var writing = Task.Run(
+            () =>
+            {
+                for (var i = 1; !ended.IsCancellationRequested; i = (i % 4096) + 1) file.SetLength(size + i);
+            },
+            CancellationToken.None);
+        try
+        {
+            await SuspendAsync(session);
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await writing;
+        }
+
+        var made = (await Api.EventsAsync(session)).Last(e => e.Text("type") == "checkpoint.created").GetProperty("data");
+        Assert.Equal("stop", made.Text("reason"));
+        Assert.False(made.GetProperty("complete").GetBoolean());
+        Assert.Equal("busy", made.GetProperty("skipped")[0].Text("path"));
+    }
+
+    /// <summary>The first run's checkpoint is made beside the second run, which waits for it; the second one's has nothing beside it.</summary>
+    [Fact]
+    public async Task Checkpoint_BesideARun_SaysSo_AndTheOneBehindItIsQuiet()
+    {
+        var session = await CreateAsync();
+        await Api.SubmitAsync(session, "printf one > a.txt");
+        var second = await Api.SubmitAsync(session, "until test -e go; do sleep 0.1; done");
+        await PointAsync(session, "run");
+        await File.WriteAllTextAsync(Path.Combine(await FolderAsync(session), "workspace", "go"), "");
+        await Api.TaskEndedAsync(second);
+        await Wait.ForAsync(async () => (await MadeAsync()).Count > 1, "the checkpoint behind the second run");
+        Assert.Equal([false, true], await MadeAsync());
+
+        async Task<List<bool>> MadeAsync() => [.. (await Api.EventsAsync(session)).Where(e => e.Text("type") == "checkpoint.created")
+            .Select(e => e.GetProperty("data").GetProperty("quiet").GetBoolean())];
     }
 
     [Fact]
