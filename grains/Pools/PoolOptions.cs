@@ -17,8 +17,8 @@ public sealed class PoolOptions
     /// <summary>How long a host may be away before its runners count as lost, 5 s to 1 day. Default 60 s.</summary>
     public TimeSpan HostLease { get; set; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>How long the files of a session that has ended, and that are stored, stay on its host all the same, 0 to 365 days. Default 1 h.</summary>
-    public TimeSpan KeepFiles { get; set; } = TimeSpan.FromHours(1);
+    /// <summary>How long the files of a session that has ended, and that are stored, stay on its host all the same, 0 to 365 days. Default 7 days.</summary>
+    public TimeSpan KeepFiles { get; set; } = TimeSpan.FromDays(7);
 
     /// <summary>How often it is looked for files that are of no use any more, 1 s to 1 day. Default 5 min.</summary>
     public TimeSpan SweepEvery { get; set; } = TimeSpan.FromMinutes(5);
