@@ -1,5 +1,5 @@
 using System.Runtime.ExceptionServices;
-using Marionette.Agent.Processes;
+using Microsoft.Win32.SafeHandles;
 
 namespace Marionette.Agent.Egress.Namespaces;
 
@@ -15,18 +15,19 @@ internal sealed class NetNamespace : IDisposable
 
     private static readonly NetNamespace Home = Open("/proc/self/ns/net");
 
-    private int descriptor;
+    // Counted: who is about to enter keeps it from being closed, and its number from going to another namespace.
+    private readonly SafeFileHandle handle;
 
-    private NetNamespace(int descriptor)
+    private NetNamespace(SafeFileHandle handle)
     {
-        this.descriptor = descriptor;
-        Identity = IdentityOf($"/proc/self/fd/{descriptor}") ?? throw new IOException("cannot read the namespace's identity");
+        this.handle = handle;
+        Identity = IdentityOf($"/proc/self/fd/{Descriptor}") ?? throw new IOException("cannot read the namespace's identity");
     }
 
     /// <summary>What the kernel calls it, <c>net:[…]</c>; another namespace may get it once this one is gone.</summary>
     public string Identity { get; }
 
-    public int Descriptor => descriptor;
+    public int Descriptor => (int)handle.DangerousGetHandle();
 
     /// <summary>The namespace of netd itself.</summary>
     public static string HomeIdentity => Home.Identity;
@@ -38,13 +39,14 @@ internal sealed class NetNamespace : IDisposable
         var descriptor = NetCalls.Open(path, NetCalls.CloseOnExec);
         if (descriptor < 0)
             throw NetCalls.Failure(path);
+        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
         try
         {
-            return new NetNamespace(descriptor);
+            return new NetNamespace(handle);
         }
         catch
         {
-            _ = Libc.Close(descriptor);
+            handle.Dispose();
             throw;
         }
     }
@@ -84,7 +86,7 @@ internal sealed class NetNamespace : IDisposable
     /// <summary>Does work in this namespace; blocks until it is done.</summary>
     public T Run<T>(Func<T> work) => OnOwnThread(() =>
     {
-        Enter(descriptor);
+        Enter(handle);
         return work();
     });
 
@@ -99,19 +101,28 @@ internal sealed class NetNamespace : IDisposable
     /// Makes sure that this thread is in netd's own namespace, to be called before a socket to the outside is made. It always
     /// should be; a thread that the runtime started at a bad moment would otherwise reach the wrong network for ever.
     /// </summary>
-    public static void StayHome() => Enter(Home.descriptor);
+    public static void StayHome() => Enter(Home.handle);
 
-    public void Dispose()
-    {
-        var held = Interlocked.Exchange(ref descriptor, -1);
-        if (held >= 0)
-            _ = Libc.Close(held);
-    }
+    public void Dispose() => handle.Dispose();
 
-    private static void Enter(int descriptor)
+    private static void Enter(SafeFileHandle handle)
     {
-        if (NetCalls.SetNamespace(descriptor, NetCalls.NewNetworkNamespace) != 0)
-            throw NetCalls.Failure("setns");
+        var isHeld = false;
+        try
+        {
+            handle.DangerousAddRef(ref isHeld);
+            if (NetCalls.SetNamespace((int)handle.DangerousGetHandle(), NetCalls.NewNetworkNamespace) != 0)
+                throw NetCalls.Failure("setns");
+        }
+        catch (ObjectDisposedException exception)
+        {
+            throw new IOException("the namespace is gone", exception);
+        }
+        finally
+        {
+            if (isHeld)
+                handle.DangerousRelease();
+        }
     }
 
     private static T OnOwnThread<T>(Func<T> work)

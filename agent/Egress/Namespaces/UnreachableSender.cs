@@ -36,9 +36,9 @@ internal sealed class UnreachableSender : IDisposable
     private const byte NetworkUnknown = 6;
     private const byte RejectRoute = 6;
 
-    // Raw: they send whole packets and receive nothing.
-    private readonly Socket v4 = new(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Raw);
-    private readonly Socket v6 = new(AddressFamily.InterNetworkV6, SocketType.Raw, ProtocolType.Raw);
+    // Raw: they send whole packets and receive nothing. They never wait: a runner that takes nothing from its link would hold up whoever tells it.
+    private readonly Socket v4 = new(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Raw) { Blocking = false };
+    private readonly Socket v6 = new(AddressFamily.InterNetworkV6, SocketType.Raw, ProtocolType.Raw) { Blocking = false };
 
     /// <summary>Tells it. Errors are no promise: one that cannot be sent is lost.</summary>
     /// <param name="path">The datagram's.</param>

@@ -73,7 +73,7 @@ internal sealed class Connector(NameService names)
             if (addresses.Count > 1)
                 limit.CancelAfter(AddressLimit);
             NetNamespace.StayHome();
-            var socket = isUdp ? new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { Blocking = false }
+            var socket = isUdp ? Datagram(address.AddressFamily)
                 : new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             try
             {
@@ -88,5 +88,17 @@ internal sealed class Connector(NameService names)
         }
 
         return null;
+    }
+
+    // Datagrams too long for a link on the way are cut, as they were to be from the runner's own: it does not hear what a router says of them.
+    private static Socket Datagram(AddressFamily family)
+    {
+        const int levelV6 = 41, pathDiscovery = 23, never = 0;
+        var socket = new Socket(family, SocketType.Dgram, ProtocolType.Udp) { Blocking = false };
+        if (family == AddressFamily.InterNetwork)
+            socket.DontFragment = false;
+        else
+            socket.SetRawSocketOption(levelV6, pathDiscovery, BitConverter.GetBytes(never));
+        return socket;
     }
 }

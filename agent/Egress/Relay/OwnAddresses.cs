@@ -28,9 +28,15 @@ internal static class OwnAddresses
             socket.Connect(new IPEndPoint(address, 9)); // sends nothing
             return socket.LocalEndPoint is IPEndPoint { Address: var local } && local.Equals(address);
         }
-        catch (SocketException)
+        catch (SocketException exception)
         {
-            return false; // no way there at all: the connection will say so
+            // No way there at all: the connection will say so. Whatever else keeps the question from being asked is no leave to go there.
+            return exception.SocketErrorCode is not (SocketError.NetworkUnreachable or SocketError.HostUnreachable or SocketError.NetworkDown
+                or SocketError.AddressFamilyNotSupported or SocketError.AddressNotAvailable or SocketError.AccessDenied);
+        }
+        catch (IOException)
+        {
+            return true;
         }
     }
 }

@@ -170,8 +170,12 @@ internal sealed class UdpFlow(DatagramPath path, Destination destination, PeerNa
                 {
                     await DatagramPump.RunAsync(opened, Deliver, life.Token).ConfigureAwait(false);
                 }
+                catch (SocketException exception) when (exception.SocketErrorCode == SocketError.MessageSize)
+                {
+                    // A router on the way told of a narrower link: from now on the kernel cuts datagrams smaller.
+                }
                 catch (SocketException exception) when (exception.SocketErrorCode is SocketError.ConnectionRefused or SocketError.HostUnreachable
-                    or SocketError.NetworkUnreachable)
+                    or SocketError.NetworkUnreachable or SocketError.ProtocolOption)
                 {
                     Tell(exception.SocketErrorCode == SocketError.ConnectionRefused ? Unreachable.Port : Unreachable.Network);
                 }

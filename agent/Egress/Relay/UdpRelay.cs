@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Collections.Concurrent;
-using System.Net.Sockets;
 using Marionette.Agent.Egress.Names;
 using Marionette.Agent.Egress.Namespaces;
 using Marionette.Agent.Egress.Policy;
@@ -22,6 +21,8 @@ internal sealed class UdpRelay(string key, PeerNamespace peer, NameTable table, 
 
     private const int Burst = 64;
 
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+
     private readonly ConcurrentDictionary<DatagramPath, UdpFlow> flows = new();
     private readonly WaitingRoom room = new();
     private int open;
@@ -31,20 +32,28 @@ internal sealed class UdpRelay(string key, PeerNamespace peer, NameTable table, 
     /// <summary>Takes the datagrams that no flow has a socket for, until stopped.</summary>
     public async Task ServeAsync(CancellationToken cancellationToken)
     {
-        try
+        while (!cancellationToken.IsCancellationRequested)
         {
-            while (true)
+            try
             {
                 await peer.Datagrams.ReceiveAsync(Memory<byte>.Empty, cancellationToken).ConfigureAwait(false);
                 if (!MayLook())
-                    await Task.Delay(50, cancellationToken).ConfigureAwait(false);
+                    await Task.Delay(Pause, cancellationToken).ConfigureAwait(false);
                 else if (Drain())
                     await Task.Yield(); // a runner that never pauses leaves the thread to others
             }
-        }
-        catch (Exception exception) when (exception is SocketException or OperationCanceledException or ObjectDisposedException)
-        {
-            // The runner is detached.
+            catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
+            {
+                return; // the runner is detached
+            }
+            catch (Exception exception)
+            {
+                // Out of descriptors or memory, most likely: it passes, and what comes behind it is to be heard.
+                if (cancellationToken.IsCancellationRequested)
+                    return;
+                services.Log.EgressFault(key, exception.Message);
+                await Task.Delay(Pause, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
         }
     }
 

@@ -19,7 +19,6 @@ public sealed class UdpLifeTests : IAsyncLifetime
     private readonly FakeTimeProvider clock = new();
     private readonly PeerStock peers = new();
     private readonly ConcurrentQueue<BlockedTarget> told = new();
-    private readonly ConcurrentQueue<EndPoint> arrivals = new();
     private readonly CancellationTokenSource stop = new();
     private readonly List<NetNamespace> spaces = [];
     private readonly List<EgressRunner> runners = [];
