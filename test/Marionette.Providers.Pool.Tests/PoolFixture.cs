@@ -116,7 +116,12 @@ public sealed class PoolFixture : IAsyncLifetime
             ["up", "--data-dir", Path.Combine(_folder, "silo"), "--api-port", "0", "--admin-port", "0", "--grpc-port", "0", "--pools", "bwrap,runsc"]);
         Directory.CreateDirectory(settings.DataDirectory);
         // Read once, by the silo of this fixture.
-        foreach (var kind in (string[])["bwrap", "runsc"]) Environment.SetEnvironmentVariable($"Marionette__Pools__{kind}__SweepEvery", "00:00:01");
+        foreach (var kind in (string[])["bwrap", "runsc"])
+        {
+            Environment.SetEnvironmentVariable($"Marionette__Pools__{kind}__SweepEvery", "00:00:01");
+            Environment.SetEnvironmentVariable($"Marionette__Pools__{kind}__KeepFiles", "01:00:00");
+        }
+
         _app = SiloApplication.Build(settings, _source);
         await _app.StartAsync();
         Services.GetRequiredService<BoundPorts>().Learn(Services.GetRequiredService<IServer>());

@@ -59,6 +59,9 @@ internal static unsafe class SandboxChild
     private static void Offer(string file)
     {
         var filter = NetCalls.Open(file, NetCalls.CloseOnExec);
+        // Duplicated onto itself it would be closed when the program begins.
+        if (filter == BwrapCommand.FilterDescriptor)
+            filter = NetCalls.Open(file, NetCalls.CloseOnExec);
         if (filter < 0 || SandboxCalls.Duplicate(filter, BwrapCommand.FilterDescriptor) < 0)
             throw NetCalls.Failure(file);
     }
