@@ -86,9 +86,6 @@ internal static partial class AgentLog
     [LoggerMessage(7063, LogLevel.Warning, "no checkpoint ({Reason}): {Message}", EventName = "checkpoint.failed")]
     public static partial void CheckpointFailed(this ILogger log, string reason, string message);
 
-    [LoggerMessage(7067, LogLevel.Warning, "the next checkpoint reads every file: {Message}", EventName = "checkpoint.cache_lost")]
-    public static partial void StatCacheLost(this ILogger log, string message);
-
     [LoggerMessage(7064, LogLevel.Warning, "packs go through the gateway for {Minutes} minutes: the chunk store itself gave {Reason}", EventName = "chunks.direct_closed")]
     public static partial void DirectClosed(this ILogger log, string reason, int minutes);
 
@@ -97,6 +94,9 @@ internal static partial class AgentLog
 
     [LoggerMessage(7066, LogLevel.Warning, "no mirror of the repository: {Message}", EventName = "mirror.failed")]
     public static partial void MirrorFailed(this ILogger log, string message);
+
+    [LoggerMessage(7067, LogLevel.Warning, "the next checkpoint reads every file: {Message}", EventName = "checkpoint.cache_lost")]
+    public static partial void StatCacheLost(this ILogger log, string message);
 
     [LoggerMessage(7050, LogLevel.Information, "listening on 127.0.0.1:{Port}", EventName = "broker.started")]
     public static partial void BrokerStarted(this ILogger log, int port);

@@ -48,7 +48,7 @@ public interface IHostGrain : IGrainWithStringKey
     [Alias("runners")] ValueTask<ImmutableArray<HostRunnerView>> ListRunnersAsync(CancellationToken cancellationToken = default);
 
     /// <summary>
-    /// The files of a workspace that lie here are out of date: they go on at another host, and the host is told to remove them. Called by the pool's
+    /// The files of a workspace that lie here go on at another host, or were given up with it: the host is told to remove them. Called by the pool's
     /// grain, which does not wait. Idempotent.
     /// </summary>
     /// <param name="workspaceKey">"tenant/ws_…".</param>
